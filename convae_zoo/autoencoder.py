@@ -1,0 +1,117 @@
+"""The autoencoder: an ``nn.Module`` that joins an encoder and a decoder."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Union
+
+import torch
+from torch import Tensor, nn
+
+from convae_zoo.build import Plan
+from convae_zoo.data import pixels
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+
+Terms = dict[str, Tensor]
+"""Loss terms that a part adds by itself, by name: scalars, already weighted."""
+
+Picture = Union["Image", "np.ndarray[Any, Any]", Tensor, str, Path]
+
+
+class Autoencoder(nn.Module):
+    """An encoder and a decoder whose latents agree.
+
+    The state dict's names are ``encoder.…`` and ``decoder.…``. Images are floats N×C×H×W in
+    `value_range`; `preprocess` and `postprocess` go from pictures to them and back.
+
+    A part may add loss terms of its own (a variational encoder's KL, say): it then has a method
+    ``forward_with_terms`` that returns its output and the terms.
+
+    Args:
+        encoder: maps images to latents.
+        decoder: maps latents to images.
+        plan: what the two were built from.
+    """
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, *, plan: Plan) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.plan = plan
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Shape of one image, (C, H, W)."""
+        return self.plan.image_shape
+
+    @property
+    def latent_shape(self) -> tuple[int, ...]:
+        """Shape of one latent, (D,) or (C, H, W)."""
+        return self.plan.latent_shape
+
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """The (low, high) that black and white are mapped to."""
+        return self.plan.value_range
+
+    @property
+    def name(self) -> str:
+        """The model's name, or that of its parts where it was composed."""
+        return self.plan.name or f"{self.plan.encoder.name}+{self.plan.decoder.name}"
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Map images N×C×H×W to latents N×D or N×C'×H'×W'."""
+        latent: Tensor = self.encoder(x)
+        return latent
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Map latents to images N×C×H×W."""
+        images: Tensor = self.decoder(z)
+        return images
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Reconstruct images N×C×H×W; the same shape comes back."""
+        return self.decode(self.encode(x))
+
+    def forward_with_terms(self, x: Tensor) -> tuple[Tensor, Terms]:
+        """Reconstruct images and collect the loss terms that the parts add by themselves."""
+        latent, encoder_terms = _with_terms(self.encoder, x)
+        images, decoder_terms = _with_terms(self.decoder, latent)
+        return images, {**encoder_terms, **decoder_terms}
+
+    def preprocess(self, images: Picture | Sequence[Picture]) -> Tensor:
+        """Turn pictures into a float tensor N×C×H×W in the model's value range, on its device.
+
+        Args:
+            images: one picture or several: PIL images of any mode, paths, uint8 arrays H×W,
+                H×W×C or N×H×W×C, or uint8 tensors C×H×W or N×C×H×W. Their channels and size are
+                fitted to the model's as `convae_zoo.data.pixels.fit` says.
+
+        Raises:
+            DataError: a picture that cannot be read, or a form that is none of these.
+        """
+        batch = pixels.load_pictures(images, self.image_shape)
+        return pixels.to_float(batch.to(self.device), self.value_range)
+
+    def postprocess(self, x: Tensor) -> Tensor:
+        """Turn images in the model's value range into uint8, N×C×H×W, clipped."""
+        return pixels.to_uint8(x, self.value_range)
+
+    @property
+    def device(self) -> torch.device:
+        """The device that the weights are on."""
+        return next(self.parameters()).device
+
+    def extra_repr(self) -> str:
+        """Name the model and its shapes."""
+        return f"name={self.name!r}, image_shape={self.image_shape}, latent={self.latent_shape}"
+
+
+def _with_terms(part: nn.Module, x: Tensor) -> tuple[Tensor, Terms]:
+    method = getattr(part, "forward_with_terms", None)
+    if method is None:
+        return part(x), {}
+    output, terms = method(x)
+    return output, terms

@@ -1,0 +1,237 @@
+"""From a name and a config to a module; what does not fit is refused before anything is built."""
+
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+import attrs
+
+from convae_zoo.errors import ConfigError, ContractError, PluginError, unknown
+from convae_zoo.registry import find_model, get_registry
+from convae_zoo.specs import (
+    DatasetSpec,
+    DecoderSpec,
+    EncoderSpec,
+    Factory,
+    LossSpec,
+    ModelSpec,
+    Shape,
+)
+
+if TYPE_CHECKING:
+    from convae_zoo.autoencoder import Autoencoder
+
+BuiltSpec = EncoderSpec | DecoderSpec | LossSpec | DatasetSpec
+
+
+def resolve(factory: Factory) -> Any:
+    """Import what a factory string ``"package.module:Attribute"`` names.
+
+    Raises:
+        PluginError: the module or the attribute is not there.
+    """
+    if not isinstance(factory, str):
+        return factory
+    module, _, name = factory.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise PluginError(f"factory {factory!r} leads nowhere: {error}") from error
+
+
+def kind_of(spec: BuiltSpec) -> str:
+    """Return the kind of a spec: ``encoder``, ``decoder``, ``loss`` or ``dataset``."""
+    return type(spec).__name__.removesuffix("Spec").lower()
+
+
+def field_names(spec: BuiltSpec) -> list[str]:
+    """Return the names of an entry's config fields."""
+    return [f.name for f in attrs.fields(spec.config)]
+
+
+def make_config(spec: BuiltSpec, values: Mapping[str, Any]) -> Any:
+    """Make an entry's config from the values that differ from its defaults.
+
+    Raises:
+        UnknownNameError: a field that the config does not have.
+        ConfigError: a value of the wrong type or out of range.
+    """
+    names = field_names(spec)
+    for name in values:
+        if name not in names:
+            raise unknown(f"field of {kind_of(spec)} {spec.name!r}:", name, names)
+    try:
+        return spec.config(**values)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{kind_of(spec)} {spec.name!r}: {error}") from error
+
+
+def config_values(config: Any) -> dict[str, Any]:
+    """Return a config as keyword arguments, and as what JSON can hold."""
+    return {f.name: getattr(config, f.name) for f in attrs.fields(type(config))}
+
+
+def build(spec: BuiltSpec, config: Any, **more: Any) -> Any:
+    """Call an entry's factory with its config's fields as keyword arguments.
+
+    Raises:
+        PluginError: the factory is not there, or does not take the config's fields.
+    """
+    factory = resolve(spec.factory)
+    try:
+        return factory(**config_values(config), **more)
+    except TypeError as error:
+        where = spec.provenance.plugin if spec.provenance else "?"
+        raise PluginError(
+            f"factory of {kind_of(spec)} {spec.name!r} (plugin {where!r}) failed: {error}"
+        ) from error
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """A checked model that is not built yet: two specs, two configs, a value range."""
+
+    encoder: EncoderSpec
+    encoder_config: Any
+    decoder: DecoderSpec
+    decoder_config: Any
+    value_range: tuple[float, float] = (-1.0, 1.0)
+    name: str | None = None
+
+    def __attrs_post_init__(self) -> None:
+        made, taken = self.encoder_config.latent_shape, self.decoder_config.latent_shape
+        if made != taken:
+            raise ContractError(
+                f"encoder {self.encoder.name!r} makes a latent of shape {shape_text(made)} but "
+                f"decoder {self.decoder.name!r} takes {shape_text(taken)}; "
+                "give both the same latent"
+            )
+        image, back = self.encoder_config.input_shape, self.decoder_config.output_shape
+        if image != back:
+            raise ContractError(
+                f"encoder {self.encoder.name!r} takes images of shape {shape_text(image)} but "
+                f"decoder {self.decoder.name!r} gives {shape_text(back)}; give both the same image"
+            )
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Shape of one image, (C, H, W)."""
+        return cast("tuple[int, int, int]", self.encoder_config.input_shape)
+
+    @property
+    def latent_shape(self) -> Shape:
+        """Shape of one latent, (D,) or (C, H, W)."""
+        return cast("Shape", self.encoder_config.latent_shape)
+
+    def build(self) -> "Autoencoder":
+        """Build both parts with fresh weights and join them."""
+        from convae_zoo.autoencoder import Autoencoder
+
+        parts = []
+        for spec, config in (
+            (self.encoder, self.encoder_config),
+            (self.decoder, self.decoder_config),
+        ):
+            part = build(spec, config)
+            if not callable(getattr(part, "state_dict", None)):
+                raise PluginError(
+                    f"factory of {kind_of(spec)} {spec.name!r} must return an nn.Module, "
+                    f"got {part!r:.80}"
+                )
+            parts.append(part)
+        return Autoencoder(*parts, plan=self)
+
+
+def shape_text(shape: Shape) -> str:
+    """Write a shape as people do: ``3×32×32``."""
+    return "×".join(str(n) for n in shape)
+
+
+def plan_compose(
+    encoder: str,
+    decoder: str,
+    encoder_config: Mapping[str, Any] | None = None,
+    decoder_config: Mapping[str, Any] | None = None,
+    *,
+    value_range: tuple[float, float] = (-1.0, 1.0),
+    name: str | None = None,
+) -> Plan:
+    """Check that an encoder and a decoder exist, are well configured and fit; import no torch."""
+    registry = get_registry()
+    encoder_spec = cast("EncoderSpec", registry.get("encoder", encoder))
+    decoder_spec = cast("DecoderSpec", registry.get("decoder", decoder))
+    return Plan(
+        encoder=encoder_spec,
+        encoder_config=make_config(encoder_spec, encoder_config or {}),
+        decoder=decoder_spec,
+        decoder_config=make_config(decoder_spec, decoder_config or {}),
+        value_range=(float(value_range[0]), float(value_range[1])),
+        name=name,
+    )
+
+
+def plan_model(name: str, **overrides: Any) -> Plan:
+    """Check a registered model with overrides; an override goes to every part that has the field.
+
+    Raises:
+        UnknownNameError: no such model, or neither part has an override's field.
+    """
+    spec: ModelSpec = find_model(name)[0]
+    registry = get_registry()
+    encoder = cast("EncoderSpec", registry.get("encoder", spec.encoder))
+    decoder = cast("DecoderSpec", registry.get("decoder", spec.decoder))
+    encoder_fields, decoder_fields = field_names(encoder), field_names(decoder)
+    known = {*encoder_fields, *decoder_fields}
+    for override in overrides:
+        if override not in known:
+            raise unknown(f"override of model {name!r}:", override, known)
+    return plan_compose(
+        spec.encoder,
+        spec.decoder,
+        {**spec.encoder_config, **{k: v for k, v in overrides.items() if k in encoder_fields}},
+        {**spec.decoder_config, **{k: v for k, v in overrides.items() if k in decoder_fields}},
+        value_range=spec.value_range,
+        name=spec.name,
+    )
+
+
+def create_model(name: str, **overrides: Any) -> "Autoencoder":
+    """Build a registered model with fresh weights.
+
+    Args:
+        name: a model's name, as `list_models` gives it.
+        overrides: config values; each goes to every part that has a field of that name.
+
+    Raises:
+        UnknownNameError: no such model or field; the nearest are suggested.
+        ConfigError: a value of the wrong type or out of range.
+        ContractError: the overridden parts do not fit; nothing was built.
+    """
+    return plan_model(name, **overrides).build()
+
+
+def compose(
+    encoder: str,
+    decoder: str,
+    encoder_config: Mapping[str, Any] | None = None,
+    decoder_config: Mapping[str, Any] | None = None,
+    *,
+    value_range: tuple[float, float] = (-1.0, 1.0),
+) -> "Autoencoder":
+    """Join any registered encoder with any registered decoder whose latents agree.
+
+    Args:
+        encoder: an encoder's name.
+        decoder: a decoder's name.
+        encoder_config: the values that differ from the encoder's defaults.
+        decoder_config: the values that differ from the decoder's defaults.
+        value_range: the (low, high) that uint8 images are mapped to.
+
+    Raises:
+        UnknownNameError: no such part or field; the nearest are suggested.
+        ConfigError: a value of the wrong type or out of range.
+        ContractError: the latents or the images differ; both shapes are named.
+    """
+    return plan_compose(
+        encoder, decoder, encoder_config, decoder_config, value_range=value_range
+    ).build()

@@ -1,0 +1,112 @@
+"""The command line: one small file a command, imported when it is called."""
+
+import importlib
+import os
+import sys
+import warnings
+from typing import Any
+
+import click
+
+from convae_zoo.errors import ZooError, ZooWarning
+
+COMMANDS = {
+    "compare": "Draw several runs or models on the same images.",
+    "evaluate": "Measure a model against PCA on a dataset.",
+    "list": "List what is installed.",
+    "plugins": "List the plugins, broken ones with the reason.",
+    "reconstruct": "Reconstruct image files into a grid.",
+    "show": "Show one entry: where it comes from and its config.",
+    "train": "Train a model.",
+}
+"""The commands, each with its line of help: the file ``cli/NAME.py`` holds ``command``."""
+
+
+class _Commands(click.Group):
+    """A group whose commands are imported only when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"convae_zoo.cli.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from convae_zoo.errors import unknown
+
+            raise unknown("command", args[0], COMMANDS)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(package_name="convae-zoo")
+def cli(*, debug: bool) -> None:
+    """A zoo of convolutional autoencoders that grows by installing packages.
+
+    \b
+    Example: convae-zoo train convae-200 --dataset photos --epochs 3 --out runs/first
+    """  # noqa: D301 - \b keeps click from wrapping
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the command line and return its exit status: 0, 1 or 2.
+
+    An error is one line on stderr; ``--debug`` shows the traceback.
+    """
+    arguments = sys.argv[1:] if args is None else args
+    warnings.showwarning = _show_warning
+    warnings.simplefilter("always", ZooWarning)
+    try:
+        status = cli.main(
+            args=[a for a in arguments if a != "--debug"],
+            prog_name="convae-zoo",
+            standalone_mode=False,
+        )
+        sys.stdout.flush()
+    except BaseException as error:
+        if "--debug" in arguments:
+            raise
+        message, status = _explain(error)
+        if message:
+            click.echo(f"error: {' '.join(message.split())}", err=True)
+    return status if isinstance(status, int) else 0
+
+
+def _explain(error: BaseException) -> tuple[str, int]:
+    """Say an error in one line, with the exit status that it means."""
+    match error:
+        case ZooError():
+            return str(error), error.exit_status
+        case click.ClickException():
+            context = getattr(error, "ctx", None)
+            hint = f"; see '{context.command_path} --help'" if context is not None else ""
+            return f"{error.format_message().rstrip('.')}{hint}", 2
+        case click.exceptions.Abort() | KeyboardInterrupt():
+            return "interrupted", 1
+        case BrokenPipeError():
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return "", 1
+        case OSError():
+            where = f": {error.filename}" if error.filename else ""
+            return f"{error.strerror or error}{where}", 1
+        case SystemExit():
+            return "", error.code if isinstance(error.code, int) else 1
+    kind = type(error).__name__
+    return f"{kind}: {error} (a fault of the zoo or of a plugin; --debug shows where)", 1
+
+
+def _show_warning(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
+    if issubclass(category, ZooWarning):
+        click.echo(f"warning: {' '.join(str(message).split())}", err=True)

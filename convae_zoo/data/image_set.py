@@ -1,0 +1,95 @@
+"""A set of uint8 images in memory, with labels where there are any."""
+
+import functools
+import hashlib
+
+import attrs
+import torch
+from torch import Tensor
+
+from convae_zoo.data import pixels
+from convae_zoo.errors import DataError
+
+EXEMPLARS = 10
+"""How many images stand for a set that has no classes."""
+
+
+@attrs.define(kw_only=True, eq=False, slots=False)
+class ImageSet:
+    """Images of one split of a dataset.
+
+    Attributes:
+        name: the dataset's name.
+        split: ``train``, ``val``, …
+        images: uint8, N×C×H×W.
+        labels: int64, N; None where there are none.
+        class_names: one a label.
+        skipped: files that could not be read, each with the reason.
+        license: of the images.
+    """
+
+    name: str
+    split: str
+    images: Tensor
+    labels: Tensor | None = None
+    class_names: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    license: str = "not stated"
+
+    def __attrs_post_init__(self) -> None:
+        if self.images.dtype != torch.uint8 or self.images.ndim != 4:  # noqa: PLR2004 - N×C×H×W
+            raise DataError(
+                f"dataset {self.name!r} must give uint8 images N×C×H×W, got "
+                f"{self.images.dtype} of shape {tuple(self.images.shape)}"
+            )
+        if len(self.images) == 0:
+            raise DataError(f"dataset {self.name!r} has no images in split {self.split!r}")
+        if self.labels is not None and len(self.labels) != len(self.images):
+            raise DataError(
+                f"dataset {self.name!r} has {len(self.images)} images but {len(self.labels)} labels"
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Shape of one image, (C, H, W)."""
+        _, channels, height, width = self.images.shape
+        return channels, height, width
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Sha256 of the images' shape and bytes, in hex."""
+        digest = hashlib.sha256(repr(tuple(self.images.shape)).encode())
+        digest.update(self.images.contiguous().numpy().data)
+        return digest.hexdigest()
+
+    def exemplars(self, limit: int = 64) -> Tensor:
+        """Choose the images that stand for the set in pictures: indices, int64.
+
+        The first image of each class; where there are no labels, some that are evenly spaced.
+        """
+        if self.labels is None:
+            count = min(EXEMPLARS, limit, len(self))
+            return torch.linspace(0, len(self) - 1, count).long()
+        labels = self.labels.tolist()
+        first = {label: index for index, label in reversed(list(enumerate(labels)))}
+        return torch.tensor([first[label] for label in sorted(first)][:limit])
+
+    def label_name(self, index: int) -> str:
+        """Name the class of one image; empty where there are no labels."""
+        if self.labels is None:
+            return ""
+        label = int(self.labels[index])
+        return self.class_names[label] if label < len(self.class_names) else str(label)
+
+    def fitted(self, image_shape: tuple[int, int, int]) -> "ImageSet":
+        """Return the set with every image fitted to a shape, as `pixels.fit` says.
+
+        Raises:
+            DataError: the channels cannot be fitted.
+        """
+        if self.image_shape == image_shape:
+            return self
+        return attrs.evolve(self, images=pixels.fit(self.images, image_shape))

@@ -1,0 +1,68 @@
+"""A dataset by name."""
+
+from typing import Any, cast
+
+from convae_zoo.build import build, field_names, make_config
+from convae_zoo.data.image_set import ImageSet
+from convae_zoo.errors import PluginError, UsageError, unknown
+from convae_zoo.registry import get_registry
+from convae_zoo.specs import DatasetSpec
+
+
+def load_dataset(
+    name: str,
+    split: str = "train",
+    *,
+    path: str | None = None,
+    download: bool = False,
+    **options: Any,
+) -> ImageSet:
+    """Load one split of a registered dataset into memory.
+
+    Args:
+        name: a dataset's name, as `list_datasets` gives it.
+        split: ``train`` or ``val``.
+        path: the folder that holds the data, for datasets that read one.
+        download: fetch the data if it is not there, for datasets that can.
+        options: the dataset's own config fields.
+
+    Raises:
+        UnknownNameError: no such dataset, split or option.
+        DataError: the data is missing or cannot be read.
+    """
+    spec = cast("DatasetSpec", get_registry().get("dataset", name))
+    if split not in spec.splits:
+        raise unknown(f"split of dataset {name!r}:", split, spec.splits)
+    fields = field_names(spec)
+    for field, value in (("path", path), ("download", download)):
+        if field in fields:
+            options[field] = value
+        elif value:
+            raise UsageError(f"dataset {name!r} takes no {field}: its images come with it")
+    images = build(spec, make_config(spec, options), split=split)
+    if not isinstance(images, ImageSet):
+        raise PluginError(
+            f"factory of dataset {name!r} must return an ImageSet, got {images!r:.80}"
+        )
+    return images
+
+
+def dataset_for(
+    name: str,
+    split: str,
+    image_shape: tuple[int, int, int],
+    *,
+    path: str | None = None,
+    download: bool = False,
+    options: dict[str, Any] | None = None,
+) -> ImageSet:
+    """Load one split of a dataset, fitted to a model's image shape.
+
+    A dataset that cuts or reads its images at a size of choice is asked for the model's.
+    """
+    spec = cast("DatasetSpec", get_registry().get("dataset", name))
+    chosen = dict(options or {})
+    if "image_size" in field_names(spec):
+        chosen.setdefault("image_size", image_shape[1])
+    images = load_dataset(name, split, path=path, download=download, **chosen)
+    return images.fitted(image_shape)

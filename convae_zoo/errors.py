@@ -1,0 +1,68 @@
+"""What can go wrong: `ZooError` and its few kinds.
+
+Every message is one line that says what was wrong, what was expected and what to do.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class ZooError(Exception):
+    """The work failed. The command line exits with status 1."""
+
+    exit_status = 1
+
+
+class UsageError(ZooError):
+    """The call itself is wrong. The command line exits with status 2."""
+
+    exit_status = 2
+
+
+class UnknownNameError(UsageError):
+    """A name, option or field that nothing knows."""
+
+
+class ConfigError(UsageError):
+    """A config value of the wrong type or out of range."""
+
+
+class ContractError(UsageError):
+    """Two things that do not fit, for example an encoder's latent and a decoder's."""
+
+
+class PluginError(ZooError):
+    """A plugin that cannot be loaded, or that broke a rule of registration."""
+
+
+class DataError(ZooError):
+    """Images that are missing, unreadable or of the wrong form."""
+
+
+class WeightsError(ZooError):
+    """A weights file that is missing, damaged, or made for something else."""
+
+
+class TrainingError(ZooError):
+    """A training run that cannot start or cannot go on."""
+
+
+class ZooWarning(UserWarning):
+    """Something was left out, and everything else works on."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Say which known names come nearest to a name: the tail of an error line."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    if close:
+        return "did you mean " + " or ".join(repr(c) for c in close) + "?"
+    if not names:
+        return "there are none."
+    listed = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")  # noqa: PLR2004 - a line's worth
+    return f"known: {listed}."
+
+
+def unknown(kind: str, name: object, known: Iterable[str]) -> UnknownNameError:
+    """Make the error for a name of some kind that nothing knows."""
+    return UnknownNameError(f"unknown {kind} {name!r}; {nearest(str(name), known)}")

@@ -1,0 +1,102 @@
+"""Losses by name, and weighted sums of several."""
+
+import re
+from collections.abc import Sequence
+from typing import Any, cast
+
+from torch import Tensor, nn
+
+from convae_zoo.build import build, field_names, make_config
+from convae_zoo.errors import ConfigError, PluginError, unknown
+from convae_zoo.registry import get_registry
+from convae_zoo.specs import LossSpec
+
+_TERM = re.compile(r"(?:(?P<weight>[0-9.eE+-]*[0-9.])\s*\*\s*)?(?P<name>[a-z0-9][a-z0-9_-]*)")
+
+
+class WeightedSum(nn.Module):
+    """A sum of losses, each times its weight.
+
+    Args:
+        weights: one number a loss.
+        losses: modules that map (reconstruction, target) to a scalar.
+    """
+
+    def __init__(self, weights: Sequence[float], losses: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.weights = tuple(weights)
+        self.losses = nn.ModuleList(losses)
+
+    def forward(self, reconstruction: Tensor, target: Tensor) -> Tensor:
+        """Map two batches N×C×H×W to the weighted sum, a scalar."""
+        terms = [
+            w * loss(reconstruction, target)
+            for w, loss in zip(self.weights, self.losses, strict=True)
+        ]
+        total: Tensor = sum(terms[1:], terms[0])
+        return total
+
+    def extra_repr(self) -> str:
+        """Show the weights."""
+        return f"weights={self.weights}"
+
+
+def parse_loss(text: str) -> list[tuple[float, str]]:
+    """Read ``"mse"`` or ``"0.8*l1 + 0.2*ssim"`` into weights and names.
+
+    Raises:
+        ConfigError: it cannot be read so.
+    """
+    terms = []
+    for part in re.split(r"(?<![eE*])\s*\+\s*", text.strip()):
+        match = _TERM.fullmatch(part.strip())
+        try:
+            weight = float(match["weight"] or 1.0) if match else None
+        except ValueError:
+            weight = None
+        if match is None or weight is None:
+            raise ConfigError(f"loss {text!r} must be a name or a sum such as '0.8*l1 + 0.2*ssim'")
+        terms.append((weight, match["name"]))
+    return terms
+
+
+def create_loss(name: str, **config: Any) -> nn.Module:
+    """Build a loss, or a weighted sum of several as in ``"0.8*l1 + 0.2*ssim"``.
+
+    Args:
+        name: a loss's name, or a weighted sum.
+        config: config values; in a sum each goes to every loss that has the field.
+
+    Returns:
+        A module that maps (reconstruction, target), both N×C×H×W, to a scalar.
+
+    Raises:
+        UnknownNameError: no such loss or field.
+        ConfigError: a value out of range, or a sum that cannot be read.
+    """
+    terms = parse_loss(name)
+    specs = [cast("LossSpec", get_registry().get("loss", n)) for _, n in terms]
+    known = {f for spec in specs for f in field_names(spec)}
+    for field in config:
+        if field not in known:
+            raise unknown(f"field of loss {name!r}:", field, known)
+    losses = [_build(s, {k: v for k, v in config.items() if k in field_names(s)}) for s in specs]
+    if len(losses) == 1 and terms[0][0] == 1.0:
+        return losses[0]
+    return WeightedSum([w for w, _ in terms], losses)
+
+
+def create_training_loss(name: str, value_range: tuple[float, float]) -> nn.Module:
+    """Build a loss for images of a value range, which goes to every loss that asks for it."""
+    specs = [cast("LossSpec", get_registry().get("loss", n)) for _, n in parse_loss(name)]
+    asked = any("value_range" in field_names(spec) for spec in specs)
+    return create_loss(name, value_range=value_range) if asked else create_loss(name)
+
+
+def _build(spec: LossSpec, values: dict[str, Any]) -> nn.Module:
+    loss = build(spec, make_config(spec, values))
+    if not isinstance(loss, nn.Module):
+        raise PluginError(
+            f"factory of loss {spec.name!r} must return an nn.Module, got {loss!r:.80}"
+        )
+    return loss

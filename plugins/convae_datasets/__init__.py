@@ -1,0 +1,1 @@
+"""The datasets of the zoo: photos, those of torchvision, and any folder of images."""

@@ -1,0 +1,1 @@
+"""Losses beyond mean squared error."""

@@ -1,0 +1,71 @@
+"""What the plugin registers; no torch here."""
+
+from convae_reference.configs import ConvaeConfig
+from convae_zoo import hookimpl
+from convae_zoo.hookspecs import Registrar
+from convae_zoo.specs import DecoderSpec, EncoderSpec, LossSpec, ModelSpec, Recipe
+
+ARTICLE = Recipe(
+    loss="mse",
+    epochs=10,
+    batch_size=64,
+    learning_rate=1e-3,
+    optimizer="adam",
+    shuffle=False,
+)
+
+
+@hookimpl
+def register_encoders(register: Registrar[EncoderSpec]) -> None:
+    """Register the article's encoder."""
+    register(
+        EncoderSpec(
+            name="convae",
+            factory="convae_reference.encoder:ConvaeEncoder",
+            config=ConvaeConfig,
+            summary="six 3×3 convolutions and a linear bottleneck",
+        )
+    )
+
+
+@hookimpl
+def register_decoders(register: Registrar[DecoderSpec]) -> None:
+    """Register the article's decoder."""
+    register(
+        DecoderSpec(
+            name="convae",
+            factory="convae_reference.decoder:ConvaeDecoder",
+            config=ConvaeConfig,
+            summary="a linear layer and six 3×3 transposed convolutions",
+        )
+    )
+
+
+@hookimpl
+def register_losses(register: Registrar[LossSpec]) -> None:
+    """Register the article's loss."""
+    register(
+        LossSpec(
+            name="mse",
+            factory="convae_reference.loss:MSELoss",
+            summary="mean squared error, over everything",
+        )
+    )
+
+
+@hookimpl
+def register_models(register: Registrar[ModelSpec]) -> None:
+    """Register the two bottleneck sizes that the article compares."""
+    for latent_dim in (200, 1000):
+        register(
+            ModelSpec(
+                name=f"convae-{latent_dim}",
+                encoder="convae",
+                decoder="convae",
+                encoder_config={"latent_dim": latent_dim},
+                decoder_config={"latent_dim": latent_dim},
+                value_range=(-1.0, 1.0),
+                recipe=ARTICLE,
+                summary=f"the article's autoencoder, bottleneck {latent_dim}",
+            )
+        )
