@@ -123,6 +123,21 @@ class Plan:
         """Shape of one latent, (D,) or (C, H, W)."""
         return cast("Shape", self.encoder_config.latent_shape)
 
+    def describe(self) -> dict[str, Any]:
+        """Return what the model is built from, as JSON can hold it."""
+        return {
+            "name": self.name,
+            "encoder": {
+                "name": self.encoder.name,
+                "config": config_values(self.encoder_config),
+            },
+            "decoder": {
+                "name": self.decoder.name,
+                "config": config_values(self.decoder_config),
+            },
+            "value_range": list(self.value_range),
+        }
+
     def build(self) -> "Autoencoder":
         """Build both parts with fresh weights and join them."""
         from convae_zoo.autoencoder import Autoencoder
@@ -171,12 +186,16 @@ def plan_compose(
 
 
 def plan_model(name: str, **overrides: Any) -> Plan:
-    """Check a registered model with overrides; an override goes to every part that has the field.
+    """Check a model with overrides; an override goes to every part that has the field.
+
+    Args:
+        name: a registered model's name, or ``encoder+decoder``.
+        overrides: config values.
 
     Raises:
         UnknownNameError: no such model, or neither part has an override's field.
     """
-    spec: ModelSpec = find_model(name)[0]
+    spec = _find(name)
     registry = get_registry()
     encoder = cast("EncoderSpec", registry.get("encoder", spec.encoder))
     decoder = cast("DecoderSpec", registry.get("decoder", spec.decoder))
@@ -191,15 +210,22 @@ def plan_model(name: str, **overrides: Any) -> Plan:
         {**spec.encoder_config, **{k: v for k, v in overrides.items() if k in encoder_fields}},
         {**spec.decoder_config, **{k: v for k, v in overrides.items() if k in decoder_fields}},
         value_range=spec.value_range,
-        name=spec.name,
+        name=None if "+" in name else spec.name,
     )
+
+
+def _find(name: str) -> ModelSpec:
+    encoder, plus, decoder = name.partition("+")
+    if plus:
+        return ModelSpec(name="composed", encoder=encoder, decoder=decoder)
+    return find_model(name)[0]
 
 
 def create_model(name: str, **overrides: Any) -> "Autoencoder":
     """Build a registered model with fresh weights.
 
     Args:
-        name: a model's name, as `list_models` gives it.
+        name: a model's name, as `list_models` gives it, or ``encoder+decoder``.
         overrides: config values; each goes to every part that has a field of that name.
 
     Raises:

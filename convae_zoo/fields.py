@@ -70,7 +70,7 @@ def flag(*, default: bool) -> bool:
 
     def check(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
         if not isinstance(value, bool):
-            raise ValueError(f"{attribute.name} must be true or false, got {value!r}")  # noqa: TRY004 - one kind for every check
+            raise ValueError(f"{attribute.name} must be true or false, got {value!r}")
 
     return cast("bool", _field(default, check))
 
@@ -80,7 +80,7 @@ def text(default: str | None = None) -> Any:
 
     def check(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
         if not isinstance(value, str) and not (value is None and default is None):
-            raise ValueError(f"{attribute.name} must be a string, got {value!r}")  # noqa: TRY004 - one kind for every check
+            raise ValueError(f"{attribute.name} must be a string, got {value!r}")
 
     return _field(default, check)
 

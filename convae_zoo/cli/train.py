@@ -1,0 +1,76 @@
+"""``convae-zoo train``."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from convae_zoo.errors import TrainingError, UsageError
+
+
+@click.command(name="train")
+@click.argument("model")
+@click.option("--dataset", required=True, help="Name of the dataset.")
+@click.option("--data", "path", type=click.Path(), help="Folder that holds the data.")
+@click.option("--download", is_flag=True, help="Fetch the data if it is not there.")
+@click.option("--out", required=True, type=click.Path(), help="Folder for the run.")
+@click.option("--overwrite", is_flag=True, help="Replace a run that is in the folder.")
+@click.option("--epochs", type=int, help="Passes over the train split.")
+@click.option("--batch-size", type=int, help="Images an optimiser step.")
+@click.option("--learning-rate", type=float, help="Of the optimiser.")
+@click.option("--optimizer", help="adam, adamw or sgd.")
+@click.option("--loss", help="A loss, or a sum such as '0.8*l1 + 0.2*ssim'.")
+@click.option("--shuffle/--no-shuffle", default=None, help="A fresh order an epoch.")
+@click.option("--precision", help="auto, fp32 or bf16.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+@click.option("--seed", type=int, help="Of the start weights and the order.")
+@click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="A config value.")
+def command(settings: tuple[str, ...], out: str, **options: Any) -> None:
+    """Train MODEL with its recipe, changed by the options.
+
+    MODEL is a model's name, or ENCODER+DECODER.
+
+    \b
+    Example: convae-zoo train convae-200 --dataset photos --epochs 3 --out runs/first
+    """  # noqa: D301 - \b keeps click from wrapping
+    overrides = read_settings(settings)
+
+    from convae_zoo.training import train
+    from convae_zoo.training.run_folder import RunFolder
+
+    folder = RunFolder(Path(out))
+    try:
+        train(options.pop("model"), out=out, overrides=overrides, progress=True, **options)
+    except KeyboardInterrupt:
+        raise TrainingError(f"interrupted; {last_epoch(folder)}") from None
+    except TrainingError as error:
+        raise TrainingError(f"{error}; {last_epoch(folder)}") from error
+    click.echo(f"model     {folder.model}")
+    click.echo(f"pictures  {folder.pictures}")
+    click.echo(f"curves    {folder.curves}")
+    click.echo(f"history   {folder.history}")
+
+
+def read_settings(settings: tuple[str, ...]) -> dict[str, Any]:
+    """Read ``FIELD=VALUE`` pairs; a value is read as JSON where it is, else as a string.
+
+    Raises:
+        UsageError: there is no ``=``.
+    """
+    values = {}
+    for setting in settings:
+        field, equals, text = setting.partition("=")
+        if not equals or not field:
+            raise UsageError(f"--set takes FIELD=VALUE, got {setting!r}")
+        try:
+            values[field.replace("-", "_")] = json.loads(text)
+        except json.JSONDecodeError:
+            values[field.replace("-", "_")] = text
+    return values
+
+
+def last_epoch(folder: Any) -> str:
+    """Say where the last finished epoch of a run is."""
+    done = folder.read()["epochs_done"] if folder.record.exists() else 0
+    return f"epoch {done} is kept in {folder.model}" if done else "no epoch was finished"
