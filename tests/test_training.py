@@ -7,6 +7,7 @@ import textwrap
 
 import pytest
 import torch
+from PIL import Image
 from torch.nn import functional
 
 import convae_zoo as zoo
@@ -128,7 +129,7 @@ def test_validation_loss_weighs_every_image_alike_whatever_the_batches():
     assert result.val_losses[-1] == pytest.approx(expected, rel=1e-5)
 
 
-def test_validation_loss_is_a_mean_over_images(monkeypatch):
+def test_validation_loss_is_a_mean_over_images():
     class Engine:
         device = torch.device("cpu")
 
@@ -207,7 +208,7 @@ def test_cuda_that_is_not_there_is_refused():
 
 def test_a_run_folder_that_cannot_be_made_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(TrainingError, match="cannot use .*: Not a directory"):
+    with pytest.raises(TrainingError, match=r"cannot use .*: Not a directory"):
         small_train(out=tmp_path / "file" / "run")
 
 
@@ -255,14 +256,12 @@ def test_ctrl_c_keeps_the_last_finished_epoch_and_names_it(tmp_path):
     )
     out = tmp_path / "run"
     (tmp_path / "images").mkdir()
-    from PIL import Image
-
     for index in range(12):
         Image.new("RGB", (8, 8), (index * 20, 0, 0)).save(tmp_path / "images" / f"{index}.png")
+    arguments = f"--dataset image-folder --data {tmp_path / 'images'} --epochs 3"
+    arguments += " --set image_size=8 --set width=4 --out"
     done = subprocess.run(
-        [sys.executable, "-c", script, "train", "convae-200", "--dataset", "image-folder"]
-        + ["--data", str(tmp_path / "images"), "--out", str(out), "--epochs", "3"]
-        + ["--set", "image_size=8", "--set", "width=4"],
+        [sys.executable, "-c", script, "train", "convae-200", *arguments.split(), str(out)],
         capture_output=True,
         text=True,
         check=False,

@@ -86,25 +86,27 @@ def main(args: list[str] | None = None) -> int:
 
 def _explain(error: BaseException) -> tuple[str, int]:
     """Say an error in one line, with the exit status that it means."""
+    message, status = "", 1
     match error:
         case ZooError():
-            return str(error), error.exit_status
+            message, status = str(error), error.exit_status
         case click.ClickException():
             context = getattr(error, "ctx", None)
             hint = f"; see '{context.command_path} --help'" if context is not None else ""
-            return f"{error.format_message().rstrip('.')}{hint}", 2
+            message, status = f"{error.format_message().rstrip('.')}{hint}", 2
         case click.exceptions.Abort() | KeyboardInterrupt():
-            return "interrupted", 1
+            message = "interrupted"
         case BrokenPipeError():
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return "", 1
         case OSError():
             where = f": {error.filename}" if error.filename else ""
-            return f"{error.strerror or error}{where}", 1
+            message = f"{error.strerror or error}{where}"
         case SystemExit():
-            return "", error.code if isinstance(error.code, int) else 1
-    kind = type(error).__name__
-    return f"{kind}: {error} (a fault of the zoo or of a plugin; --debug shows where)", 1
+            status = error.code if isinstance(error.code, int) else 1
+        case _:
+            kind = type(error).__name__
+            message = f"{kind}: {error} (a fault of the zoo or of a plugin; --debug shows where)"
+    return message, status
 
 
 def _show_warning(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:

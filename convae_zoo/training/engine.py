@@ -46,7 +46,7 @@ class Engine:
 
     @torch.no_grad()
     def validate(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the loss of uint8 images without the parts' own terms, and their reconstruction."""
+        """Return the loss of uint8 images, without the parts' own terms, and the reconstruction."""
         target = self._to_float(images)
         with self._autocast():
             reconstruction = self.model(target)

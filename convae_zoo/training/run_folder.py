@@ -2,7 +2,6 @@
 
 import json
 import platform
-import shutil
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -86,32 +85,36 @@ class RunFolder:
         self.write({**self.read(), **changes})
 
 
-def open_run_folder(out: str | Path, *, overwrite: bool) -> RunFolder:
-    """Make the folder of a new run.
-
-    With `overwrite` the files of a run that is there are removed, and no others.
+def refuse_occupied(out: str | Path, *, overwrite: bool) -> None:
+    """Refuse a folder for a new run that holds something, unless it may be overwritten.
 
     Raises:
         UsageError: the folder holds a run or other files, and `overwrite` was not given.
-        TrainingError: the folder cannot be made.
+        TrainingError: the folder cannot be read.
     """
     folder = RunFolder(Path(out))
     try:
+        occupied = folder.path.exists() and any(folder.path.iterdir())
+    except OSError as error:
+        raise TrainingError(f"cannot use {out} as a run folder: {error.strerror}") from error
+    if occupied and not overwrite:
+        what = "another run" if folder.record.exists() else "other files"
+        raise UsageError(f"{out} holds {what}; choose another --out, or pass --overwrite")
+
+
+def open_run_folder(out: str | Path) -> RunFolder:
+    """Make the folder of a new run; the files of a run that is there are removed, no others.
+
+    Raises:
+        TrainingError: the folder cannot be made.
+    """
+    folder = RunFolder(Path(out))
+    run_files = (folder.record, folder.history, folder.model, folder.first_epoch, folder.curves)
+    try:
         folder.path.mkdir(parents=True, exist_ok=True)
-        occupied = any(folder.path.iterdir())
-        if occupied and not overwrite:
-            what = "another run" if folder.record.exists() else "other files"
-            raise UsageError(f"{out} holds {what}; choose another --out, or pass --overwrite")
-        for path in (
-            folder.record,
-            folder.history,
-            folder.model,
-            folder.first_epoch,
-            folder.curves,
-        ):
+        for path in (*run_files, *folder.pictures.glob("epoch-*.png")):
             path.unlink(missing_ok=True)
-        shutil.rmtree(folder.pictures, ignore_errors=True)
-        folder.pictures.mkdir()
+        folder.pictures.mkdir(exist_ok=True)
     except OSError as error:
         raise TrainingError(f"cannot use {out} as a run folder: {error.strerror}") from error
     return folder

@@ -14,7 +14,7 @@ from convae_zoo.autoencoder import Autoencoder
 from convae_zoo.build import Plan, plan_model
 from convae_zoo.data import ImageSet
 from convae_zoo.data.load import dataset_for
-from convae_zoo.errors import ConfigError, ContractError, DataError, UsageError
+from convae_zoo.errors import ConfigError, UsageError
 from convae_zoo.losses import create_training_loss
 from convae_zoo.registry import get_registry, model_info
 from convae_zoo.specs import Recipe
@@ -23,7 +23,12 @@ from convae_zoo.training.engine import Engine
 from convae_zoo.training.history import Epoch, History
 from convae_zoo.training.loop import train_epochs
 from convae_zoo.training.progress import Progress
-from convae_zoo.training.run_folder import RunFolder, describe_run, open_run_folder
+from convae_zoo.training.run_folder import (
+    RunFolder,
+    describe_run,
+    open_run_folder,
+    refuse_occupied,
+)
 from convae_zoo.weights import save_model
 
 
@@ -106,29 +111,18 @@ def train(
     )
     plan = _plan(model, overrides or {})
     where = choose_device(device)
-    create_training_loss(recipe.loss, plan.value_range)
-    folder = open_run_folder(out, overwrite=overwrite) if out is not None else None
-    shown = sys.stderr.isatty() if progress is None else progress
-    try:
-        train_set, val_set = _images(dataset, plan, path=path, download=download)
-    except BaseException:
-        _forget(folder)
-        raise
-    with torch.random.fork_rng(), Progress(recipe.epochs, len(train_set), shown=shown) as bars:
+    if out is not None:
+        refuse_occupied(out, overwrite=overwrite)
+    with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
         built = plan.build() if isinstance(model, str) else model
-        engine = Engine(
-            built.to(where), create_training_loss(recipe.loss, plan.value_range), recipe
-        )
-        run = _Run(engine, recipe, train_set, val_set, folder)
-        run.begin()
-        bars.say(
-            f"training {built.name} on {len(train_set):,} images of {train_set.name}, "
-            f"{describe_device(where)}, {engine.precision}"
-        )
-        for line in (*train_set.skipped, *val_set.skipped):
-            bars.say(f"skipped {line}")
-        run.train(bars)
+        criterion = create_training_loss(recipe.loss, plan.value_range)
+        train_set, val_set = _images(dataset, plan, path=path, download=download)
+        folder = open_run_folder(out) if out is not None else None
+        run = _Run(Engine(built.to(where), criterion, recipe), recipe, train_set, val_set, folder)
+        shown = sys.stderr.isatty() if progress is None else progress
+        with Progress(recipe.epochs, len(train_set), shown=shown) as bars:
+            run.train(bars)
     history = run.history
     return TrainResult(
         model=built.eval(),
@@ -161,23 +155,9 @@ class _Run:
             "val_images": len(val_set),
         }
 
-    def begin(self) -> None:
-        """Write down what begins."""
-        if self.folder is None:
-            return
-        plan = self.engine.model.plan
-        self.folder.write(
-            describe_run(
-                model=plan.describe(),
-                recipe=self.recipe,
-                dataset=self.dataset,
-                device=describe_device(self.engine.device),
-                precision=self.engine.precision,
-            )
-        )
-
     def train(self, progress: Progress) -> None:
         """Train; leave the folder with the state that the run ended in."""
+        self._begin(progress)
         state = "failed"
         self.engine.model.train()
         try:
@@ -197,6 +177,25 @@ class _Run:
         finally:
             self.history.close()
             self._end(state)
+
+    def _begin(self, progress: Progress) -> None:
+        device = describe_device(self.engine.device)
+        if self.folder is not None:
+            self.folder.write(
+                describe_run(
+                    model=self.engine.model.plan.describe(),
+                    recipe=self.recipe,
+                    dataset=self.dataset,
+                    device=device,
+                    precision=self.engine.precision,
+                )
+            )
+        progress.say(
+            f"training {self.engine.model.name} on {len(self.train_set):,} images of "
+            f"{self.train_set.name}, {device}, {self.engine.precision}"
+        )
+        for line in (*self.train_set.skipped, *self.val_set.skipped):
+            progress.say(f"skipped {line}")
 
     def _after_epoch(self, epoch: Epoch) -> None:
         if self.folder is None:
@@ -270,21 +269,6 @@ def _images(
             dataset_for(dataset, split, plan.image_shape, path=path, download=download)
             for split in ("train", "val")
         )
-    else:
-        train_set, val_set = (images.fitted(plan.image_shape) for images in dataset)
-    if train_set.image_shape != plan.image_shape:
-        raise ContractError(
-            f"dataset {train_set.name!r} gives images of shape {train_set.image_shape} but the "
-            f"model takes {plan.image_shape}"
-        )
-    if not len(val_set):
-        raise DataError(f"dataset {val_set.name!r} has no validation images")
-    return train_set, val_set
-
-
-def _forget(folder: RunFolder | None) -> None:
-    """Remove a run folder in which nothing was trained yet."""
-    if folder is not None:
-        shutil.rmtree(folder.pictures, ignore_errors=True)
-        if not any(folder.path.iterdir()):
-            folder.path.rmdir()
+        return train_set, val_set
+    train_set, val_set = dataset
+    return train_set.fitted(plan.image_shape), val_set.fitted(plan.image_shape)
