@@ -1,5 +1,6 @@
 """Discovery of plugins: entry points one at a time, with provenance, broken ones isolated."""
 
+import functools
 import os
 import warnings
 from collections.abc import Callable, Iterable
@@ -13,7 +14,7 @@ from convae_zoo.errors import PluginError, ZooWarning, nearest
 from convae_zoo.specs import Provenance
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
+    from importlib.metadata import Distribution, EntryPoint
 
 OWN_DISTRIBUTION = "convae-zoo"
 
@@ -155,10 +156,15 @@ def load_entry_points() -> PluginManager:
 
 
 def _provenance(entry_point: "EntryPoint") -> Provenance:
-    dist = entry_point.dist
+    name, version = _name_and_version(entry_point.dist) if entry_point.dist else (None, None)
     # A distribution whose metadata is damaged has None for both.
-    name = (dist and dist.name) or "an unknown distribution"
-    return Provenance(entry_point.name, name, (dist and dist.version) or "?")
+    return Provenance(entry_point.name, name or "an unknown distribution", version or "?")
+
+
+@functools.cache  # the metadata, a whole README, is parsed anew at each access
+def _name_and_version(dist: "Distribution") -> tuple[str | None, str | None]:
+    metadata = dist.metadata
+    return metadata["Name"], metadata["Version"]
 
 
 def _order(provenance: Provenance) -> tuple[bool, str, str]:

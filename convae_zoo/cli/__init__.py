@@ -1,7 +1,6 @@
 """The command line: one small file a command, imported when it is called."""
 
 import importlib
-import io
 import os
 import sys
 import warnings
@@ -74,9 +73,6 @@ def main(args: list[str] | None = None) -> int:
     An error is one line on stderr; ``--debug`` shows the traceback.
     """
     arguments = sys.argv[1:] if args is None else args
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # '×' must not end a command in an ASCII terminal
-            stream.reconfigure(errors="replace")
     warnings.showwarning = _show_warning
     warnings.simplefilter("always", ZooWarning)
     try:

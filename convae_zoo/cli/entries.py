@@ -6,7 +6,6 @@ from typing import Any
 import attrs
 
 from convae_zoo import fields
-from convae_zoo.build import config_values, plan_model
 from convae_zoo.errors import ZooError
 from convae_zoo.registry import SHAPES
 from convae_zoo.specs import (
@@ -61,6 +60,8 @@ def _provenance(spec: Spec) -> dict[str, str]:
 
 
 def _model(spec: ModelSpec) -> dict[str, Any]:
+    from convae_zoo.build import config_values, plan_model
+
     document: dict[str, Any] = {
         "value_range": list(spec.value_range),
         "encoder": {"name": spec.encoder, "config": dict(spec.encoder_config)},
@@ -109,6 +110,8 @@ def _factory(spec: EncoderSpec | DecoderSpec | LossSpec | DatasetSpec) -> str:
 
 
 def _config(config: Any) -> list[dict[str, Any]]:
+    from convae_zoo.build import config_values  # not needed to list
+
     values: Mapping[str, Any] = config_values(config)
     return [
         {

@@ -3,7 +3,6 @@
 Tables are plain text: importing rich would take half as long again as the whole of ``list``.
 """
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +11,8 @@ import click
 
 def print_json(document: Any) -> None:
     """Print one JSON document, in ASCII so that it survives any terminal's encoding."""
+    import json  # not needed for the tables
+
     click.echo(json.dumps(document, indent=2, default=str))
 
 
