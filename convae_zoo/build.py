@@ -28,15 +28,16 @@ def resolve(factory: Factory) -> Any:
     """Import what a factory string ``"package.module:Attribute"`` names.
 
     Raises:
-        PluginError: the module or the attribute is not there.
+        PluginError: the module cannot be imported, or the attribute is not there.
     """
     if not isinstance(factory, str):
         return factory
     module, _, name = factory.partition(":")
     try:
         return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise PluginError(f"factory {factory!r} leads nowhere: {error}") from error
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise PluginError(f"factory {factory!r} cannot be imported: {reason}") from error
 
 
 def kind_of(spec: BuiltSpec) -> str:
