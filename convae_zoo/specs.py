@@ -154,7 +154,9 @@ class Recipe:
         loss: a loss's name, or a weighted sum as in ``"0.8*l1 + 0.2*ssim"``.
         epochs: passes over the train split.
         batch_size: images an optimiser step.
-        learning_rate: of the optimiser, constant.
+        learning_rate: of the optimiser, at its highest.
+        schedule: ``constant``, or ``cosine``: falling to zero at the end.
+        warmup_steps: optimiser steps over which the learning rate rises to its highest.
         optimizer: ``adam``, ``adamw`` or ``sgd``, with PyTorch's defaults for the rest.
         shuffle: a fresh order an epoch, drawn from the seed; else the data's own order.
         precision: ``auto``, ``fp32`` or ``bf16``.
@@ -165,6 +167,8 @@ class Recipe:
     epochs: int = fields.integer(10)
     batch_size: int = fields.integer(64)
     learning_rate: float = fields.number(1e-3, minimum=1e-12, maximum=1e3)
+    schedule: str = fields.choice("constant", ("constant", "cosine"))
+    warmup_steps: int = fields.integer(0, minimum=0)
     optimizer: str = fields.choice("adam", ("adam", "adamw", "sgd"))
     shuffle: bool = fields.flag(default=False)
     precision: str = fields.choice("auto", ("auto", "fp32", "bf16"))
