@@ -110,7 +110,7 @@ class Autoencoder(nn.Module):
         """
         figures: dict[str, float] = {}
         encoder, decoder = (getattr(p, "report", None) for p in (self.encoder, self.decoder))
-        batches = images.split(batch_size)
+        batches = [images[i : i + batch_size] for i in range(0, len(images), batch_size)]
         was_training = self.training
         self.eval()
         try:
