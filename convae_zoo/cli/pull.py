@@ -1,16 +1,18 @@
 """``convae-zoo pull``."""
 
-import json
 import shutil
 
 import click
+
+from convae_zoo.cli.options import json_option
+from convae_zoo.cli.output import print_fields, print_json
 
 
 @click.command(name="pull")
 @click.argument("name")
 @click.option("--revision", help="Branch, tag or commit of a repository.")
 @click.option("--out", type=click.Path(), help="Also write the file here.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option
 def command(name: str, revision: str | None, out: str | None, *, as_json: bool) -> None:
     """Fetch weights, check them, and print where they are and their sha256.
 
@@ -31,6 +33,6 @@ def command(name: str, revision: str | None, out: str | None, *, as_json: bool) 
             shutil.copyfile(path, temporary)
     found = {"path": out or str(path), "sha256": digest(path)}
     if as_json:
-        click.echo(json.dumps(found))
+        print_json(found)
     else:
-        click.echo(f"path    {found['path']}\nsha256  {found['sha256']}")
+        print_fields(list(found.items()), indent=0)

@@ -1,8 +1,9 @@
 """``convae-zoo push``."""
 
-import json
-
 import click
+
+from convae_zoo.cli.options import json_option
+from convae_zoo.cli.output import print_fields, print_json
 
 
 @click.command(name="push")
@@ -10,7 +11,7 @@ import click
 @click.argument("repo")
 @click.option("--private", is_flag=True, help="Make the repository private.")
 @click.option("--revision", help="The branch; made where there is none.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option
 def command(file: str, repo: str, *, private: bool, revision: str | None, as_json: bool) -> None:
     """Upload a weights FILE to REPO (org/name) on the Hugging Face Hub, with a model card.
 
@@ -25,6 +26,6 @@ def command(file: str, repo: str, *, private: bool, revision: str | None, as_jso
     commit, sha256 = push(file, repo, private=private, revision=revision)
     pushed = {"hub": repo, "revision": commit, "sha256": sha256}
     if as_json:
-        click.echo(json.dumps(pushed))
+        print_json(pushed)
     else:
-        click.echo("\n".join(f"{key:8}  {value}" for key, value in pushed.items()))
+        print_fields(list(pushed.items()), indent=0)
