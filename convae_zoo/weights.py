@@ -90,7 +90,9 @@ def save_model(
     write_bytes(path, *storage.pack(document, tensors))
 
 
-def load_model(name_or_path: str | Path, *, device: str | torch.device = "cpu") -> Autoencoder:
+def load_model(
+    name_or_path: str | Path, *, device: str | torch.device = "cpu", download: bool = False
+) -> Autoencoder:
     """Load a trained model in eval mode; nothing in the file is ever executed.
 
     Args:
@@ -98,14 +100,16 @@ def load_model(name_or_path: str | Path, *, device: str | torch.device = "cpu") 
             `save_model` wrote; or a run folder, which means its ``model.safetensors``. What
             contains a separator, ends with ``.safetensors`` or exists on disk is a path.
         device: where the weights go.
+        download: fetch weights that are stored elsewhere, where the cache has them not yet; else
+            the error says how to fetch them.
 
     Raises:
         UnknownNameError: no model or tag has that name.
         UsageError: a name without a tag, or a device that is not there.
         WeightsError: the file is missing, damaged, altered, of a newer format, of an architecture
-            other than what is installed, or holds NaN or infinity.
+            other than what is installed, or holds NaN or infinity; or it cannot be fetched.
     """
-    data, where = _read(name_or_path)
+    data, where = _read(name_or_path, download=download)
     document, tensors = storage.unpack(data, where)
     plan = _plan(document, where)
     model = build_filled(plan, tensors, where, hint=_versions(_made_by(document)))
@@ -126,7 +130,7 @@ def read_metadata(name_or_path: str | Path) -> dict[str, Any]:
     Raises:
         ZooError: as `load_model` does.
     """
-    data, where = _read(name_or_path)
+    data, where = _read(name_or_path, download=False)
     return storage.unpack(data, where)[0]
 
 
@@ -150,7 +154,21 @@ def _stored(name: str, value: object, dtype: str) -> Tensor:
     return copy
 
 
-def _read(name_or_path: str | Path) -> tuple[bytes, str]:
+def find_file(name: str, *, download: bool = False) -> Traversable:
+    """Find the file of registered weights: in its package, or verified in the cache.
+
+    Raises:
+        ZooError: as `load_model` does, short of reading the file.
+    """
+    weights = _registered(name)
+    if weights.remote:
+        from convae_zoo.remote.pull import stored_elsewhere  # needed by few
+
+        return stored_elsewhere(name, weights, download=download)
+    return _resource(name, weights)
+
+
+def _read(name_or_path: str | Path, *, download: bool) -> tuple[bytes, str]:
     """Read the bytes of a name or path, with the file's name for errors."""
     if _is_path(name_or_path):
         path = Path(name_or_path)
@@ -164,7 +182,7 @@ def _read(name_or_path: str | Path) -> tuple[bytes, str]:
         return _read_file(path, str(path)), str(path)
     name = str(name_or_path)
     weights = _registered(name)
-    data = _read_file(_resource(name, weights), f"the weights of {name}")
+    data = _read_file(find_file(name, download=download), f"the weights of {name}")
     if hashlib.sha256(data).hexdigest() != weights.sha256:
         raise WeightsError(
             f"the weights of {name} do not have the sha256 that is registered for them; reinstall "
@@ -195,7 +213,7 @@ def _read_file(path: Path | Traversable, where: str) -> bytes:
 
 def _registered(name: str) -> WeightsSpec:
     spec, weights = find_model(name)
-    trained = [f"{spec.name}.{w.tag}" for w in spec.weights if w.file is not None]
+    trained = [f"{spec.name}.{w.tag}" for w in spec.weights if w.trained]
     if weights is None:
         if trained:
             raise UsageError(
@@ -203,7 +221,7 @@ def _registered(name: str) -> WeightsSpec:
                 "make one with fresh weights with create_model"
             )
         raise UsageError(f"model {name!r} has no trained weights; {_how_to_train(name, 'photos')}")
-    if weights.file is None:
+    if not weights.trained:
         raise WeightsError(f"{name!r} is not trained yet; {_how_to_train(name, weights.dataset)}")
     return weights
 

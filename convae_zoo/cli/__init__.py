@@ -17,6 +17,8 @@ COMMANDS = {
     "evaluate": "Measure a model against PCA on a dataset.",
     "list": "List what is installed.",
     "plugins": "List the plugins, broken ones with the reason.",
+    "pull": "Fetch trained weights from where they are stored.",
+    "push": "Upload a weights file to the Hugging Face Hub.",
     "reconstruct": "Reconstruct image files into a grid.",
     "show": "Show one entry: where it comes from and its config.",
     "train": "Train a model.",
