@@ -110,7 +110,7 @@ class Autoencoder(nn.Module):
         """
         figures: dict[str, float] = {}
         encoder, decoder = (getattr(p, "report", None) for p in (self.encoder, self.decoder))
-        batches = images.split(batch_size)
+        batches = torch.split(images, batch_size)
         was_training = self.training
         self.eval()
         try:

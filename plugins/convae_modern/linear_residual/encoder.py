@@ -1,0 +1,73 @@
+"""The encoder that starts as PCA: a linear path and a nonlinear one, summed."""
+
+import torch
+from torch import Tensor, nn
+
+from convae_modern.blocks import make_activation, start
+from convae_modern.linear_residual.basis import Basis, cosine_basis, principal_basis
+
+
+class LinearResidualEncoder(nn.Module):
+    """Images N×C×S×S to latents N×latent_dim: linear(x) + nonlinear(x).
+
+    The nonlinear path is a convolution at S/4 over 4×4 pixels a position, and two dense layers.
+
+    Start: the linear path at the cosines of lowest frequency; `start_from_data` sets it to the
+    images' principal components, each divided by its deviation, so that every float of a latent
+    has variance 1. The nonlinear path has He-normal weights and zero biases, its last layer zeros:
+    with the decoder of this name, a model is at first exactly PCA.
+
+    Args:
+        in_channels: C.
+        image_size: S, divisible by 4.
+        width: channels of the convolution.
+        hidden: units of the dense layer.
+        latent_dim: floats of a latent, at most C·S·S.
+        activation: name of the activation.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 3,
+        image_size: int = 32,
+        width: int = 16,
+        hidden: int = 1024,
+        latent_dim: int = 200,
+        activation: str = "silu",
+    ) -> None:
+        super().__init__()
+        positions = (image_size // 4) ** 2
+        self.linear = nn.Linear(in_channels * image_size**2, latent_dim)
+        last = nn.Linear(hidden, latent_dim)
+        self.nonlinear = nn.Sequential(
+            nn.PixelUnshuffle(4),
+            nn.Conv2d(16 * in_channels, width, 3, padding=1),
+            make_activation(activation),
+            nn.Flatten(),
+            nn.Linear(width * positions, hidden),
+            make_activation(activation),
+            last,
+        )
+        self.nonlinear.apply(start)
+        nn.init.zeros_(last.weight)
+        self._set(cosine_basis(latent_dim, in_channels, image_size))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map images N×C×S×S to latents N×latent_dim."""
+        latent: Tensor = self.linear(x.flatten(1)) + self.nonlinear(x)
+        return latent
+
+    def start_from_data(self, images: Tensor, value_range: tuple[float, float]) -> None:
+        """Set the linear path to the principal components of uint8 images N×C×S×S.
+
+        Where the images have fewer than latent_dim, the other rows stay as they are.
+        """
+        self._set(principal_basis(images, self.linear.out_features, value_range))
+
+    @torch.no_grad()
+    def _set(self, basis: Basis) -> None:
+        count = len(basis.directions)
+        rows = basis.directions / basis.deviations[:, None]
+        self.linear.weight[:count] = rows
+        self.linear.bias.zero_()
+        self.linear.bias[:count] = -(rows @ basis.mean)
