@@ -1,5 +1,6 @@
 """The autoencoder: an ``nn.Module`` that joins an encoder and a decoder."""
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
@@ -87,7 +88,9 @@ class Autoencoder(nn.Module):
         """Reconstruct images and collect the loss terms that the parts add by themselves."""
         latent, encoder_terms = _with_terms(self.encoder, x)
         images, decoder_terms = _with_terms(self.decoder, latent)
-        return images, {**encoder_terms, **decoder_terms}
+        for name, term in decoder_terms.items():  # both parts may have a term of one name
+            encoder_terms[name] = encoder_terms[name] + term if name in encoder_terms else term
+        return images, encoder_terms
 
     def start_from_data(self, images: Tensor) -> None:
         """Let the parts set their fresh weights by the training images, where they can.
@@ -110,7 +113,7 @@ class Autoencoder(nn.Module):
         """
         figures: dict[str, float] = {}
         encoder, decoder = (getattr(p, "report", None) for p in (self.encoder, self.decoder))
-        batches = torch.split(images, batch_size)
+        batches = [images[i : i + batch_size] for i in range(0, len(images), batch_size)]
         was_training = self.training
         self.eval()
         try:
@@ -170,7 +173,8 @@ class Autoencoder(nn.Module):
     @property
     def device(self) -> torch.device:
         """The device that the weights are on."""
-        return next(self.parameters()).device
+        tensors = itertools.chain(self.parameters(), self.buffers())
+        return next((t.device for t in tensors), torch.device("cpu"))
 
     def extra_repr(self) -> str:
         """Name the model and its shapes."""
@@ -182,4 +186,4 @@ def _with_terms(part: nn.Module, x: Tensor) -> tuple[Tensor, Terms]:
     if method is None:
         return part(x), {}
     output, terms = method(x)
-    return output, terms
+    return output, dict(terms)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
-from convae_zoo.errors import ConfigError, ContractError, PluginError, unknown
+from convae_zoo.errors import ConfigError, ContractError, PluginError, UsageError, unknown
 from convae_zoo.registry import find_model, get_registry
 from convae_zoo.specs import (
     DatasetSpec,
@@ -233,7 +233,14 @@ def create_model(name: str, **overrides: Any) -> "Autoencoder":
         UnknownNameError: no such model or field; the nearest are suggested.
         ConfigError: a value of the wrong type or out of range.
         ContractError: the overridden parts do not fit; nothing was built.
+        UsageError: the name has a weights tag, which fresh weights would belie.
     """
+    model, dot, _ = name.partition(".")
+    if dot:
+        raise UsageError(
+            f"{name!r} names trained weights: load_model({name!r}) loads them, "
+            f"create_model({model!r}) makes fresh ones"
+        )
     return plan_model(name, **overrides).build()
 
 

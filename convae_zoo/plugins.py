@@ -75,6 +75,9 @@ class PluginManager:
 
     def _check_hooks(self, plugin: object) -> None:
         """Refuse what pluggy would let pass or explain badly; it checks the signatures itself."""
+        hash(
+            plugin
+        )  # pluggy keeps plugins in a set: one that cannot be there would spoil the others
         if self.hooks.is_registered(plugin):
             raise PluginError(f"it is the same object as plugin {self.hooks.get_name(plugin)!r}")
         known = [name for name in dir(hookspecs) if name.startswith("register_")]

@@ -12,6 +12,8 @@ from convae_zoo.errors import ZooError, ZooWarning
 
 COMMANDS = {
     "compare": "Draw several runs or models on the same images.",
+    "decode": "Decode a file of latents into image files.",
+    "encode": "Encode image files into one file of latents.",
     "evaluate": "Measure a model against PCA on a dataset.",
     "list": "List what is installed.",
     "plugins": "List the plugins, broken ones with the reason.",
