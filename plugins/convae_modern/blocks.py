@@ -66,6 +66,27 @@ class ResidualBlock(nn.Module):
         return out
 
 
+class DenseBlock(nn.Module):
+    """Vectors N×D to the same shape: x + linear(act(x)); the layer starts at zero.
+
+    Args:
+        units: D.
+        activation: name of the activation.
+    """
+
+    def __init__(self, units: int, activation: str = "silu") -> None:
+        super().__init__()
+        self.activation = make_activation(activation)
+        self.linear = nn.Linear(units, units)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map vectors N×D to the same shape."""
+        out: Tensor = x + self.linear(self.activation(x))
+        return out
+
+
 class Down(nn.Sequential):
     """Images N×C×S×S to features N×2w×S/4×S/4; an activation comes last.
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 _CHUNK = 4096
 _LEAST_DEVIATION = 1e-3
+_GREY_LEVEL = 1 / 255
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -90,7 +91,7 @@ def _fit(images: Tensor, count: int, value_range: tuple[float, float]) -> Basis:
         squares += (centred @ pca.components.T).double().square().sum(0)
     deviations = (squares / len(images)).sqrt().float()
     # Directions in which the images do not differ would be blown up without bound.
-    least = max(float(deviations.max()) * _LEAST_DEVIATION, torch.finfo(torch.float32).tiny)
+    least = max(float(deviations.max()) * _LEAST_DEVIATION, _GREY_LEVEL)
     low, high = value_range
     return Basis(
         mean=pca.mean * (high - low) + low,

@@ -11,14 +11,16 @@ class LinearResidualConfig(ImageConfig):
     """Config of both parts.
 
     Attributes:
-        width: channels of the convolutions, which work at a quarter of the image's size.
-        hidden: units of the dense layer between convolutions and latent.
+        width: channels of the convolutions.
+        depth: residual blocks of convolutions in each part.
+        hidden: units of the dense layers.
         latent_dim: floats of a latent; at most as many as an image has values.
-        activation: after the convolution and the dense layer.
+        activation: before every layer of a block.
     """
 
-    width: int = fields.integer(16)
-    hidden: int = fields.integer(1024)
+    width: int = fields.integer(32)
+    depth: int = fields.integer(1, minimum=0)
+    hidden: int = fields.integer(512)
     latent_dim: int = fields.integer(200)
     activation: str = fields.choice("silu", ACTIVATIONS)
 

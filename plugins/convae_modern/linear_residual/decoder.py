@@ -1,26 +1,29 @@
-"""The decoder that starts as PCA backwards: a linear path and a nonlinear one, summed."""
+"""The decoder that starts as PCA backwards: a linear path, a dense one, and a refinement."""
 
 import torch
 from torch import Tensor, nn
 
-from convae_modern.blocks import make_activation, start
+from convae_modern.blocks import DenseBlock, ResidualBlock, make_activation, start, start_linear
 from convae_modern.linear_residual.basis import Basis, cosine_basis, principal_basis
+from convae_modern.linear_residual.slow_linear import SlowLinear
 
 
 class LinearResidualDecoder(nn.Module):
-    """Latents N×latent_dim to images N×C×S×S: linear(z) + nonlinear(z).
+    """Latents N×latent_dim to images N×C×S×S: y + refine(y), where y = linear(z) + dense(z).
 
-    The nonlinear path is two dense layers and a convolution at S/4 that gives 4×4 pixels a
-    position.
+    What principal components leave out of an image is mostly its fine detail, so the convolutions
+    are a super-resolution network: they work at S/2 on the image that the latent gives and add
+    the detail that goes with it (as in https://arxiv.org/abs/1609.05158).
 
-    Start: as in the encoder of this name, of whose linear path this one is the inverse as far as
-    there can be one.
+    Start: as in the encoder of this name; the linear path is the inverse of the encoder's, and
+    the last layers of the two others are zero.
 
     Args:
         in_channels: C.
         image_size: S, divisible by 4.
-        width: channels before the convolution.
-        hidden: units of the dense layer.
+        width: channels of the convolutions.
+        depth: residual blocks of convolutions.
+        hidden: units of the dense layers.
         latent_dim: floats of a latent, at most C·S·S.
         activation: name of the activation.
     """
@@ -29,32 +32,41 @@ class LinearResidualDecoder(nn.Module):
         self,
         in_channels: int = 3,
         image_size: int = 32,
-        width: int = 16,
-        hidden: int = 1024,
+        width: int = 32,
+        depth: int = 1,
+        hidden: int = 512,
         latent_dim: int = 200,
         activation: str = "silu",
     ) -> None:
         super().__init__()
-        side = image_size // 4
-        self.linear = nn.Linear(latent_dim, in_channels * image_size**2)
-        self.unflatten = nn.Unflatten(1, (in_channels, image_size, image_size))
-        last = nn.Conv2d(width, 16 * in_channels, 3, padding=1)
-        self.nonlinear = nn.Sequential(
-            nn.Linear(latent_dim, hidden),
-            make_activation(activation),
-            nn.Linear(hidden, width * side**2),
-            make_activation(activation),
-            nn.Unflatten(1, (width, side, side)),
-            last,
-            nn.PixelShuffle(4),
+        values = in_channels * image_size**2
+        self.linear = SlowLinear(latent_dim, values)
+        first, last = nn.Linear(latent_dim, hidden), nn.Linear(hidden, values)
+        self.dense = nn.Sequential(
+            first, DenseBlock(hidden, activation), make_activation(activation), last
         )
-        self.nonlinear.apply(start)
+        self.unflatten = nn.Unflatten(1, (in_channels, image_size, image_size))
+        stem = nn.Conv2d(4 * in_channels, width, 3, padding=1)
+        detail = nn.Conv2d(width, 4 * in_channels, 3, padding=1)
+        self.refine = nn.Sequential(
+            nn.PixelUnshuffle(2),
+            stem,
+            *(ResidualBlock(width, activation) for _ in range(depth)),
+            make_activation(activation),
+            detail,
+            nn.PixelShuffle(2),
+        )
+        for layer in (first, last, stem, detail):
+            start(layer)
+            start_linear(layer)
         nn.init.zeros_(last.weight)
+        nn.init.zeros_(detail.weight)
         self._set(cosine_basis(latent_dim, in_channels, image_size))
 
     def forward(self, z: Tensor) -> Tensor:
         """Map latents N×latent_dim to images N×C×S×S."""
-        images: Tensor = self.unflatten(self.linear(z)) + self.nonlinear(z)
+        coarse = self.unflatten(self.linear(z) + self.dense(z))
+        images: Tensor = coarse + self.refine(coarse)
         return images
 
     def start_from_data(self, images: Tensor, value_range: tuple[float, float]) -> None:
@@ -64,9 +76,8 @@ class LinearResidualDecoder(nn.Module):
         """
         self._set(principal_basis(images, self.linear.in_features, value_range))
 
-    @torch.no_grad()
     def _set(self, basis: Basis) -> None:
+        columns = torch.zeros_like(self.linear.weight)
         count = len(basis.directions)
-        self.linear.weight.zero_()
-        self.linear.weight[:, :count] = (basis.directions * basis.deviations[:, None]).T
-        self.linear.bias.copy_(basis.mean)
+        columns[:, :count] = (basis.directions * basis.deviations[:, None]).T
+        self.linear.set(columns, basis.mean)
