@@ -57,17 +57,17 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         return output
 
     def _is_faster(self, x: Tensor, output_size: list[int] | None) -> bool:
+        if torch.jit.is_tracing() or torch.compiler.is_compiling():  # type: ignore[attr-defined,no-untyped-call]  # torch leaves it untyped
+            return False
         return (
-            not torch.jit.is_tracing()
-            and x.device.type == "cpu"
+            x.device.type == "cpu"
             and x.ndim == 4  # noqa: PLR2004 - N×C×H×W
             and x.shape[1] == self.in_channels
             and x.numel() > 0
             and output_size is None
             and self.padding_mode == "zeros"
-            and torch.backends.mkldnn.enabled
+            and bool(torch.backends.mkldnn.enabled)
             and (x.dtype == self.weight.dtype or torch.is_autocast_enabled("cpu"))
-            and not torch.compiler.is_compiling()
         )
 
 
@@ -113,7 +113,7 @@ class _ConvTranspose(torch.autograd.Function):
         ctx.has_bias = bias is not None
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]  # PyTorch types it *Any
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         stride, padding, dilation, output_padding, groups = ctx.geometry
         needs_x, needs_weight, needs_bias = ctx.needs_input_grad[:3]
