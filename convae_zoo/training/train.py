@@ -222,6 +222,7 @@ class _Run:
             state = "interrupted"
             raise
         finally:
+            self.engine.release()
             self.history.close()
             self._end(state)
 
