@@ -7,20 +7,60 @@ A config is an attrs class whose fields all have defaults::
         latent_dim: int = fields.integer(64)
         activation: str = fields.choice("relu", ("relu", "gelu"))
 
-The checks raise `ValueError`; the zoo turns it into a `ConfigError` that names the part.
+The checks raise `ValueError`; the zoo turns it into a `ConfigError` that names the part. Each field
+carries its domain, so that `convae_zoo.testing` can draw configs from it.
 """
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import attrs
 
 Check = Callable[[Any, "attrs.Attribute[Any]", Any], None]
 
+_DOMAIN = "convae_zoo.domain"
 
-def _field(default: object, check: Check, convert: Callable[[Any], Any] | None = None) -> Any:
-    return attrs.field(default=default, validator=check, converter=convert)
+
+@attrs.frozen
+class Integers:
+    """The whole numbers from `minimum` that `multiple_of` divides."""
+
+    minimum: int
+    multiple_of: int
+
+
+@attrs.frozen
+class Numbers:
+    """The finite numbers from `minimum` to `maximum`."""
+
+    minimum: float
+    maximum: float
+
+
+@attrs.frozen
+class Choices:
+    """A few values."""
+
+    options: tuple[Any, ...]
+
+
+Domain: TypeAlias = Integers | Numbers | Choices
+
+
+def domain_of(attribute: "attrs.Attribute[Any]") -> Domain | None:
+    """Return the values that a config's field takes, or None where it does not say."""
+    return cast("Domain | None", attribute.metadata.get(_DOMAIN))
+
+
+def _field(
+    default: object,
+    check: Check,
+    convert: Callable[[Any], Any] | None = None,
+    domain: Domain | None = None,
+) -> Any:
+    metadata = {} if domain is None else {_DOMAIN: domain}
+    return attrs.field(default=default, validator=check, converter=convert, metadata=metadata)
 
 
 def integer(default: int, *, minimum: int = 1, multiple_of: int = 1) -> int:
@@ -34,7 +74,7 @@ def integer(default: int, *, minimum: int = 1, multiple_of: int = 1) -> int:
         if not whole or cast("int", value) < minimum or cast("int", value) % multiple_of:
             raise ValueError(f"{attribute.name} must be {expected}, got {value!r}")
 
-    return cast("int", _field(default, check))
+    return cast("int", _field(default, check, domain=Integers(minimum, multiple_of)))
 
 
 def number(default: float, *, minimum: float = -math.inf, maximum: float = math.inf) -> float:
@@ -51,7 +91,7 @@ def number(default: float, *, minimum: float = -math.inf, maximum: float = math.
                 f"{attribute.name} must be a number from {minimum} to {maximum}, got {value!r}"
             )
 
-    return cast("float", _field(default, check))
+    return cast("float", _field(default, check, domain=Numbers(minimum, maximum)))
 
 
 def choice(default: str, options: Sequence[str]) -> str:
@@ -62,7 +102,7 @@ def choice(default: str, options: Sequence[str]) -> str:
             listed = ", ".join(options)
             raise ValueError(f"{attribute.name} must be one of {listed}, got {value!r}")
 
-    return cast("str", _field(default, check))
+    return cast("str", _field(default, check, domain=Choices(tuple(options))))
 
 
 def flag(*, default: bool) -> bool:
@@ -72,7 +112,7 @@ def flag(*, default: bool) -> bool:
         if not isinstance(value, bool):
             raise ValueError(f"{attribute.name} must be true or false, got {value!r}")
 
-    return cast("bool", _field(default, check))
+    return cast("bool", _field(default, check, domain=Choices((False, True))))
 
 
 def text(default: str | None = None) -> Any:
@@ -96,4 +136,5 @@ def value_range(default: tuple[float, float] = (-1.0, 1.0)) -> tuple[float, floa
         if not pair or not all(isinstance(v, int | float) for v in value) or value[0] >= value[1]:
             raise ValueError(f"{attribute.name} must be (low, high) with low < high, got {value!r}")
 
-    return cast("tuple[float, float]", _field(default, check, convert))
+    ranges = Choices(((-1.0, 1.0), (0.0, 1.0)))
+    return cast("tuple[float, float]", _field(default, check, convert, ranges))
