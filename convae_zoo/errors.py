@@ -39,6 +39,10 @@ class DataError(ZooError):
     """Images that are missing, unreadable or of the wrong form."""
 
 
+class FileError(ZooError):
+    """A file or folder that cannot be written."""
+
+
 class WeightsError(ZooError):
     """A weights file that is missing, damaged, or made for something else."""
 

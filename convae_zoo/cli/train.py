@@ -2,11 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from convae_zoo.errors import TrainingError, UsageError
+
+if TYPE_CHECKING:
+    from convae_zoo.training.run_folder import RunFolder
 
 
 @click.command(name="train")
@@ -15,6 +18,8 @@ from convae_zoo.errors import TrainingError, UsageError
 @click.option("--data", "path", type=click.Path(), help="Folder that holds the data.")
 @click.option("--download", is_flag=True, help="Fetch the data if it is not there.")
 @click.option("--out", required=True, type=click.Path(), help="Folder for the run.")
+@click.option("--resume", is_flag=True, help="Go on with the run that is in the folder.")
+@click.option("--checkpoint-every", type=int, default=1000, show_default=True, help="In steps.")
 @click.option("--overwrite", is_flag=True, help="Replace a run that is in the folder.")
 @click.option("--epochs", type=int, help="Passes over the train split.")
 @click.option("--batch-size", type=int, help="Images an optimiser step.")
@@ -37,19 +42,21 @@ def command(settings: tuple[str, ...], out: str, **options: Any) -> None:
     overrides = read_settings(settings)
 
     from convae_zoo.training import train
+    from convae_zoo.training.distributed import speaks
     from convae_zoo.training.run_folder import RunFolder
 
     folder = RunFolder(Path(out))
     try:
         train(options.pop("model"), out=out, overrides=overrides, progress=True, **options)
     except KeyboardInterrupt:
-        raise TrainingError(f"interrupted; {last_epoch(folder)}") from None
+        raise TrainingError(f"interrupted; {what_is_kept(folder)}") from None
     except TrainingError as error:
-        raise TrainingError(f"{error}; {last_epoch(folder)}") from error
-    click.echo(f"model     {folder.model}")
-    click.echo(f"pictures  {folder.pictures}")
-    click.echo(f"curves    {folder.curves}")
-    click.echo(f"history   {folder.history}")
+        raise TrainingError(f"{error}; {what_is_kept(folder)}") from error
+    if speaks():
+        click.echo(f"model     {folder.model}")
+        click.echo(f"pictures  {folder.pictures}")
+        click.echo(f"curves    {folder.curves}")
+        click.echo(f"history   {folder.history}")
 
 
 def read_settings(settings: tuple[str, ...]) -> dict[str, Any]:
@@ -70,7 +77,8 @@ def read_settings(settings: tuple[str, ...]) -> dict[str, Any]:
     return values
 
 
-def last_epoch(folder: Any) -> str:
-    """Say where the last finished epoch of a run is."""
+def what_is_kept(folder: "RunFolder") -> str:
+    """Say where the last finished epoch of a run is, and that the run can go on."""
     done = folder.read()["epochs_done"] if folder.record.exists() else 0
-    return f"epoch {done} is kept in {folder.model}" if done else "no epoch was finished"
+    kept = f"epoch {done} is kept in {folder.model}" if done else "no epoch was finished"
+    return f"{kept}; --resume goes on"

@@ -1,12 +1,14 @@
 """The history of a run: one JSON object a line, one line an optimiser step and an epoch."""
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 import attrs
 
+from convae_zoo import files
 from convae_zoo.errors import TrainingError
 
 
@@ -52,6 +54,17 @@ class History:
         self.epochs.append(epoch)
         self._write([{"kind": "epoch", **attrs.asdict(epoch)}])
 
+    def cut(self, epochs: int, steps: int) -> "History":
+        """Return the first so many epochs and steps, in memory only."""
+        history = History(None)
+        history.steps, history.epochs = self.steps[:steps], self.epochs[:epochs]
+        return history
+
+    def sync(self) -> None:
+        """Wait until what was added is on the disk."""
+        if self._file is not None:
+            os.fsync(self._file.fileno())
+
     def close(self) -> None:
         """Close the file."""
         if self._file is not None:
@@ -92,4 +105,38 @@ def read_history(path: Path) -> History:
             history.steps.append(record["loss"])
         else:
             history.epochs.append(Epoch(**record))
+    return history
+
+
+def rewind_history(path: Path, *, epochs: int, steps: int) -> History:
+    """Return a history that stands where a run stood, the file cut back to it.
+
+    Args:
+        path: the ``history.jsonl``.
+        epochs: finished epochs.
+        steps: optimiser steps since the beginning.
+
+    Raises:
+        TrainingError: the file holds less than that.
+    """
+    kept = read_history(path) if path.exists() else History(None)
+    if len(kept.epochs) < epochs or len(kept.steps) < steps:
+        raise TrainingError(
+            f"{path} ends at step {len(kept.steps)} but the checkpoint is of step {steps}; "
+            "the file was altered: train anew with --overwrite"
+        )
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    wanted: list[str] = []
+    seen = {"step": 0, "epoch": 0}
+    limits = {"step": steps, "epoch": epochs}
+    for line in lines:
+        if seen == limits:
+            break
+        kind = json.loads(line)["kind"]
+        if seen[kind] < limits[kind]:
+            seen[kind] += 1
+            wanted.append(line + "\n")
+    files.write_text(path, "".join(wanted))
+    history = History(path)
+    history.steps, history.epochs = kept.steps[:steps], kept.epochs[:epochs]
     return history

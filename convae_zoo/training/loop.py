@@ -1,105 +1,160 @@
 """The training loop: epochs of steps, a validation and a record after each."""
 
 import math
+import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
+import attrs
 import torch
 from torch import Tensor
 
 from convae_zoo.data import ImageSet
 from convae_zoo.errors import TrainingError
 from convae_zoo.specs import Recipe
+from convae_zoo.training.distributed import World
 from convae_zoo.training.engine import Engine
 from convae_zoo.training.history import Epoch, History
 from convae_zoo.training.order import epoch_order
 from convae_zoo.training.progress import Progress
+from convae_zoo.training.signals import StopRequest
 
 READ_EVERY = 50
 """Steps between two readings of the loss: reading waits for the device."""
 
 
-def batches(images: Tensor, order: Tensor, batch_size: int) -> Iterator[Tensor]:
-    """Give the images in an order, a batch at a time; the last may be smaller."""
-    for chosen in order.split(batch_size):
-        yield images[chosen]
+@attrs.define
+class Position:
+    """How far a run has come.
 
-
-def train_epochs(
-    engine: Engine,
-    train: ImageSet,
-    val: ImageSet,
-    recipe: Recipe,
-    history: History,
-    progress: Progress,
-    after_epoch: Callable[[Epoch], None],
-) -> None:
-    """Train for the recipe's epochs; `after_epoch` is called with what each gave.
-
-    Raises:
-        TrainingError: the loss is no longer finite; the step is named.
+    Attributes:
+        epoch: the epoch at hand, from 1.
+        step: steps of that epoch that are done.
+        seconds: time that they took.
     """
-    images = train.images.to(engine.device)
-    for epoch in range(len(history.epochs) + 1, recipe.epochs + 1):
-        order = epoch_order(len(train), epoch=epoch, seed=recipe.seed, shuffle=recipe.shuffle)
+
+    epoch: int = 1
+    step: int = 0
+    seconds: float = 0.0
+
+
+@attrs.define(kw_only=True)
+class Loop:
+    """Trains from a position to the end of the recipe.
+
+    Attributes:
+        save: called to keep the state, every `save_every` steps and after each epoch.
+        after_epoch: called with what each epoch gave, before the state is kept.
+        stop: asked after every step; a stop keeps the state first.
+    """
+
+    engine: Engine
+    train: ImageSet
+    val: ImageSet
+    recipe: Recipe
+    history: History
+    progress: Progress
+    world: World
+    stop: StopRequest
+    save: Callable[[Position], None]
+    after_epoch: Callable[[Epoch], None]
+    save_every: int
+    position: Position = attrs.field(factory=Position)
+
+    def run(self) -> None:
+        """Train.
+
+        Raises:
+            TrainingError: the loss is no longer finite, the step is named; or SIGTERM came.
+            KeyboardInterrupt: Ctrl-C came.
+        """
+        images = self.train.images.to(self.engine.device)
+        while self.position.epoch <= self.recipe.epochs:
+            self._train_epoch(images)
+            record = self._record()
+            self.history.add_epoch(record)
+            self.progress.epoch(record)
+            self.after_epoch(record)
+            self.position = Position(epoch=record.epoch + 1)
+            self.save(self.position)
+            self._stop_if_asked()
+
+    def _train_epoch(self, images: Tensor) -> None:
+        here, size = self.position, self.recipe.batch_size
+        order = epoch_order(
+            len(self.train), epoch=here.epoch, seed=self.recipe.seed, shuffle=self.recipe.shuffle
+        ).to(images.device)
+        steps = math.ceil(len(order) / size)
+        unread: list[Tensor] = []
         started = time.perf_counter()
-        loss = _train_epoch(engine, images, order, recipe, epoch, history, progress)
-        seconds = time.perf_counter() - started
-        record = Epoch(
-            epoch=epoch,
-            train_loss=loss,
-            val_loss=validation_loss(engine, val, recipe.batch_size),
+        for step in range(here.step + 1, steps + 1):
+            batch = order[(step - 1) * size : step * size]
+            unread.append(self._step(images, batch))
+            saves = step % self.save_every == 0 and step < steps
+            alone_and_asked = self.world.size == 1 and self.stop.signal is not None
+            if len(unread) == READ_EVERY or step == steps or saves or alone_and_asked:
+                self._read(unread)
+                unread.clear()
+                here.step, here.seconds = step, here.seconds + time.perf_counter() - started
+                self.progress.step(min(step * size, len(order)), self.history.steps[-1])
+                if saves and self.stop.signal is None:
+                    self.save(here)
+                if step < steps:
+                    self._stop_if_asked()
+                started = time.perf_counter()
+
+    def _step(self, images: Tensor, batch: Tensor) -> Tensor:
+        share = self.world.share(batch)
+        if len(share) == 0:  # fewer images than processes: this one goes along with weight 0
+            return self.engine.step(images[batch[:1]], weight=0.0)
+        return self.engine.step(images[share], weight=len(share) / len(batch))
+
+    def _read(self, unread: list[Tensor]) -> None:
+        asked = torch.tensor([float(self.stop.signal or 0)], device=self.engine.device)
+        sums = self.world.sum(torch.cat([torch.stack(unread).float(), asked])).tolist()
+        losses = sums[:-1]
+        if sums[-1] and self.stop.signal is None:
+            self.stop.signal = signal.SIGTERM
+        self.history.add_steps(self.position.epoch, losses)
+        for index, loss in enumerate(losses):
+            if not math.isfinite(loss):
+                step = len(self.history.steps) - len(losses) + index + 1
+                raise TrainingError(
+                    f"the loss became {loss} at step {step} (epoch {self.position.epoch}); "
+                    "lower the learning rate or choose another loss"
+                )
+
+    def _record(self) -> Epoch:
+        count, size = len(self.train), self.recipe.batch_size
+        steps = math.ceil(count / size)
+        losses = self.history.steps[-steps:]
+        sizes = [size] * (steps - 1) + [count - size * (steps - 1)]
+        seconds = self.position.seconds
+        return Epoch(
+            epoch=self.position.epoch,
+            train_loss=math.fsum(n * x for n, x in zip(sizes, losses, strict=True)) / count,
+            val_loss=validation_loss(self.engine, self.val, size, self.world),
             seconds=seconds,
-            images_per_second=len(train) / seconds,
+            images_per_second=count / seconds,
         )
-        history.add_epoch(record)
-        progress.epoch(record)
-        after_epoch(record)
+
+    def _stop_if_asked(self) -> None:
+        if self.stop.signal is None or self.position.epoch > self.recipe.epochs:
+            return
+        if self.position.step:
+            self.save(self.position)
+        if self.stop.signal == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise TrainingError(f"stopped by {signal.Signals(self.stop.signal).name}")
 
 
-def _train_epoch(
-    engine: Engine,
-    images: Tensor,
-    order: Tensor,
-    recipe: Recipe,
-    epoch: int,
-    history: History,
-    progress: Progress,
-) -> float:
-    unread: list[Tensor] = []
-    total = 0.0
-    order = order.to(images.device)
-    for step, batch in enumerate(batches(images, order, recipe.batch_size), 1):
-        unread.append(engine.step(batch))
-        done = min(step * recipe.batch_size, len(order))
-        if len(unread) == READ_EVERY or done == len(order):
-            losses = torch.stack(unread).tolist()
-            unread.clear()
-            history.add_steps(epoch, losses)
-            _check_finite(losses, epoch, len(history.steps))
-            total += math.fsum(losses) * recipe.batch_size
-            progress.step(done, losses[-1])
-    last = len(order) % recipe.batch_size
-    if last:
-        total -= losses[-1] * (recipe.batch_size - last)
-    return total / len(order)
-
-
-def _check_finite(losses: list[float], epoch: int, steps: int) -> None:
-    for index, loss in enumerate(losses):
-        if not math.isfinite(loss):
-            step = steps - len(losses) + index + 1
-            raise TrainingError(
-                f"the loss became {loss} at step {step} (epoch {epoch}); "
-                "lower the learning rate or choose another loss"
-            )
-
-
-def validation_loss(engine: Engine, val: ImageSet, batch_size: int) -> float:
+def validation_loss(engine: Engine, val: ImageSet, batch_size: int, world: World) -> float:
     """Return the mean loss over a set's images: each counts the same, whatever its batch."""
     total = torch.zeros((), dtype=torch.float64)
     with engine.evaluating():
-        for batch in batches(val.images, torch.arange(len(val)), batch_size):
-            loss, _ = engine.validate(batch)
-            total += loss.double().cpu() * len(batch)
-    return float(total) / len(val)
+        share = world.share(torch.arange(len(val)))
+        for start in range(0, len(share), batch_size):
+            chosen = share[start : start + batch_size]
+            loss, _ = engine.validate(val.images[chosen])
+            total += loss.double().cpu() * len(chosen)
+    return float(world.sum(total.to(engine.device))) / len(val)

@@ -1,18 +1,23 @@
 """The folder of a run: everything that is needed to look at it and to repeat it."""
 
+import contextlib
 import json
 import platform
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import attrs
+from filelock import FileLock, Timeout
 
 from convae_zoo import files
 from convae_zoo.errors import TrainingError, UsageError
 from convae_zoo.specs import Recipe
+from convae_zoo.training.checkpoint import Checkpoints
 
 FORMAT_VERSION = 1
+LOCK = ".lock"
 _PACKAGES = ("convae-zoo", "torch", "torchvision", "numpy")
 
 
@@ -52,6 +57,11 @@ class RunFolder:
         """The folder of the epochs' grids."""
         return self.path / "pictures"
 
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """The states that the run can go on from."""
+        return Checkpoints(self.path / "checkpoints")
+
     def picture(self, epoch: int) -> Path:
         """Where the grid of one epoch lies."""
         return self.pictures / f"epoch-{epoch:03}.png"
@@ -80,58 +90,99 @@ class RunFolder:
         """Write ``run.json``."""
         files.write_text(self.record, json.dumps(record, indent=2) + "\n")
 
+    def clear(self, *, everything: bool) -> None:
+        """Remove what a killed process left half-written, or everything that is a run's."""
+        for place in (self.path, self.pictures, self.checkpoints.folder):
+            for left in place.glob(".tmp-*"):
+                left.unlink(missing_ok=True)
+        if everything:
+            of_run = (self.record, self.history, self.model, self.first_epoch, self.curves)
+            for path in (*of_run, *self.pictures.glob("epoch-*.png")):
+                path.unlink(missing_ok=True)
+            self.checkpoints.clear()
+
     def update(self, **changes: Any) -> None:
         """Change some entries of ``run.json``."""
         self.write({**self.read(), **changes})
 
 
-def refuse_occupied(out: str | Path, *, overwrite: bool) -> None:
-    """Refuse a folder for a new run that holds something, unless it may be overwritten.
+def look_at(out: str | Path, *, overwrite: bool, resume: bool) -> dict[str, Any] | None:
+    """Look whether a folder can be used, before anything is written.
+
+    Returns:
+        With `resume` the record of the run that is there; None where there is no run.
 
     Raises:
-        UsageError: the folder holds a run or other files, and `overwrite` was not given.
+        UsageError: the folder holds a run or other files, and neither option was given.
         TrainingError: the folder cannot be read.
     """
     folder = RunFolder(Path(out))
     try:
-        occupied = folder.path.exists() and any(folder.path.iterdir())
+        names = {p.name for p in folder.path.iterdir()} if folder.path.exists() else set()
     except OSError as error:
         raise TrainingError(f"cannot use {out} as a run folder: {error.strerror}") from error
-    if occupied and not overwrite:
+    if resume and folder.record.exists():
+        return folder.read()
+    if not names <= {LOCK, "pictures"} and not overwrite:
         what = "another run" if folder.record.exists() else "other files"
-        raise UsageError(f"{out} holds {what}; choose another --out, or pass --overwrite")
+        raise UsageError(
+            f"{out} holds {what}; choose another --out, or pass --resume or --overwrite"
+        )
+    return None
 
 
-def open_run_folder(out: str | Path) -> RunFolder:
-    """Make the folder of a new run; the files of a run that is there are removed, no others.
+@contextlib.contextmanager
+def open_run_folder(out: str | Path, *, keep: bool) -> Iterator[RunFolder]:
+    """Make the folder of a run and hold it, so that no other process trains into it.
+
+    Args:
+        out: the folder.
+        keep: go on with the run that is there; else its files are removed, and no others.
 
     Raises:
+        UsageError: another process trains into it.
         TrainingError: the folder cannot be made.
     """
     folder = RunFolder(Path(out))
-    run_files = (folder.record, folder.history, folder.model, folder.first_epoch, folder.curves)
+    lock = FileLock(folder.path / LOCK, timeout=0)
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
-        for path in (*run_files, *folder.pictures.glob("epoch-*.png")):
-            path.unlink(missing_ok=True)
+        lock.acquire()
+        folder.clear(everything=not keep)
         folder.pictures.mkdir(exist_ok=True)
+    except Timeout:
+        raise UsageError(f"another process trains into {out}; choose another --out") from None
     except OSError as error:
-        raise TrainingError(f"cannot use {out} as a run folder: {error.strerror}") from error
-    return folder
+        lock.release()
+        raise TrainingError(
+            f"cannot use {out} as a run folder: {error.strerror or error}"
+        ) from error
+    try:
+        yield folder
+    finally:
+        lock.release()
 
 
 def describe_run(
-    *, model: dict[str, Any], recipe: Recipe, dataset: dict[str, Any], device: str, precision: str
+    *,
+    model: dict[str, Any],
+    recipe: Recipe,
+    dataset: dict[str, Any],
+    device: str,
+    precision: str,
+    processes: int,
+    epochs_done: int,
 ) -> dict[str, Any]:
-    """Make the record of a run that begins."""
+    """Make the record of a run that begins, or goes on."""
     return {
         "format_version": FORMAT_VERSION,
         "state": "running",
-        "epochs_done": 0,
+        "epochs_done": epochs_done,
         "model": model,
         "recipe": attrs.asdict(recipe),
         "dataset": dataset,
         "device": device,
         "precision": precision,
+        "processes": processes,
         "versions": {"python": platform.python_version()} | {p: version(p) for p in _PACKAGES},
     }

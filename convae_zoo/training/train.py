@@ -1,5 +1,6 @@
 """Train a model: from names and a recipe to a trained model and its run folder."""
 
+import contextlib
 import shutil
 import sys
 from collections.abc import Mapping
@@ -18,17 +19,21 @@ from convae_zoo.errors import ConfigError, UsageError
 from convae_zoo.losses import create_training_loss
 from convae_zoo.registry import get_registry, model_info
 from convae_zoo.specs import Recipe
+from convae_zoo.training.checkpoint import random_state, set_random_state
 from convae_zoo.training.device import choose_device, describe_device
+from convae_zoo.training.distributed import World, join_world, was_restarted
 from convae_zoo.training.engine import Engine
-from convae_zoo.training.history import Epoch, History
-from convae_zoo.training.loop import train_epochs
+from convae_zoo.training.history import Epoch, History, read_history, rewind_history
+from convae_zoo.training.loop import Loop, Position
 from convae_zoo.training.progress import Progress
+from convae_zoo.training.resume import resumed_recipe
 from convae_zoo.training.run_folder import (
     RunFolder,
     describe_run,
+    look_at,
     open_run_folder,
-    refuse_occupied,
 )
+from convae_zoo.training.signals import stop_requests
 from convae_zoo.weights import save_model
 
 
@@ -65,7 +70,9 @@ def train(
     precision: str | None = None,
     device: str = "auto",
     out: str | Path | None = None,
+    resume: bool = False,
     overwrite: bool = False,
+    checkpoint_every: int = 1000,
     path: str | None = None,
     download: bool = False,
     overrides: Mapping[str, Any] | None = None,
@@ -87,49 +94,68 @@ def train(
         precision: ``fp32``, ``bf16``, or ``auto`` for what pays on this machine.
         device: ``cpu``, ``cuda``, or ``auto`` for CUDA where there is one.
         out: the run folder; without it nothing is written.
+        resume: go on with the run that is in `out` from its last checkpoint; on the CPU the result
+            is, bit for bit, that of a run that was never stopped. Starts anew where there is none.
         overwrite: replace a run that is in `out`.
+        checkpoint_every: optimiser steps between two checkpoints; each epoch ends with one too.
         path: the folder that holds the data, for datasets that read one.
         download: fetch the data if it is not there, for datasets that can.
         overrides: config values of a model that is given by name.
         progress: show a progress bar on stderr; by default where that is a terminal.
 
     Raises:
-        UsageError: a name, a setting or a folder that cannot be used; nothing was trained.
-        TrainingError: the loss became NaN or infinite, or a file could not be written. The last
-            finished epoch is in the run folder.
+        UsageError: a name, a setting or a folder that cannot be used, or a run that is resumed
+            with other settings than its own; nothing was trained.
+        TrainingError: the loss became NaN or infinite, or SIGTERM came, or a file could not be
+            written. The last finished epoch is in the run folder.
     """
-    recipe = _recipe(
-        model,
-        loss=loss,
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        optimizer=optimizer,
-        seed=seed,
-        shuffle=shuffle,
-        precision=precision,
-    )
+    given = {
+        "loss": loss,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "optimizer": optimizer,
+        "seed": seed,
+        "shuffle": shuffle,
+        "precision": precision,
+    }
     plan = _plan(model, overrides or {})
-    where = choose_device(device)
-    if out is not None:
-        refuse_occupied(out, overwrite=overwrite)
-    with torch.random.fork_rng():
+    recipe = _recipe(plan, given)
+    if checkpoint_every < 1:
+        raise ConfigError(f"checkpoint_every must be at least 1, got {checkpoint_every}")
+    if (resume or overwrite) and out is None:
+        raise UsageError("resume and overwrite need out, the run folder")
+    resume = resume or was_restarted()
+    record = look_at(out, overwrite=overwrite, resume=resume) if out is not None else None
+    with (
+        torch.random.fork_rng(),
+        join_world(choose_device(device)) as (world, where),
+        contextlib.ExitStack() as stack,
+    ):
         torch.manual_seed(recipe.seed)
         built = plan.build() if isinstance(model, str) else model
         criterion = create_training_loss(recipe.loss, plan.value_range)
         train_set, val_set = _images(dataset, plan, path=path, download=download)
-        folder = open_run_folder(out) if out is not None else None
-        run = _Run(Engine(built.to(where), criterion, recipe), recipe, train_set, val_set, folder)
-        shown = sys.stderr.isatty() if progress is None else progress
-        with Progress(recipe.epochs, len(train_set), shown=shown) as bars:
-            run.train(bars)
+        _check_shares(world, train_set, recipe)
+        if record is not None:
+            recipe = resumed_recipe(record, recipe, given, plan.describe(), train_set)
+        folder = None
+        if out is not None and world.is_main:
+            folder = stack.enter_context(open_run_folder(out, keep=record is not None))
+        world.wait()
+        run = _Run(
+            Engine(built.to(where), criterion, recipe, world), recipe, train_set, val_set, folder
+        )
+        shown = world.is_main and (sys.stderr.isatty() if progress is None else progress)
+        bars = stack.enter_context(Progress(recipe.epochs, len(train_set), shown=shown))
+        run.train(bars, checkpoint_every, RunFolder(Path(out)) if record and out else None)
     history = run.history
     return TrainResult(
         model=built.eval(),
         train_losses=history.steps,
         val_losses=[e.val_loss for e in history.epochs],
         epochs=history.epochs,
-        run_dir=folder.path if folder else None,
+        run_dir=Path(out) if out is not None else None,
     )
 
 
@@ -155,21 +181,34 @@ class _Run:
             "val_images": len(val_set),
         }
 
-    def train(self, progress: Progress) -> None:
-        """Train; leave the folder with the state that the run ended in."""
-        self._begin(progress)
+    def train(self, progress: Progress, save_every: int, resumed: RunFolder | None) -> None:
+        """Train; leave the folder with the state that the run ended in.
+
+        Args:
+            progress: shown to a person.
+            save_every: steps between two checkpoints.
+            resumed: the folder of the run to go on with.
+        """
+        position = self._go_back(resumed, progress) if resumed is not None else Position()
+        self._begin(progress, position)
         state = "failed"
         self.engine.model.train()
         try:
-            train_epochs(
-                self.engine,
-                self.train_set,
-                self.val_set,
-                self.recipe,
-                self.history,
-                progress,
-                self._after_epoch,
-            )
+            with stop_requests() as stop:
+                Loop(
+                    engine=self.engine,
+                    train=self.train_set,
+                    val=self.val_set,
+                    recipe=self.recipe,
+                    history=self.history,
+                    progress=progress,
+                    world=self.engine.world,
+                    stop=stop,
+                    save=self._save,
+                    after_epoch=self._after_epoch,
+                    save_every=save_every,
+                    position=position,
+                ).run()
             state = "finished"
         except KeyboardInterrupt:
             state = "interrupted"
@@ -178,7 +217,41 @@ class _Run:
             self.history.close()
             self._end(state)
 
-    def _begin(self, progress: Progress) -> None:
+    def _go_back(self, resumed: RunFolder, progress: Progress) -> Position:
+        """Take up the newest whole checkpoint; stay at the beginning where there is none."""
+        state, damaged = resumed.checkpoints.read_latest()
+        for line in damaged:
+            progress.say(line)
+        position = Position(**state["position"]) if state else Position()
+        steps = state["steps"] if state else 0
+        if state:
+            self.engine.model.load_state_dict(state["model"])
+            self.engine.load_state(state["engine"])
+            set_random_state(state["random"], self.engine.device)
+        if self.folder is not None:
+            self.history = rewind_history(
+                self.folder.history, epochs=position.epoch - 1, steps=steps
+            )
+        else:
+            self.history = read_history(resumed.history).cut(position.epoch - 1, steps)
+        progress.say(f"resuming {resumed.path} at epoch {position.epoch}, step {position.step}")
+        return position
+
+    def _save(self, position: Position) -> None:
+        if self.folder is None:
+            return
+        self.history.sync()
+        steps = len(self.history.steps)
+        state = {
+            "position": attrs.asdict(position),
+            "steps": steps,
+            "model": self.engine.model.state_dict(),
+            "engine": self.engine.state(),
+            "random": random_state(self.engine.device),
+        }
+        self.folder.checkpoints.write(steps, state)
+
+    def _begin(self, progress: Progress, position: Position) -> None:
         device = describe_device(self.engine.device)
         if self.folder is not None:
             self.folder.write(
@@ -188,11 +261,16 @@ class _Run:
                     dataset=self.dataset,
                     device=device,
                     precision=self.engine.precision,
+                    processes=self.engine.world.size,
+                    epochs_done=position.epoch - 1,
                 )
             )
+        processes = self.engine.world.size
+        shares = f" in {processes} processes" if processes > 1 else ""
         progress.say(
             f"training {self.engine.model.name} on {len(self.train_set):,} images of "
-            f"{self.train_set.name}, {device}, {self.engine.precision}"
+            f"{self.train_set.name}, {device}, {self.engine.precision}, batch "
+            f"{self.recipe.batch_size}{shares}, learning rate {self.recipe.learning_rate:g}"
         )
         for line in (*self.train_set.skipped, *self.val_set.skipped):
             progress.say(f"skipped {line}")
@@ -243,14 +321,22 @@ class _Run:
             )
 
 
-def _recipe(model: Autoencoder | str, **given: Any) -> Recipe:
-    name = model if isinstance(model, str) else model.plan.name
-    known = name is not None and name in get_registry().entries["model"]
-    recipe = model_info(name).recipe if known and name is not None else Recipe()
+def _recipe(plan: Plan, given: Mapping[str, Any]) -> Recipe:
+    known = plan.name is not None and plan.name in get_registry().entries["model"]
+    recipe = model_info(plan.name).recipe if known and plan.name is not None else Recipe()
     try:
         return attrs.evolve(recipe, **{k: v for k, v in given.items() if v is not None})
     except (TypeError, ValueError) as error:
         raise ConfigError(f"training: {error}") from error
+
+
+def _check_shares(world: World, train_set: ImageSet, recipe: Recipe) -> None:
+    least = min(len(train_set), recipe.batch_size)
+    if world.size > least:
+        raise UsageError(
+            f"{world.size} processes are more than the {least} images of a batch; "
+            "start fewer, or pass a larger --batch-size"
+        )
 
 
 def _plan(model: Autoencoder | str, overrides: Mapping[str, Any]) -> Plan:

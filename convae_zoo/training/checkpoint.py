@@ -1,0 +1,148 @@
+"""Checkpoints: all that the next step depends on, in safetensors and JSON.
+
+A checkpoint is one file ``checkpoints/step-00000123.safetensors``. Its tensors are the state's;
+its metadata holds the rest of the state as JSON, and a digest over both.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from convae_zoo import files
+from convae_zoo.errors import TrainingError
+
+FORMAT_VERSION = 1
+KEPT = 2
+"""How many checkpoints stay: the newest, and the one before it should that be damaged."""
+
+_KEY = "convae_zoo_checkpoint"
+
+
+@attrs.frozen
+class Checkpoints:
+    """The checkpoints of a run, in a folder."""
+
+    folder: Path
+
+    def write(self, steps: int, state: dict[str, Any]) -> None:
+        """Keep the state after so many steps, and drop those that are too old.
+
+        Args:
+            steps: optimiser steps since the beginning.
+            state: nested dicts and lists of tensors, numbers, strings and None.
+
+        Raises:
+            FileError: it cannot be written; the checkpoints that were there stay.
+        """
+        tensors: dict[str, Tensor] = {}
+        outline = json.dumps(_flatten(state, "", tensors))
+        document = {
+            "format_version": FORMAT_VERSION,
+            "state": outline,
+            "sha256": _digest(outline, tensors),
+        }
+        self.folder.mkdir(exist_ok=True)
+        with files.atomic_path(self.folder / f"step-{steps:08}.safetensors") as temporary:
+            save_file(tensors, temporary, {_KEY: json.dumps(document)})
+        for old in self._newest_first()[KEPT:]:
+            old.unlink(missing_ok=True)
+
+    def read_latest(self) -> tuple[dict[str, Any] | None, list[str]]:
+        """Read the newest state that is whole.
+
+        Returns:
+            The state, None where there is none; and for each newer file that is damaged, a line.
+
+        Raises:
+            TrainingError: the newest was written by a newer convae_zoo.
+        """
+        damaged: list[str] = []
+        for path in self._newest_first():
+            try:
+                return _read(path), damaged
+            except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+                damaged.append(f"checkpoint {path} is damaged ({error}); the one before it is used")
+        return None, damaged
+
+    def clear(self) -> None:
+        """Remove every checkpoint."""
+        for path in self._newest_first():
+            path.unlink(missing_ok=True)
+
+    def _newest_first(self) -> list[Path]:
+        return sorted(self.folder.glob("step-*.safetensors"), reverse=True)
+
+
+def random_state(device: torch.device) -> dict[str, Tensor]:
+    """Return the state of PyTorch's random generators: the CPU's, and the device's."""
+    state = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        state["cuda"] = torch.cuda.get_rng_state(device)
+    return state
+
+
+def set_random_state(state: dict[str, Tensor], device: torch.device) -> None:
+    """Take up what `random_state` gave."""
+    torch.set_rng_state(state["cpu"])
+    if device.type == "cuda" and "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"], device)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    with safe_open(path, framework="pt") as file:
+        document = json.loads((file.metadata() or {})[_KEY])
+        if document["format_version"] > FORMAT_VERSION:
+            raise TrainingError(f"{path} was written by a newer convae_zoo; upgrade to resume it")
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
+    if _digest(document["state"], tensors) != document["sha256"]:
+        raise ValueError("its content was altered")
+    state: dict[str, Any] = _unflatten(json.loads(document["state"]), tensors)
+    return state
+
+
+def _digest(outline: str, tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256(outline.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _flatten(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
+    """Put the tensors aside, each under its path, and return the rest for JSON."""
+    match value:
+        case Tensor():
+            # A copy each: safetensors refuses tensors that share memory.
+            tensors[path] = value.detach().to("cpu", copy=True).contiguous()
+            return {"tensor": path}
+        case dict():
+            return {"dict": [[k, _flatten(v, p, tensors)] for k, v, p in _paths(value, path)]}
+        case list() | tuple():
+            items = dict(enumerate(value))
+            return {"list": [_flatten(v, p, tensors) for _, v, p in _paths(items, path)]}
+    return {"value": value}
+
+
+def _paths(value: dict[Any, Any], path: str) -> Iterator[tuple[Any, Any, str]]:
+    return ((k, v, f"{path}/{k}" if path else str(k)) for k, v in value.items())
+
+
+def _unflatten(outline: Any, tensors: dict[str, Tensor]) -> Any:
+    ((kind, content),) = outline.items()
+    match kind:
+        case "tensor":
+            return tensors[content]
+        case "dict":
+            return {key: _unflatten(inner, tensors) for key, inner in content}
+        case "list":
+            return [_unflatten(inner, tensors) for inner in content]
+    return content
