@@ -202,6 +202,9 @@ class ModelSpec(_Spec):
 
     Attributes:
         value_range: the (low, high) that uint8 images are mapped to.
+        parameters: how many numbers its parameters hold, or None where that is not declared.
+        flops: floating-point operations of one image's way through it, a multiply-add as two, as
+            ``torch.utils.flop_counter`` counts; or None where that is not declared.
     """
 
     encoder: str
@@ -211,6 +214,8 @@ class ModelSpec(_Spec):
     value_range: tuple[float, float] = fields.value_range()
     recipe: Recipe = attrs.field(factory=Recipe)
     weights: tuple[WeightsSpec, ...] = ()
+    parameters: int | None = None
+    flops: int | None = None
 
     def tag(self, tag: str) -> WeightsSpec | None:
         """Return the weights of that tag, or None."""

@@ -3,7 +3,6 @@
 import functools
 import shutil
 from collections.abc import Callable
-from importlib.util import find_spec
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +12,6 @@ from convae_zoo.testing.configs import small_case
 from convae_zoo.testing.entry import Case, Entry, run
 from convae_zoo.testing.result import Skip
 from convae_zoo.testing.tolerances import SAME, difference
-
-ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
 
 @functools.cache
@@ -46,8 +43,7 @@ def torch_export(entry: Entry) -> None:
 
 def onnx(entry: Entry) -> None:
     """It becomes an ONNX model with a free batch size that agrees in onnxruntime."""
-    missing = [p for p in ONNX_PACKAGES if find_spec(p) is None]
-    if missing:
+    if missing := export.missing_onnx_packages():
         raise Skip(f"{', '.join(missing)} not installed: pip install 'convae-zoo[export]'")
     case = small_case(entry)
     module = case.build()
