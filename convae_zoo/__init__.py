@@ -6,23 +6,22 @@ Importing this, and listing what there is, imports no torch.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from convae_zoo.hookspecs import hookimpl
-from convae_zoo.registry import (
-    list_datasets,
-    list_decoders,
-    list_encoders,
-    list_losses,
-    list_models,
-    model_info,
-)
-
 if TYPE_CHECKING:
     from convae_zoo.autoencoder import Autoencoder
     from convae_zoo.build import compose, create_model
     from convae_zoo.data import load_dataset
     from convae_zoo.errors import ZooError
     from convae_zoo.evaluation import evaluate
+    from convae_zoo.hookspecs import hookimpl
     from convae_zoo.losses import create_loss
+    from convae_zoo.registry import (
+        list_datasets,
+        list_decoders,
+        list_encoders,
+        list_losses,
+        list_models,
+        model_info,
+    )
     from convae_zoo.training import TrainResult, train
     from convae_zoo.weights import load_model, save_model
 
@@ -49,7 +48,7 @@ __all__ = [
     "train",
 ]
 
-_WHERE = {
+_WHERE = {  # imported when first asked for: torch, and pluggy, cost more than the rest
     "Autoencoder": "autoencoder",
     "TrainResult": "training",
     "ZooError": "errors",
@@ -57,8 +56,15 @@ _WHERE = {
     "create_loss": "losses",
     "create_model": "build",
     "evaluate": "evaluation",
+    "hookimpl": "hookspecs",
+    "list_datasets": "registry",
+    "list_decoders": "registry",
+    "list_encoders": "registry",
+    "list_losses": "registry",
+    "list_models": "registry",
     "load_dataset": "data",
     "load_model": "weights",
+    "model_info": "registry",
     "save_model": "weights",
     "train": "training",
 }

@@ -1,5 +1,6 @@
 """The autoencoder: an ``nn.Module`` that joins an encoder and a decoder."""
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from convae_zoo.build import Plan
 from convae_zoo.data import pixels
+from convae_zoo.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,8 +28,15 @@ class Autoencoder(nn.Module):
     The state dict's names are ``encoder.…`` and ``decoder.…``. Images are floats N×C×H×W in
     `value_range`; `preprocess` and `postprocess` go from pictures to them and back.
 
-    A part may add loss terms of its own (a variational encoder's KL, say): it then has a method
-    ``forward_with_terms`` that returns its output and the terms.
+    A part may do more than map its input to its output; each of these methods is optional:
+
+    - ``forward_with_terms(x) -> (output, terms)``: adds loss terms of its own (a variational
+      encoder's KL, say).
+    - ``start_from_data(images, value_range)``: sets fresh weights by the training images, which
+      are uint8 N×C×H×W.
+    - ``report(inputs) -> dict[str, float]``: figures of its own (a codebook's usage, say) over
+      its inputs, which come as an iterable of batches.
+    - ``sample_latent(count, generator)``, of an encoder: latents drawn from its prior.
 
     Args:
         encoder: maps images to latents.
@@ -79,7 +88,67 @@ class Autoencoder(nn.Module):
         """Reconstruct images and collect the loss terms that the parts add by themselves."""
         latent, encoder_terms = _with_terms(self.encoder, x)
         images, decoder_terms = _with_terms(self.decoder, latent)
-        return images, {**encoder_terms, **decoder_terms}
+        for name, term in decoder_terms.items():  # both parts may have a term of one name
+            encoder_terms[name] = encoder_terms[name] + term if name in encoder_terms else term
+        return images, encoder_terms
+
+    def start_from_data(self, images: Tensor) -> None:
+        """Let the parts set their fresh weights by the training images, where they can.
+
+        Args:
+            images: uint8, N×C×H×W.
+        """
+        for part in (self.encoder, self.decoder):
+            method = getattr(part, "start_from_data", None)
+            if method is not None:
+                method(images, self.value_range)
+
+    @torch.no_grad()
+    def report(self, images: Tensor, *, batch_size: int = 256) -> dict[str, float]:
+        """Collect the parts' own figures over a set of images; empty where they have none.
+
+        Args:
+            images: uint8, N×C×H×W.
+            batch_size: images that go through the parts at once.
+        """
+        figures: dict[str, float] = {}
+        encoder, decoder = (getattr(p, "report", None) for p in (self.encoder, self.decoder))
+        batches = [images[i : i + batch_size] for i in range(0, len(images), batch_size)]
+        was_training = self.training
+        self.eval()
+        try:
+            if encoder is not None:
+                figures |= encoder(map(self._to_float, batches))
+            if decoder is not None:
+                figures |= decoder(self.encode(self._to_float(batch)) for batch in batches)
+        finally:
+            self.train(was_training)
+        return figures
+
+    @torch.no_grad()
+    def sample(self, count: int, *, generator: torch.Generator | None = None) -> Tensor:
+        """Decode latents that are drawn from the encoder's prior.
+
+        Args:
+            count: how many images.
+            generator: of the draw, on the model's device; PyTorch's own where it is None.
+
+        Returns:
+            Images count×C×H×W in the model's value range, clipped to it.
+
+        Raises:
+            UsageError: the encoder has no prior, or `count` is below 1.
+        """
+        draw = getattr(self.encoder, "sample_latent", None)
+        if draw is None:
+            raise UsageError(
+                f"model {self.name!r} cannot draw samples: its encoder "
+                f"{self.plan.encoder.name!r} has no prior; take a variational model"
+            )
+        if count < 1:
+            raise UsageError(f"count must be at least 1, got {count}")
+        images = self.decode(draw(count, generator))
+        return images.clamp(*self.value_range)
 
     def preprocess(self, images: Picture | Sequence[Picture]) -> Tensor:
         """Turn pictures into a float tensor N×C×H×W in the model's value range, on its device.
@@ -92,17 +161,20 @@ class Autoencoder(nn.Module):
         Raises:
             DataError: a picture that cannot be read, or a form that is none of these.
         """
-        batch = pixels.load_pictures(images, self.image_shape)
-        return pixels.to_float(batch.to(self.device), self.value_range)
+        return self._to_float(pixels.load_pictures(images, self.image_shape))
 
     def postprocess(self, x: Tensor) -> Tensor:
         """Turn images in the model's value range into uint8, N×C×H×W, clipped."""
         return pixels.to_uint8(x, self.value_range)
 
+    def _to_float(self, images: Tensor) -> Tensor:
+        return pixels.to_float(images.to(self.device), self.value_range)
+
     @property
     def device(self) -> torch.device:
         """The device that the weights are on."""
-        return next(self.parameters()).device
+        tensors = itertools.chain(self.parameters(), self.buffers())
+        return next((t.device for t in tensors), torch.device("cpu"))
 
     def extra_repr(self) -> str:
         """Name the model and its shapes."""
@@ -114,4 +186,4 @@ def _with_terms(part: nn.Module, x: Tensor) -> tuple[Tensor, Terms]:
     if method is None:
         return part(x), {}
     output, terms = method(x)
-    return output, terms
+    return output, dict(terms)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
-from convae_zoo.errors import ConfigError, ContractError, PluginError, unknown
+from convae_zoo.errors import ConfigError, ContractError, PluginError, UsageError, unknown
 from convae_zoo.registry import find_model, get_registry
 from convae_zoo.specs import (
     DatasetSpec,
@@ -28,15 +28,16 @@ def resolve(factory: Factory) -> Any:
     """Import what a factory string ``"package.module:Attribute"`` names.
 
     Raises:
-        PluginError: the module or the attribute is not there.
+        PluginError: the module cannot be imported, or the attribute is not there.
     """
     if not isinstance(factory, str):
         return factory
     module, _, name = factory.partition(":")
     try:
         return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise PluginError(f"factory {factory!r} leads nowhere: {error}") from error
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise PluginError(f"factory {factory!r} cannot be imported: {reason}") from error
 
 
 def kind_of(spec: BuiltSpec) -> str:
@@ -232,7 +233,14 @@ def create_model(name: str, **overrides: Any) -> "Autoencoder":
         UnknownNameError: no such model or field; the nearest are suggested.
         ConfigError: a value of the wrong type or out of range.
         ContractError: the overridden parts do not fit; nothing was built.
+        UsageError: the name has a weights tag, which fresh weights would belie.
     """
+    model, dot, _ = name.partition(".")
+    if dot:
+        raise UsageError(
+            f"{name!r} names trained weights: load_model({name!r}) loads them, "
+            f"create_model({model!r}) makes fresh ones"
+        )
     return plan_model(name, **overrides).build()
 
 

@@ -3,7 +3,6 @@
 Every message is one line that says what was wrong, what was expected and what to do.
 """
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -57,6 +56,8 @@ class ZooWarning(UserWarning):
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Say which known names come nearest to a name: the tail of an error line."""
+    import difflib  # wanted only when something went wrong
+
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     if close:

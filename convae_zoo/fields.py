@@ -8,17 +8,16 @@ A config is an attrs class whose fields all have defaults::
         activation: str = fields.choice("relu", ("relu", "gelu"))
 
 The checks raise `ValueError`; the zoo turns it into a `ConfigError` that names the part. Each field
-carries its domain, so that `convae_zoo.testing` can draw configs from it.
+carries what it accepts: in words, and where they can be drawn as a domain.
 """
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, TypeGuard, cast
 
 import attrs
 
-Check = Callable[[Any, "attrs.Attribute[Any]", Any], None]
-
+_ACCEPTED = "convae_zoo.accepted"
 _DOMAIN = "convae_zoo.domain"
 
 
@@ -48,6 +47,11 @@ class Choices:
 Domain: TypeAlias = Integers | Numbers | Choices
 
 
+def accepted(attribute: "attrs.Attribute[Any]") -> str:
+    """Say what a config's field accepts, in a few words; empty where the field does not say."""
+    return cast("str", attribute.metadata.get(_ACCEPTED, ""))
+
+
 def domain_of(attribute: "attrs.Attribute[Any]") -> Domain | None:
     """Return the values that a config's field takes, or None where it does not say."""
     return cast("Domain | None", attribute.metadata.get(_DOMAIN))
@@ -55,12 +59,22 @@ def domain_of(attribute: "attrs.Attribute[Any]") -> Domain | None:
 
 def _field(
     default: object,
-    check: Check,
-    convert: Callable[[Any], Any] | None = None,
+    expected: str,
+    accepts: Callable[[Any], bool],
     domain: Domain | None = None,
+    convert: Callable[[Any], Any] | None = None,
 ) -> Any:
-    metadata = {} if domain is None else {_DOMAIN: domain}
+    def check(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+        if not accepts(value):
+            raise ValueError(f"{attribute.name} must be {expected}, got {value!r:.80}")
+
+    metadata = {_ACCEPTED: expected, _DOMAIN: domain}
     return attrs.field(default=default, validator=check, converter=convert, metadata=metadata)
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    real = isinstance(value, int | float) and not isinstance(value, bool)
+    return real and math.isfinite(cast("float", value))
 
 
 def integer(default: int, *, minimum: int = 1, multiple_of: int = 1) -> int:
@@ -69,72 +83,57 @@ def integer(default: int, *, minimum: int = 1, multiple_of: int = 1) -> int:
     if multiple_of != 1:
         expected += f" that is divisible by {multiple_of}"
 
-    def check(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    def accepts(value: object) -> bool:
         whole = isinstance(value, int) and not isinstance(value, bool)
-        if not whole or cast("int", value) < minimum or cast("int", value) % multiple_of:
-            raise ValueError(f"{attribute.name} must be {expected}, got {value!r}")
+        return whole and cast("int", value) >= minimum and cast("int", value) % multiple_of == 0
 
-    return cast("int", _field(default, check, domain=Integers(minimum, multiple_of)))
+    return cast("int", _field(default, expected, accepts, Integers(minimum, multiple_of)))
 
 
 def number(default: float, *, minimum: float = -math.inf, maximum: float = math.inf) -> float:
     """Declare a finite number between `minimum` and `maximum`, both included."""
+    expected = "a number"
+    if minimum > -math.inf:
+        expected += f" from {minimum:g}"
+    if maximum < math.inf:
+        expected += f" to {maximum:g}"
 
-    def check(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
-        real = isinstance(value, int | float) and not isinstance(value, bool)
-        if (
-            not real
-            or not math.isfinite(cast("float", value))
-            or not (minimum <= cast("float", value) <= maximum)
-        ):
-            raise ValueError(
-                f"{attribute.name} must be a number from {minimum} to {maximum}, got {value!r}"
-            )
+    def accepts(value: object) -> bool:
+        return _is_number(value) and minimum <= value <= maximum
 
-    return cast("float", _field(default, check, domain=Numbers(minimum, maximum)))
+    return cast("float", _field(default, expected, accepts, Numbers(minimum, maximum)))
 
 
 def choice(default: str, options: Sequence[str]) -> str:
     """Declare one string out of `options`."""
-
-    def check(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
-        if value not in options:
-            listed = ", ".join(options)
-            raise ValueError(f"{attribute.name} must be one of {listed}, got {value!r}")
-
-    return cast("str", _field(default, check, domain=Choices(tuple(options))))
+    allowed = tuple(options)
+    expected = f"one of {', '.join(allowed)}"
+    return cast("str", _field(default, expected, lambda v: v in allowed, Choices(allowed)))
 
 
 def flag(*, default: bool) -> bool:
     """Declare a yes or no."""
-
-    def check(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
-        if not isinstance(value, bool):
-            raise ValueError(f"{attribute.name} must be true or false, got {value!r}")
-
-    return cast("bool", _field(default, check, domain=Choices((False, True))))
+    domain = Choices((False, True))
+    return cast("bool", _field(default, "true or false", lambda v: isinstance(v, bool), domain))
 
 
 def text(default: str | None = None) -> Any:
     """Declare a string, or None where the default is None."""
-
-    def check(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
-        if not isinstance(value, str) and not (value is None and default is None):
-            raise ValueError(f"{attribute.name} must be a string, got {value!r}")
-
-    return _field(default, check)
+    optional = default is None
+    expected = "a string or nothing" if optional else "a string"
+    return _field(default, expected, lambda v: isinstance(v, str) or (v is None and optional))
 
 
 def value_range(default: tuple[float, float] = (-1.0, 1.0)) -> tuple[float, float]:
     """Declare the (low, high) range of a model's pixel values."""
 
+    def accepts(value: Any) -> bool:
+        pair = isinstance(value, tuple) and len(value) == 2  # noqa: PLR2004 - low and high
+        return pair and all(map(_is_number, value)) and value[0] < value[1]
+
     def convert(value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else value
 
-    def check(_: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-        pair = isinstance(value, tuple) and len(value) == 2  # noqa: PLR2004 - low and high
-        if not pair or not all(isinstance(v, int | float) for v in value) or value[0] >= value[1]:
-            raise ValueError(f"{attribute.name} must be (low, high) with low < high, got {value!r}")
-
-    ranges = Choices(((-1.0, 1.0), (0.0, 1.0)))
-    return cast("tuple[float, float]", _field(default, check, convert, ranges))
+    domain = Choices(((-1.0, 1.0), (0.0, 1.0)))
+    expected = "(low, high) with low < high"
+    return cast("tuple[float, float]", _field(default, expected, accepts, domain, convert))

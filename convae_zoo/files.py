@@ -20,10 +20,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     Raises:
         FileError: it cannot be written: no such folder, no permission, a full disk.
     """
-    target = Path(path)
-    if target.is_symlink():
-        target = target.resolve()
-    temporary = target.with_name(f".tmp-{secrets.token_hex(8)}{target.suffix}")
+    target = Path(os.path.realpath(path))  # a link is written through
+    temporary = target.parent / f".tmp-{secrets.token_hex(8)}{target.suffix}"
     try:
         if target.exists() and not target.is_file():
             raise FileError(f"cannot write {path}: a folder or device is there; give a file's name")

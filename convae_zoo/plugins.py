@@ -1,17 +1,20 @@
 """Discovery of plugins: entry points one at a time, with provenance, broken ones isolated."""
 
+import functools
 import os
 import warnings
-from collections.abc import Iterator
-from importlib.metadata import EntryPoint, entry_points
-from types import ModuleType
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 import attrs
 import pluggy
 
 from convae_zoo import hookspecs
-from convae_zoo.errors import PluginError, ZooWarning
+from convae_zoo.errors import PluginError, ZooWarning, nearest
 from convae_zoo.specs import Provenance
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution, EntryPoint
 
 OWN_DISTRIBUTION = "convae-zoo"
 
@@ -20,7 +23,7 @@ ALLOWED = "CONVAE_ZOO_LOAD_PLUGINS"
 BLOCKED = "CONVAE_ZOO_DISABLED_PLUGINS"
 
 
-@attrs.define
+@attrs.frozen
 class Plugin:
     """A plugin that was found: where it comes from, and how loading it went.
 
@@ -44,45 +47,71 @@ class PluginManager:
     """Pluggy's manager together with a record of every plugin that was found."""
 
     hooks: pluggy.PluginManager
-    found: dict[str, Plugin] = attrs.field(factory=dict)
+    found: dict[Provenance, Plugin] = attrs.field(factory=dict)
 
-    def add(self, module: object, provenance: Provenance) -> None:
-        """Register a plugin's module, checking its hooks' names and signatures.
+    def add(self, provenance: Provenance, load: Callable[[], object]) -> None:
+        """Load a plugin and register its hooks, or leave it out whole and say so once.
+
+        Args:
+            provenance: the plugin's name and the distribution that it comes from.
+            load: imports the plugin and returns its module or object.
 
         Raises:
-            PluginError: a hook has a bad signature or a misspelled name.
+            PluginError: it is broken and the mode is strict.
         """
-        record = self.found.setdefault(provenance.plugin, Plugin(provenance))
+        first = next((p for p in self.found if p.plugin == provenance.plugin), None)
+        if first is not None:
+            self.leave_out(
+                provenance, f"{first.distribution} has a plugin of that name too; uninstall one"
+            )
+            return
+        self.found[provenance] = Plugin(provenance)
         try:
-            self.hooks.register(module, name=provenance.plugin)
-            self.hooks.check_pending()
-        except Exception as error:
-            self.mark_broken(record, error)
-            raise PluginError(record.reason) from error
-        if not self.hooks.get_hookcallers(module):
-            self.mark_broken(record, "it implements no hook; mark a register_* function @hookimpl")
-            raise PluginError(record.reason)
+            plugin = load()
+            self._check_hooks(plugin)
+            self.hooks.register(plugin, name=provenance.plugin)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin's import raises
+            self.leave_out(provenance, error)
 
-    def mark_broken(self, record: Plugin, error: BaseException | str) -> None:
-        """Leave a plugin out whole and keep the reason."""
-        if self.hooks.has_plugin(record.name):
-            self.hooks.unregister(name=record.name)
-        record.status, record.reason = "broken", describe(record.provenance, error)
+    def _check_hooks(self, plugin: object) -> None:
+        """Refuse what pluggy would let pass or explain badly; it checks the signatures itself."""
+        hash(
+            plugin
+        )  # pluggy keeps plugins in a set: one that cannot be there would spoil the others
+        if self.hooks.is_registered(plugin):
+            raise PluginError(f"it is the same object as plugin {self.hooks.get_name(plugin)!r}")
+        known = [name for name in dir(hookspecs) if name.startswith("register_")]
+        marked = [n for n in dir(plugin) if self.hooks.parse_hookimpl_opts(plugin, n) is not None]
+        for name in marked:
+            if name not in known:
+                raise PluginError(f"there is no hook {name!r}; {nearest(name, known)}")
+        if not marked:
+            raise PluginError(
+                f"it implements no hook; mark one of {', '.join(known)} with @hookimpl"
+            )
 
-    def loaded(self) -> Iterator[Plugin]:
-        """Give the plugins that loaded, in the order of loading."""
-        return (p for p in list(self.found.values()) if p.status == "loaded")
+    def leave_out(self, provenance: Provenance, error: BaseException | str) -> None:
+        """Leave a plugin out whole, keep the reason, and warn of it, or raise in strict mode.
 
+        Raises:
+            PluginError: the mode is strict.
+        """
+        before = self.found.get(provenance)
+        if before is not None and before.status == "loaded":
+            # A plugin whose signature pluggy refused is registered by then.
+            self.hooks.unregister(name=provenance.plugin)
+        bare = isinstance(error, str | PluginError)
+        text = str(error) if bare else f"{type(error).__name__}: {error}"
+        reason = " ".join(text.split())
+        self.found[provenance] = Plugin(provenance, "broken", reason)
+        complain(
+            f"plugin {provenance.plugin!r} of {provenance.distribution} {provenance.version} "
+            f"is left out: {reason} ({BLOCKED}={provenance.plugin} silences this)"
+        )
 
-def describe(provenance: Provenance, error: BaseException | str) -> str:
-    """Say in one line which plugin is broken and why."""
-    reason = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
-    if isinstance(error, PluginError):
-        reason = str(error)
-    return (
-        f"plugin {provenance.plugin!r} of {provenance.distribution} {provenance.version} "
-        f"is left out: {' '.join(reason.split())}"
-    )
+    def loaded(self) -> list[Plugin]:
+        """Return the plugins that loaded, in the order of loading."""
+        return [p for p in self.found.values() if p.status == "loaded"]
 
 
 def new_manager() -> PluginManager:
@@ -105,59 +134,65 @@ def complain(message: str) -> None:
 
 
 def load_entry_points() -> PluginManager:
-    """Load every installed plugin that is not blocked.
+    """Load every installed plugin that is not blocked; a blocked one's code is never imported.
 
     The zoo's own distribution comes first and the others by name, so that which of two plugins
     keeps a disputed name depends on nothing but the names.
+
+    Raises:
+        PluginError: one is broken and the mode is strict.
     """
+    from importlib.metadata import entry_points  # a third of the time that a listing takes
+
     manager = new_manager()
-    for entry_point in sorted(entry_points(group=hookspecs.PROJECT), key=_order):
-        provenance = _provenance(entry_point)
-        first = manager.found.get(entry_point.name)
-        if first is not None:
-            reason = f"{first.provenance.distribution} has a plugin of that name; uninstall one"
-            record = Plugin(provenance, "broken", describe(provenance, reason))
-            manager.found[f"{entry_point.name} ({provenance.distribution})"] = record
-            complain(record.reason)
-            continue
-        record = manager.found[entry_point.name] = Plugin(provenance)
+    found = sorted(
+        ((_provenance(e), e) for e in entry_points(group=hookspecs.PROJECT)),
+        key=lambda pair: _order(pair[0]),
+    )
+    _check_lists(entry_point.name for _, entry_point in found)
+    for provenance, entry_point in found:
         if reason := _blocked(entry_point.name):
-            record.status, record.reason = "blocked", reason
-            continue
-        try:
-            manager.add(_import(entry_point), provenance)
-        except PluginError:
-            complain(record.reason)
-        except Exception as error:  # noqa: BLE001 - whatever a plugin's import raises
-            manager.mark_broken(record, error)
-            complain(record.reason)
+            manager.found[provenance] = Plugin(provenance, "blocked", reason)
+        else:
+            manager.add(provenance, entry_point.load)
     return manager
 
 
-def _import(entry_point: EntryPoint) -> object:
-    module: ModuleType | object = entry_point.load()
-    return module
+def _provenance(entry_point: "EntryPoint") -> Provenance:
+    name, version = _name_and_version(entry_point.dist) if entry_point.dist else (None, None)
+    # A distribution whose metadata is damaged has None for both.
+    return Provenance(entry_point.name, name or "an unknown distribution", version or "?")
 
 
-def _order(entry_point: EntryPoint) -> tuple[bool, str, str]:
-    distribution = _provenance(entry_point).distribution
-    return distribution != OWN_DISTRIBUTION, distribution, entry_point.name
+@functools.cache  # the metadata, a whole README, is parsed anew at each access
+def _name_and_version(dist: "Distribution") -> tuple[str | None, str | None]:
+    metadata = dist.metadata
+    return metadata["Name"], metadata["Version"]
 
 
-def _provenance(entry_point: EntryPoint) -> Provenance:
-    dist = entry_point.dist
-    if dist is None:
-        return Provenance(entry_point.name, "an unknown distribution", "?")
-    return Provenance(entry_point.name, dist.name, dist.version)
+def _order(provenance: Provenance) -> tuple[bool, str, str]:
+    return (
+        provenance.distribution != OWN_DISTRIBUTION,
+        provenance.distribution,
+        provenance.plugin,
+    )
+
+
+def _listed(variable: str) -> set[str]:
+    return {name.strip() for name in os.environ.get(variable, "").split(",")} - {""}
+
+
+def _check_lists(installed: Iterable[str]) -> None:
+    """Complain of a name on the allow or block list that no plugin has."""
+    names = set(installed)
+    for variable in (ALLOWED, BLOCKED):
+        for name in sorted(_listed(variable) - names):
+            complain(f"{variable} names {name!r}, which is not installed; {nearest(name, names)}")
 
 
 def _blocked(name: str) -> str:
-    allowed, blocked = (
-        {n.strip() for n in os.environ.get(v, "").split(",") if n.strip()}
-        for v in (ALLOWED, BLOCKED)
-    )
-    if name in blocked:
+    if name in _listed(BLOCKED):
         return f"{BLOCKED} names it"
-    if allowed and name not in allowed:
+    if (allowed := _listed(ALLOWED)) and name not in allowed:
         return f"{ALLOWED} does not name it"
     return ""

@@ -2,23 +2,24 @@
 
 import fnmatch
 import functools
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar, cast
+from typing import cast
 
 import attrs
 
 from convae_zoo.errors import PluginError, UnknownNameError, unknown
-from convae_zoo.plugins import Plugin, PluginManager, complain, load_entry_points
+from convae_zoo.plugins import Plugin, PluginManager, load_entry_points
 from convae_zoo.specs import (
     DatasetSpec,
-    DecoderConfig,
     DecoderSpec,
-    EncoderConfig,
     EncoderSpec,
     LossSpec,
     ModelSpec,
     Provenance,
+    Shape,
     Spec,
     WeightsSpec,
 )
@@ -37,7 +38,10 @@ KINDS: Mapping[str, type[Spec]] = MappingProxyType(
 PLURALS = MappingProxyType({kind: "losses" if kind == "loss" else f"{kind}s" for kind in KINDS})
 """A kind's name where there are many: of its hook, its list and its command."""
 
-S = TypeVar("S", bound=Spec)
+SHAPES = MappingProxyType(
+    {"encoder": ("input_shape", "latent_shape"), "decoder": ("latent_shape", "output_shape")}
+)
+"""The shapes that a part's config must declare."""
 
 
 @attrs.frozen
@@ -55,70 +59,80 @@ class Registry:
         """
         known = self.entries[kind]
         if name not in known:
-            error = unknown(kind, name, known)
-            broken = ", ".join(p.name for p in self.plugins if p.status == "broken")
-            if broken:
-                hint = f" (broken plugins: {broken}; see 'convae-zoo plugins')"
-                raise UnknownNameError(f"{error}{hint}")
-            raise error
+            raise self.unknown(kind, name, known)
         return known[name]
 
     def names(self, kind: str, pattern: str = "*") -> list[str]:
         """Return the sorted names of a kind that match a wildcard pattern."""
         return sorted(fnmatch.filter(self.entries[kind], pattern))
 
+    def unknown(self, what: str, name: str, known: Iterable[str]) -> UnknownNameError:
+        """Make the error for an unknown name; it says which plugins are missing as well."""
+        error = unknown(what, name, known)
+        broken = ", ".join(p.name for p in self.plugins if p.status == "broken")
+        if not broken:
+            return error
+        return UnknownNameError(f"{error} (broken plugins: {broken}; see 'convae-zoo plugins')")
 
-class _Registrar(Generic[S]):
+
+@attrs.frozen
+class _Registrar:
     """Takes one plugin's specs of one kind; a name that is taken is an error."""
 
-    def __init__(
-        self, kind: str, provenance: Provenance, taken: Mapping[str, Spec], staged: dict[str, Spec]
-    ) -> None:
-        self.kind, self.provenance, self.taken, self.staged = kind, provenance, taken, staged
+    kind: str
+    provenance: Provenance
+    taken: Mapping[str, Spec]
+    staged: dict[str, Spec]
 
-    def __call__(self, spec: S) -> None:
+    def __call__(self, spec: Spec) -> None:
         expected = KINDS[self.kind]
         if not isinstance(spec, expected):
             raise PluginError(
                 f"register_{PLURALS[self.kind]} takes {expected.__name__}, got {spec!r:.80}"
             )
-        _check_contract(spec)
+        _check_config(self.kind, spec)
+        provenance = self.provenance
         other = self.taken.get(spec.name) or self.staged.get(spec.name)
-        if other is not None and other.provenance is not None:
+        if other is not None:
+            first = other.provenance or provenance
             raise PluginError(
-                f"{self.kind} {spec.name!r} of {self.provenance.distribution} is already "
-                f"registered by {other.provenance.distribution} (plugin "
-                f"{other.provenance.plugin!r}); rename one or uninstall one"
+                f"{self.kind} {spec.name!r} of {provenance.distribution} is already registered "
+                f"by {first.distribution} (plugin {first.plugin!r}); rename one or uninstall one"
             )
-        self.staged[spec.name] = attrs.evolve(spec, provenance=self.provenance)
+        self.staged[spec.name] = attrs.evolve(spec, provenance=provenance)
 
 
-def _check_contract(spec: Spec) -> None:
-    if isinstance(spec, EncoderSpec):
-        kept, wanted = isinstance(spec.config(), EncoderConfig), "input_shape"
-    elif isinstance(spec, DecoderSpec):
-        kept, wanted = isinstance(spec.config(), DecoderConfig), "output_shape"
-    else:
+def _check_config(kind: str, spec: Spec) -> None:
+    """Refuse a config whose defaults break its own rules, or that declares no good shapes."""
+    if isinstance(spec, ModelSpec):
         return
-    if not kept:
-        raise PluginError(
-            f"config {spec.config.__name__} of {spec.name!r} must have the properties "
-            f"latent_shape and {wanted}"
-        )
+    config = spec.config()
+    for name in SHAPES.get(kind, ()):
+        shape = getattr(config, name, None)
+        whole = isinstance(shape, tuple) and all(isinstance(n, int) and n > 0 for n in shape)
+        lengths = (1, 3) if name == "latent_shape" else (3,)
+        if not whole or len(cast("Shape", shape)) not in lengths:
+            form = " or ".join("(D,)" if n == 1 else "(C, H, W)" for n in lengths)
+            raise PluginError(
+                f"config {spec.config.__name__} of {kind} {spec.name!r} must have a property "
+                f"{name}, a tuple {form}, got {shape!r:.80}"
+            )
 
 
 def build_registry(manager: PluginManager) -> Registry:
     """Call every plugin's hooks and freeze what they register.
 
     A plugin whose hook raises is left out whole.
+
+    Raises:
+        PluginError: a hook raises and the mode is strict.
     """
     entries: dict[str, dict[str, Spec]] = {kind: {} for kind in KINDS}
     for plugin in manager.loaded():
         try:
             staged = _collect(manager, plugin, entries)
-        except Exception as error:  # noqa: BLE001 - whatever a plugin's hook raises
-            manager.mark_broken(plugin, error)
-            complain(plugin.reason)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin's hook raises
+            manager.leave_out(plugin.provenance, error)
             continue
         for kind, specs in staged.items():
             entries[kind].update(specs)
@@ -133,18 +147,39 @@ def _collect(
     others = [p for name, p in hooks.list_name_plugin() if name != plugin.name]
     staged: dict[str, dict[str, Spec]] = {kind: {} for kind in KINDS}
     for kind in KINDS:
-        registrar: _Registrar[Any] = _Registrar(
-            kind, plugin.provenance, entries[kind], staged[kind]
-        )
+        register = _Registrar(kind, plugin.provenance, entries[kind], staged[kind])
         caller = hooks.subset_hook_caller(f"register_{PLURALS[kind]}", others)
-        cast("Callable[..., object]", caller)(register=registrar)
+        cast("Callable[..., object]", caller)(register=register)
     return staged
 
 
-@functools.cache
+_LOCK = threading.Lock()
+_BUILDING = ContextVar("building", default=False)
+
+
 def get_registry() -> Registry:
-    """Return the registry of everything that is installed; built at the first call."""
-    return build_registry(load_entry_points())
+    """Return the registry of everything that is installed; built once, at the first call.
+
+    Raises:
+        PluginError: a plugin is broken and the mode is strict; or a plugin asks for the registry
+            while it is being built.
+    """
+    if _BUILDING.get():
+        raise PluginError(
+            "the registry was asked for while plugins are loading; "
+            "ask when something is built, not at import or in a hook"
+        )
+    with _LOCK:
+        return _installed()
+
+
+@functools.cache
+def _installed() -> Registry:
+    token = _BUILDING.set(True)
+    try:
+        return build_registry(load_entry_points())
+    finally:
+        _BUILDING.reset(token)
 
 
 def list_encoders(pattern: str = "*") -> list[str]:
@@ -171,18 +206,19 @@ def list_models(pattern: str = "*", *, pretrained: bool = False) -> list[str]:
     """List the models whose name matches a wildcard pattern.
 
     With `pretrained`, list the names of trained weights instead, as in ``convae-200.photos``:
-    those whose file is there.
+    those of which an installed package holds the file. The pattern may match the whole name or
+    the model's alone.
     """
     registry = get_registry()
     if not pretrained:
         return registry.names("model", pattern)
-    tagged = [
-        f"{name}.{weights.tag}"
-        for name in registry.names("model")
-        for weights in model_info(name).weights
-        if weights.file is not None
-    ]
-    return sorted(fnmatch.filter(tagged, pattern))
+    models = cast("Mapping[str, ModelSpec]", registry.entries["model"])
+    return sorted(
+        full
+        for name, spec in models.items()
+        for full in (f"{name}.{weights.tag}" for weights in spec.weights if weights.file)
+        if fnmatch.filter([name, full], pattern)
+    )
 
 
 def model_info(name: str) -> ModelSpec:
@@ -206,5 +242,5 @@ def find_model(name: str) -> tuple[ModelSpec, WeightsSpec | None]:
         return spec, None
     weights = spec.tag(tag)
     if weights is None:
-        raise unknown(f"weights of {base}", name, [f"{base}.{w.tag}" for w in spec.weights])
+        raise unknown(f"weights of model {base!r}:", tag, [w.tag for w in spec.weights])
     return spec, weights

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from types import MappingProxyType
+from typing import Any, Protocol, TypeAlias
 
 import attrs
 
@@ -17,7 +18,6 @@ Shape: TypeAlias = tuple[int, ...]
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
-@runtime_checkable
 class EncoderConfig(Protocol):
     """What an encoder's config declares besides its fields."""
 
@@ -30,7 +30,6 @@ class EncoderConfig(Protocol):
         """Shape of one latent: (D,) or (C, H, W)."""
 
 
-@runtime_checkable
 class DecoderConfig(Protocol):
     """What a decoder's config declares besides its fields."""
 
@@ -81,6 +80,10 @@ def _check_config(_: object, attribute: "attrs.Attribute[Any]", value: object) -
         raise ValueError(
             f"{attribute.name} {value.__name__} has fields without a default: {', '.join(bare)}"
         )
+
+
+def _freeze(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    return MappingProxyType(dict(values))
 
 
 @attrs.frozen(kw_only=True)
@@ -151,7 +154,9 @@ class Recipe:
         loss: a loss's name, or a weighted sum as in ``"0.8*l1 + 0.2*ssim"``.
         epochs: passes over the train split.
         batch_size: images an optimiser step.
-        learning_rate: of the optimiser, constant.
+        learning_rate: of the optimiser, at its highest.
+        schedule: ``constant``, or ``cosine``: falling to zero at the end.
+        warmup_steps: optimiser steps over which the learning rate rises to its highest.
         optimizer: ``adam``, ``adamw`` or ``sgd``, with PyTorch's defaults for the rest.
         shuffle: a fresh order an epoch, drawn from the seed; else the data's own order.
         precision: ``auto``, ``fp32`` or ``bf16``.
@@ -162,6 +167,8 @@ class Recipe:
     epochs: int = fields.integer(10)
     batch_size: int = fields.integer(64)
     learning_rate: float = fields.number(1e-3, minimum=1e-12, maximum=1e3)
+    schedule: str = fields.choice("constant", ("constant", "cosine"))
+    warmup_steps: int = fields.integer(0, minimum=0)
     optimizer: str = fields.choice("adam", ("adam", "adamw", "sgd"))
     shuffle: bool = fields.flag(default=False)
     precision: str = fields.choice("auto", ("auto", "fp32", "bf16"))
@@ -188,7 +195,7 @@ class WeightsSpec:
     file: str | None = None
     sha256: str | None = None
     recipe: Recipe | None = None
-    metrics: Mapping[str, Any] = attrs.field(factory=dict)
+    metrics: Mapping[str, Any] = attrs.field(factory=dict, converter=_freeze)
     license: str = "Apache-2.0"
 
     def __attrs_post_init__(self) -> None:
@@ -209,13 +216,18 @@ class ModelSpec(_Spec):
 
     encoder: str
     decoder: str
-    encoder_config: Mapping[str, Any] = attrs.field(factory=dict)
-    decoder_config: Mapping[str, Any] = attrs.field(factory=dict)
+    encoder_config: Mapping[str, Any] = attrs.field(factory=dict, converter=_freeze)
+    decoder_config: Mapping[str, Any] = attrs.field(factory=dict, converter=_freeze)
     value_range: tuple[float, float] = fields.value_range()
     recipe: Recipe = attrs.field(factory=Recipe)
-    weights: tuple[WeightsSpec, ...] = ()
+    weights: tuple[WeightsSpec, ...] = attrs.field(default=(), converter=tuple)
     parameters: int | None = None
     flops: int | None = None
+
+    def __attrs_post_init__(self) -> None:
+        tags = [w.tag for w in self.weights]
+        if len(set(tags)) < len(tags):
+            raise ValueError(f"model {self.name!r} has two weights of one tag: {', '.join(tags)}")
 
     def tag(self, tag: str) -> WeightsSpec | None:
         """Return the weights of that tag, or None."""

@@ -12,6 +12,8 @@ from convae_zoo.errors import ZooError, ZooWarning
 
 COMMANDS = {
     "compare": "Draw several runs or models on the same images.",
+    "decode": "Decode a file of latents into image files.",
+    "encode": "Encode image files into one file of latents.",
     "evaluate": "Measure a model against PCA on a dataset.",
     "list": "List what is installed.",
     "plugins": "List the plugins, broken ones with the reason.",
@@ -49,15 +51,22 @@ class _Commands(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.version_option(package_name="convae-zoo")
-def cli(*, debug: bool) -> None:
+@click.pass_context
+def cli(context: click.Context, *, debug: bool) -> None:  # noqa: ARG001 - `main` reads it
     """A zoo of convolutional autoencoders that grows by installing packages.
 
     \b
     Example: convae-zoo train convae-200 --dataset photos --epochs 3 --out runs/first
     """  # noqa: D301 - \b keeps click from wrapping
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 def main(args: list[str] | None = None) -> int:

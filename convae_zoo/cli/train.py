@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from convae_zoo.cli.options import dataset_options, device_option
 from convae_zoo.errors import TrainingError, UsageError
 
 if TYPE_CHECKING:
@@ -14,9 +15,7 @@ if TYPE_CHECKING:
 
 @click.command(name="train")
 @click.argument("model")
-@click.option("--dataset", required=True, help="Name of the dataset.")
-@click.option("--data", "path", type=click.Path(), help="Folder that holds the data.")
-@click.option("--download", is_flag=True, help="Fetch the data if it is not there.")
+@dataset_options
 @click.option("--out", required=True, type=click.Path(), help="Folder for the run.")
 @click.option("--resume", is_flag=True, help="Go on with the run that is in the folder.")
 @click.option("--checkpoint-every", type=int, default=1000, show_default=True, help="In steps.")
@@ -24,11 +23,13 @@ if TYPE_CHECKING:
 @click.option("--epochs", type=int, help="Passes over the train split.")
 @click.option("--batch-size", type=int, help="Images an optimiser step.")
 @click.option("--learning-rate", type=float, help="Of the optimiser.")
+@click.option("--schedule", help="constant or cosine.")
+@click.option("--warmup-steps", type=int, help="Steps over which the rate rises.")
 @click.option("--optimizer", help="adam, adamw or sgd.")
 @click.option("--loss", help="A loss, or a sum such as '0.8*l1 + 0.2*ssim'.")
 @click.option("--shuffle/--no-shuffle", default=None, help="A fresh order an epoch.")
 @click.option("--precision", help="auto, fp32 or bf16.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+@device_option
 @click.option("--seed", type=int, help="Of the start weights and the order.")
 @click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="A config value.")
 def command(settings: tuple[str, ...], out: str, **options: Any) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from convae_zoo import files
@@ -50,8 +50,8 @@ class Checkpoints:
             "sha256": _digest(outline, tensors),
         }
         self.folder.mkdir(exist_ok=True)
-        with files.atomic_path(self.folder / f"step-{steps:08}.safetensors") as temporary:
-            save_file(tensors, temporary, {_KEY: json.dumps(document)})
+        content = save(tensors, {_KEY: json.dumps(document)})
+        files.write_bytes(self.folder / f"step-{steps:08}.safetensors", content)
         for old in self._newest_first()[KEPT:]:
             old.unlink(missing_ok=True)
 

@@ -75,6 +75,11 @@ class Engine:
         self.optimizer.step()
         return loss.detach()
 
+    def set_learning_rate(self, rate: float) -> None:
+        """Set the learning rate of the steps that follow."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
     def state(self) -> dict[str, Any]:
         """Return all that another step depends on but the model's weights."""
         return {"loss": self.loss.state_dict(), "optimizer": self.optimizer.state_dict()}

@@ -17,6 +17,7 @@ from convae_zoo.training.engine import Engine
 from convae_zoo.training.history import Epoch, History
 from convae_zoo.training.order import epoch_order
 from convae_zoo.training.progress import Progress
+from convae_zoo.training.schedule import learning_rate_at
 from convae_zoo.training.signals import StopRequest
 
 READ_EVERY = 50
@@ -89,6 +90,9 @@ class Loop:
         started = time.perf_counter()
         for step in range(here.step + 1, steps + 1):
             batch = order[(step - 1) * size : step * size]
+            done = (here.epoch - 1) * steps + step - 1
+            rate = learning_rate_at(self.recipe, done, self.recipe.epochs * steps)
+            self.engine.set_learning_rate(rate)
             unread.append(self._step(images, batch))
             saves = step % self.save_every == 0 and step < steps
             alone_and_asked = self.world.size == 1 and self.stop.signal is not None

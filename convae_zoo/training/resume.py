@@ -51,6 +51,8 @@ def resumed_recipe(
         if value not in {None, "auto", before} and name not in MAY_CHANGE:
             _refuse(name, before, value)
     epochs = stored.epochs if given.get("epochs") is None else recipe.epochs
+    if stored.schedule != "constant" and epochs != stored.epochs:
+        _refuse("epochs", f"{stored.epochs} along a {stored.schedule} schedule", epochs)
     return attrs.evolve(stored, epochs=epochs, precision=precision)
 
 

@@ -64,6 +64,8 @@ def train(
     epochs: int | None = None,
     batch_size: int | None = None,
     learning_rate: float | None = None,
+    schedule: str | None = None,
+    warmup_steps: int | None = None,
     optimizer: str | None = None,
     seed: int | None = None,
     shuffle: bool | None = None,
@@ -87,7 +89,9 @@ def train(
         loss: a loss's name, or a weighted sum as in ``"0.8*l1 + 0.2*ssim"``.
         epochs: passes over the train split.
         batch_size: images an optimiser step.
-        learning_rate: of the optimiser.
+        learning_rate: of the optimiser, at its highest.
+        schedule: ``constant``, or ``cosine``: falling to zero at the end.
+        warmup_steps: optimiser steps over which the learning rate rises to its highest.
         optimizer: ``adam``, ``adamw`` or ``sgd``.
         seed: of the start weights and the order.
         shuffle: a fresh order an epoch; else the data's own.
@@ -114,6 +118,8 @@ def train(
         "epochs": epochs,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
+        "schedule": schedule,
+        "warmup_steps": warmup_steps,
         "optimizer": optimizer,
         "seed": seed,
         "shuffle": shuffle,
@@ -137,6 +143,8 @@ def train(
         criterion = create_training_loss(recipe.loss, plan.value_range)
         train_set, val_set = _images(dataset, plan, path=path, download=download)
         _check_shares(world, train_set, recipe)
+        if isinstance(model, str):
+            built.start_from_data(train_set.images)
         if record is not None:
             recipe = resumed_recipe(record, recipe, given, plan.describe(), train_set)
         folder = None

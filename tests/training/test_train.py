@@ -1,9 +1,10 @@
 """Training: the loop, its records, and the ways in which it stops."""
 
 import json
+import signal
 import subprocess
 import sys
-import textwrap
+from importlib.metadata import version
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from torch.nn import functional
 import convae_zoo as zoo
 from convae_zoo.data import ImageSet, pixels
 from convae_zoo.errors import ConfigError, TrainingError, UnknownNameError, UsageError
+from convae_zoo.training.distributed import World
 from convae_zoo.training.history import read_history
 from convae_zoo.training.loop import validation_loss
 from convae_zoo.training.order import epoch_order
@@ -40,7 +42,7 @@ def small_train(**settings):
 
 def test_losses_equal_those_of_a_plain_loop_for_100_steps():
     """From equal weights the zoo's fp32 losses are those of the textbook loop, to 1e-4."""
-    data = image_set(64 * 50, size=32)
+    data = image_set(16 * 50, size=32)
     torch.manual_seed(3)
     ours = zoo.create_model("convae-200", width=8)
     plain = zoo.create_model("convae-200", width=8)
@@ -50,7 +52,7 @@ def test_losses_equal_those_of_a_plain_loop_for_100_steps():
         ours,
         dataset=(data, image_set(10, size=32, split="val")),
         epochs=2,
-        batch_size=64,
+        batch_size=16,
         shuffle=False,
         precision="fp32",
         device="cpu",
@@ -59,7 +61,7 @@ def test_losses_equal_those_of_a_plain_loop_for_100_steps():
     optimizer = torch.optim.Adam(plain.parameters(), lr=1e-3)
     expected = []
     for _ in range(2):
-        for batch in data.images.split(64):
+        for batch in data.images.split(16):
             x = (batch.float() / 255 - 0.5) / 0.5
             optimizer.zero_grad()
             loss = functional.mse_loss(plain(x), x)
@@ -106,7 +108,7 @@ def test_a_run_folder_holds_what_is_needed_to_look_and_to_repeat(tmp_path):
     assert record["state"] == "finished"
     assert record["epochs_done"] == 2
     assert record["dataset"]["fingerprint"] == image_set().fingerprint
-    assert record["versions"]["torch"] == torch.__version__
+    assert record["versions"]["torch"] == version("torch")
     assert record["model"]["encoder"]["config"]["latent_dim"] == 16
     for path in (folder.picture(1), folder.picture(2), folder.curves):
         assert path.read_bytes().startswith(b"\x89PNG")
@@ -142,7 +144,7 @@ def test_validation_loss_is_a_mean_over_images():
     images = torch.zeros(5, 1, 2, 2, dtype=torch.uint8)
     images[4] = 100
     val = ImageSet(name="x", split="val", images=images)
-    assert validation_loss(Engine(), val, batch_size=4) == pytest.approx(20.0)
+    assert validation_loss(Engine(), val, 4, World()) == pytest.approx(20.0)
 
 
 def test_train_loss_of_an_epoch_weighs_a_smaller_last_batch_by_its_images():
@@ -236,40 +238,31 @@ def test_a_part_that_adds_loss_terms_is_trained_with_them():
     assert with_term.val_losses[0] < 1
 
 
-def test_ctrl_c_keeps_the_last_finished_epoch_and_names_it(tmp_path):
-    """A real process is interrupted in its second epoch: one line, exit 1, epoch 1 is kept."""
-    script = textwrap.dedent(
-        """
-        import os, signal, sys
-        from convae_zoo.cli import main
-        from convae_zoo.training import loop, train
-        epochs = loop.train_epochs
-        def interrupt(*args):
-            *rest, after_epoch = args
-            def after(epoch):
-                after_epoch(epoch)
-                os.kill(os.getpid(), signal.SIGINT)
-            epochs(*rest, after)
-        train.train_epochs = interrupt
-        sys.exit(main(sys.argv[1:]))
-        """
-    )
+@pytest.mark.parametrize(
+    ("number", "word"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "stopped by SIGTERM")]
+)
+def test_ctrl_c_and_sigterm_keep_the_last_finished_epoch_and_name_it(tmp_path, number, word):
+    """A real process is stopped after its first epoch: one line, exit 1, and it can go on."""
     out = tmp_path / "run"
     (tmp_path / "images").mkdir()
     for index in range(12):
         Image.new("RGB", (8, 8), (index * 20, 0, 0)).save(tmp_path / "images" / f"{index}.png")
-    arguments = f"--dataset image-folder --data {tmp_path / 'images'} --epochs 3"
-    arguments += " --set image_size=8 --set width=4 --out"
-    done = subprocess.run(
-        [sys.executable, "-c", script, "train", "convae-200", *arguments.split(), str(out)],
-        capture_output=True,
+    arguments = f"--dataset image-folder --data {tmp_path / 'images'} --epochs 500"
+    arguments += f" --set image_size=8 --set width=4 --out {out}"
+    with subprocess.Popen(
+        [sys.executable, "-m", "convae_zoo", "train", "convae-200", *arguments.split()],
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
-    )
-    assert done.returncode == 1, done.stderr
-    assert "Traceback" not in done.stderr
-    last = done.stderr.strip().splitlines()[-1]
-    assert last == f"error: interrupted; epoch 1 is kept in {out / 'model.safetensors'}"
-    record = json.loads((out / "run.json").read_text())
-    assert (record["state"], record["epochs_done"]) == ("interrupted", 1)
+    ) as process:
+        lines = []
+        for line in process.stderr:
+            lines.append(line)
+            if line.startswith("epoch 2/"):
+                process.send_signal(number)
+    done = json.loads((out / "run.json").read_text())
+    kept = f"epoch {done['epochs_done']} is kept in {out / 'model.safetensors'}; --resume goes on"
+    assert lines[-1] == f"error: {word}; {kept}\n"
+    assert process.returncode == 1
+    assert 2 <= done["epochs_done"] < 500
+    assert done["state"] == ("interrupted" if number == signal.SIGINT else "failed")
     zoo.load_model(str(out / "model.safetensors"))

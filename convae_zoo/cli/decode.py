@@ -1,0 +1,34 @@
+"""``convae-zoo decode``."""
+
+import click
+
+from convae_zoo.cli.options import device_option
+
+
+@click.command(name="decode")
+@click.argument("model")
+@click.argument("latents", type=click.Path())
+@click.option("--out", required=True, type=click.Path(), help="Folder for the images.")
+@device_option
+def command(*, model: str, latents: str, out: str, device: str) -> None:
+    """Decode a file of latents into PNG files, with the model that encoded it.
+
+    Images that are in the folder already are kept, so a killed process goes on.
+
+    \b
+    Example: convae-zoo decode runs/first latents.safetensors --out decoded
+    """  # noqa: D301 - \b keeps click from wrapping
+    from pathlib import Path
+
+    from convae_zoo.bulk import decode_file
+    from convae_zoo.bulk.latents import read_names
+    from convae_zoo.cli.bars import image_bar
+    from convae_zoo.training.device import choose_device
+    from convae_zoo.weights import load_model, read_metadata
+
+    trained = load_model(model, device=choose_device(device))
+    with image_bar("decode", len(read_names(Path(latents)))) as advance:
+        count = decode_file(
+            trained, latents, out, weights=read_metadata(model)["sha256"], progress=advance
+        )
+    click.echo(f"{count:,} images  {out}")

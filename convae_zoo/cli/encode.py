@@ -1,0 +1,57 @@
+"""``convae-zoo encode``."""
+
+import click
+
+from convae_zoo.cli.options import device_option
+
+
+@click.command(name="encode")
+@click.argument("model")
+@click.argument("images", nargs=-1, required=True, type=click.Path())
+@click.option("--out", required=True, type=click.Path(), help="The latents file to write.")
+@click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
+@click.option(
+    "--dtype",
+    default="fp32",
+    show_default=True,
+    type=click.Choice(["fp32", "fp16"]),
+    help="How a latent is stored.",
+)
+@device_option
+def command(
+    *, model: str, images: tuple[str, ...], out: str, overwrite: bool, dtype: str, device: str
+) -> None:
+    """Encode image files, or the images of folders, into one file of latents.
+
+    Killed and started again, it goes on where it was. Under torchrun the processes share the work.
+
+    \b
+    Example: convae-zoo encode runs/first my_images --out latents.safetensors
+    """  # noqa: D301 - \b keeps click from wrapping
+    from convae_zoo.bulk import encode_files
+    from convae_zoo.cli.bars import image_bar
+    from convae_zoo.data.listing import find_images
+    from convae_zoo.training.device import choose_device
+    from convae_zoo.training.distributed import join_world
+    from convae_zoo.weights import load_model, read_metadata
+
+    found = find_images(images)
+    with join_world(choose_device(device)) as (world, where):
+        trained = load_model(model, device=where)
+        mine = len(found) if world.size == 1 else -(-len(found) // world.size)
+        with image_bar("encode", mine, shown=world.is_main) as advance:
+            encoded = encode_files(
+                trained,
+                found,
+                out,
+                weights=read_metadata(model)["sha256"],
+                dtype=dtype,
+                overwrite=overwrite,
+                world=world,
+                progress=advance,
+            )
+    if world.is_main:
+        for line in encoded.skipped:
+            click.echo(f"skipped: {line}", err=True)
+        skipped = f", {len(encoded.skipped):,} skipped" if encoded.skipped else ""
+        click.echo(f"{encoded.count:,} latents{skipped}  {out}")

@@ -1,0 +1,36 @@
+"""Options that several commands share."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+DEVICES = ("auto", "cpu", "cuda")
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document and nothing else."
+)
+
+device_option = click.option(
+    "--device",
+    type=click.Choice(DEVICES),
+    default="auto",
+    show_default=True,
+    help="Where to compute; auto takes CUDA where there is one.",
+)
+
+
+def dataset_options(command: F) -> F:
+    """Add ``--dataset NAME``, ``--data PATH`` and ``--download``.
+
+    The command is called with ``dataset``, ``path`` and ``download``, as `load_dataset` takes them.
+    """
+    for option in (
+        click.option("--download", is_flag=True, help="Fetch the data if it is not there."),
+        click.option("--data", "path", type=click.Path(), help="Folder that holds the data."),
+        click.option("--dataset", required=True, metavar="NAME", help="Name of the dataset."),
+    ):
+        command = option(command)
+    return command

@@ -1,0 +1,38 @@
+"""Printing for people and for programs.
+
+Tables are plain text: importing rich would take half as long again as the whole of ``list``.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+
+def print_json(document: Any) -> None:
+    """Print one JSON document, in ASCII so that it survives any terminal's encoding."""
+    import json  # not needed for the tables
+
+    click.echo(json.dumps(document, indent=2, default=str))
+
+
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, indent: int = 2) -> None:
+    """Print rows under a head, in columns as wide as their widest cell."""
+    lines = [[h.upper() for h in head], *rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    for line in lines:
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        click.echo(" " * indent + "  ".join(cells).rstrip())
+
+
+def print_fields(rows: Sequence[tuple[str, str]], *, indent: int = 2) -> None:
+    """Print labels with their values; a row without a value is left out."""
+    width = max((len(label) for label, _ in rows), default=0)
+    for label, value in rows:
+        if value:
+            click.echo(f"{' ' * indent}{label.ljust(width)}  {value}")
+
+
+def cell(text: str) -> str:
+    """Return a text of any origin as one line without control characters."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

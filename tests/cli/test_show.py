@@ -1,0 +1,144 @@
+"""``convae-zoo show``."""
+
+import json
+
+import pytest
+
+import convae_zoo
+from convae_zoo.registry import KINDS, PLURALS
+
+MODELS = """
+from convae_zoo import hookimpl
+from convae_zoo.specs import ModelSpec, Recipe, WeightsSpec
+@hookimpl
+def register_models(register):
+    register(ModelSpec(
+        name="mine", encoder="convae", decoder="convae",
+        encoder_config={"latent_dim": 7}, decoder_config={"latent_dim": 7},
+        weights=[
+            WeightsSpec(tag="photos", dataset="photos", file="p:f.safetensors", sha256="0" * 64,
+                        recipe=Recipe(epochs=3), metrics={"psnr": 21.5}, license="CC0-1.0"),
+            WeightsSpec(tag="none", dataset="mnist"),
+        ]))
+    register(ModelSpec(name="orphan", encoder="gone", decoder="convae"))
+    register(ModelSpec(name="torn", encoder="convae", decoder="convae",
+                       encoder_config={"latent_dim": 3}))
+"""
+
+
+def shown(plugin_site, *args):
+    done = plugin_site.run("show", *args, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    return json.loads(done.stdout)["entries"]
+
+
+def test_a_model_is_shown_with_shapes_parts_recipe_and_distribution(plugin_site):
+    (entry,) = shown(plugin_site, "convae-200")
+    assert entry["kind"] == "model"
+    assert entry["image_shape"] == [3, 32, 32]
+    assert entry["latent_shape"] == [200]
+    assert entry["value_range"] == [-1.0, 1.0]
+    assert entry["distribution"] == entry["encoder"]["distribution"] == "convae-zoo"
+    assert entry["encoder"]["config"]["latent_dim"] == 200
+    assert entry["recipe"]["batch_size"] == 64
+    text = plugin_site.run("show", "convae-200").stdout
+    for words in ("images        3×32×32 in [-1, 1]", "latent        200", "  batch_size     64"):
+        assert words in text
+
+
+def test_config_fields_are_shown_with_type_default_and_accepted_values(plugin_site):
+    (entry,) = shown(plugin_site, "convae", "--kind", "encoder")
+    fields = {field["name"]: field for field in entry["config"]}
+    assert fields["image_size"] == {
+        "name": "image_size",
+        "type": "int",
+        "default": 32,
+        "accepts": "a whole number of at least 4 that is divisible by 4",
+    }
+    assert entry["input_shape"] == [3, 32, 32]
+    text = plugin_site.run("show", "convae", "--kind", "encoder").stdout
+    assert "activation   str   relu     one of relu, leaky_relu, elu" in text
+    assert "decoder" not in text
+
+
+def test_a_name_of_several_kinds_shows_them_all(plugin_site):
+    assert [e["kind"] for e in shown(plugin_site, "convae")] == ["encoder", "decoder"]
+    lines = plugin_site.run("show", "convae").stdout.splitlines()
+    assert [li for li in lines if not li.startswith(" ") and "convae" in li] == [
+        "convae  encoder",
+        "convae  decoder",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [(k, n) for k in KINDS for n in getattr(convae_zoo, f"list_{PLURALS[k]}")()],
+)
+def test_every_entry_there_is_can_be_shown(kind, name, capsys):
+    from convae_zoo.cli import main
+
+    assert main(["show", name, "--kind", kind, "--json"]) == 0
+    (entry,) = json.loads(capsys.readouterr().out)["entries"]
+    assert (entry["kind"], entry["name"]) == (kind, name)
+    assert "problem" not in entry
+    assert main(["show", name, "--kind", kind]) == 0
+    assert capsys.readouterr().out.startswith(f"{name}  {kind}\n")
+
+
+def test_an_entry_names_the_distribution_that_it_comes_from(plugin_site):
+    plugin_site.install("tiny-dist", {"tiny": plugin_site.encoder}, version="2.5")
+    (entry,) = shown(plugin_site, "tiny")
+    assert (entry["plugin"], entry["distribution"], entry["version"]) == (
+        "tiny",
+        "tiny-dist",
+        "2.5",
+    )
+    assert "distribution  tiny-dist 2.5" in plugin_site.run("show", "tiny").stdout
+
+
+def test_weights_are_shown_by_tag_and_whether_they_are_trained(plugin_site):
+    plugin_site.install("mine-dist", {"mine": MODELS})
+    (model,) = shown(plugin_site, "mine")
+    assert [(w["tag"], w["trained"]) for w in model["weights"]] == [
+        ("photos", True),
+        ("none", False),
+    ]
+    text = plugin_site.run("show", "mine").stdout
+    assert "mine.photos  photos   yes      CC0-1.0" in text
+    assert "mine.none    mnist    no" in text
+    (weights,) = shown(plugin_site, "mine.photos")
+    assert (weights["kind"], weights["model"], weights["license"]) == ("weights", "mine", "CC0-1.0")
+    assert weights["recipe"]["epochs"] == 3
+    assert shown(plugin_site, "mine.none")[0]["recipe"]["epochs"] == 10
+    assert "metrics       psnr 21.5" in plugin_site.run("show", "mine.photos").stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("orphan", "unknown encoder 'gone'; known: convae"),
+        ("torn", "encoder 'convae' makes a latent of shape 3 but decoder 'convae' takes 200"),
+    ],
+)
+def test_a_model_that_cannot_be_built_is_shown_with_the_reason(plugin_site, name, problem):
+    plugin_site.install("mine-dist", {"mine": MODELS})
+    (entry,) = shown(plugin_site, name)
+    assert entry["problem"].startswith(problem.split(";")[0])
+    assert problem.split(";")[0] in plugin_site.run("show", name).stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "line"),
+    [
+        (["conva-200"], "error: unknown name 'conva-200'; did you mean 'convae-200'"),
+        (["mse", "--kind", "model"], "error: unknown model 'mse'; known: "),
+        (["convae-200.photoz"], "error: unknown weights of model 'convae-200': 'photoz'"),
+        (["convae-20.photos"], "error: unknown model 'convae-20'; did you mean 'convae-200'"),
+        (["a.b", "--kind", "loss"], "error: unknown loss 'a.b'"),
+    ],
+)
+def test_an_unknown_name_suggests_the_nearest(plugin_site, args, line):
+    done = plugin_site.run("show", *args)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(line)
+    assert done.stderr.count("\n") == 1

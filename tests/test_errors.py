@@ -1,0 +1,47 @@
+"""Errors: one line, with the nearest known names, and an exit status."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from convae_zoo import errors
+from convae_zoo.errors import ZooError, nearest, unknown
+
+USAGE = {"UsageError", "UnknownNameError", "ConfigError", "ContractError"}
+KINDS = [k for k in vars(errors).values() if isinstance(k, type) and issubclass(k, ZooError)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_wrong_call_exits_2_and_failed_work_1(kind):
+    assert kind.exit_status == (2 if kind.__name__ in USAGE else 1)
+
+
+def test_close_names_are_suggested_the_closest_first():
+    assert nearest("convea", ["mse", "convae-200", "convae"]) == (
+        "did you mean 'convae' or 'convae-200'?"
+    )
+
+
+def test_where_none_is_close_the_known_ones_are_listed():
+    assert nearest("zzz", {"mse", "l1"}) == "known: l1, mse."
+
+
+def test_a_long_list_is_cut():
+    assert nearest("zzz", [f"a{i}" for i in range(30)]).endswith("a18, a19, ....")
+
+
+def test_where_there_are_none_it_says_so():
+    assert str(unknown("loss", "mse", [])) == "unknown loss 'mse'; there are none."
+
+
+@given(st.text(), st.sets(st.text("abc-12", min_size=1)))
+def test_the_message_is_one_line_whatever_the_name(name, known):
+    assert len(str(unknown("model", name, known)).splitlines()) == 1
+
+
+@given(st.sampled_from(["convae-200", "charbonnier", "fashion-mnist"]), st.data())
+def test_a_name_with_one_letter_left_out_finds_its_own(name, data):
+    at = data.draw(st.integers(0, len(name) - 1))
+    typo = name[:at] + name[at + 1 :]
+    message = str(unknown("name", typo, ["convae-200", "charbonnier", "fashion-mnist", "mse"]))
+    assert f"did you mean {name!r}" in message
