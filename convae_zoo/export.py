@@ -1,4 +1,4 @@
-"""Models as ONNX or ``torch.export`` files, checked by running them before they are put in place."""
+"""Models as ONNX or ``torch.export`` files, checked by running them before they are in place."""
 
 import json
 from collections.abc import Callable
@@ -26,7 +26,11 @@ _BATCHES = (1, 2, 5)
 
 
 def export_model(
-    model: Autoencoder, path: str | Path, *, format: str = "onnx", part: str = "all"  # noqa: A002 - the option's name
+    model: Autoencoder,
+    path: str | Path,
+    *,
+    format: str = "onnx",  # noqa: A002 - the option's name
+    part: str = "all",
 ) -> float:
     """Write a model, or one part of it, for use without the zoo. The batch size stays free.
 
@@ -178,13 +182,10 @@ def _write_torch_export(
     program.example_inputs = None  # they would be stored as a pickle
     with path.open("xb") as file:
         torch.export.save(program, file)
-    loaded = torch.export.load(path).module()
-    return lambda x: loaded(x)
+    return torch.export.load(path).module()
 
 
-def _checked(
-    module: nn.Module, run: Callable[[Tensor], Tensor], shape: Shape, what: str
-) -> float:
+def _checked(module: nn.Module, run: Callable[[Tensor], Tensor], shape: Shape, what: str) -> float:
     farthest = 0.0
     for count in _BATCHES:
         x = _example(shape, count)

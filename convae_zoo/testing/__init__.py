@@ -22,7 +22,7 @@ from convae_zoo.errors import UsageError
 if find_spec("hypothesis") is None:
     raise UsageError("the conformance kit needs hypothesis: pip install 'convae-zoo[test]'")
 
-from convae_zoo.testing.check import check, check_property, properties_of
+from convae_zoo.testing.checking import check, check_property, properties_of
 from convae_zoo.testing.entry import Entry, entries
 from convae_zoo.testing.properties import PROPERTIES, Property
 from convae_zoo.testing.pytest_tests import conformance_tests

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch._inductor import config as inductor
 
 from convae_zoo import export
 from convae_zoo.testing.configs import small_case
@@ -26,7 +27,9 @@ def compile_(entry: Entry) -> None:
     module, x = case.build(), case.inputs()
     expected = run(module, x)
     try:
-        compiled = run(torch.compile(module, backend=backend()), x)
+        # Kernels are compiled here: starting a pool of compilers takes longer than they do.
+        with inductor.patch(compile_threads=1):
+            compiled = run(torch.compile(module, backend=backend()), x)
     finally:
         torch.compiler.reset()
     if (far := difference(compiled, expected)) > SAME:

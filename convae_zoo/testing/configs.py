@@ -50,7 +50,7 @@ def small_case(entry: Entry) -> Case:
         f.name: value
         for f in config_fields(entry)
         if isinstance(domain := fields.domain_of(f), fields.Integers)
-        and (value := _at_least(domain, SMALL)) < f.default
+        and (value := _at_least(domain, SMALL)) < cast("int", f.default)
     }
     while not legal(entry, values):
         values.popitem()
@@ -126,4 +126,4 @@ def for_examples(
         phases=(Phase.generate, Phase.shrink),
         suppress_health_check=list(HealthCheck),
     )
-    quiet(given(strategy)(lambda example: test(example)))()
+    quiet(given(strategy)(test))()

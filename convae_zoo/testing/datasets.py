@@ -41,7 +41,11 @@ def repeats(entry: Entry) -> None:
         first, again = _load(_spec(entry), split), _fresh(_spec(entry), split)
         if first.fingerprint != again.fingerprint:
             raise ConformanceFailure(f"split {split!r} loaded twice gives other images")
-        if first.labels is not None and not torch.equal(first.labels, again.labels):
+        if (first.labels is None) != (again.labels is None) or (
+            first.labels is not None
+            and again.labels is not None
+            and not torch.equal(first.labels, again.labels)
+        ):
             raise ConformanceFailure(f"split {split!r} loaded twice gives other labels")
 
 

@@ -5,14 +5,14 @@ import json
 import os
 import subprocess
 import sys
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from convae_zoo import fields
-from convae_zoo.build import Plan, config_values, make_config, plan_compose, plan_model
+from convae_zoo.build import BuiltSpec, Plan, config_values, make_config, plan_compose, plan_model
 from convae_zoo.errors import UsageError
 from convae_zoo.plugins import ALLOWED
 from convae_zoo.specs import ModelSpec
@@ -54,7 +54,7 @@ def _check_config_json(case: Case) -> None:
             there = json.loads(json.dumps(config_values(case.config), allow_nan=False))
         except (TypeError, ValueError) as error:
             raise case.failure(f"its config is not JSON: {error}") from error
-        back = make_config(case.entry.spec, there)  # type: ignore[arg-type] - models went the other way
+        back = make_config(cast("BuiltSpec", case.entry.spec), there)
     if back != case.config:
         raise case.failure(f"its config comes back from JSON as {back!r:.120}")
 
@@ -157,4 +157,4 @@ def count_flops(model: torch.nn.Module, x: torch.Tensor) -> int:
     """Count the floating-point operations of one forward pass, a multiply-add as two."""
     with FlopCounterMode(display=False) as counter:
         run(model, x)
-    return counter.get_total_flops()
+    return int(counter.get_total_flops())

@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import attrs
@@ -143,8 +143,7 @@ class Case:
         return cast("dict[str, Any]", json.loads(json.dumps(dict(self.values))))
 
 
-def run(module: nn.Module, x: Tensor) -> Tensor:
+def run(module: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Run a module without gradients."""
     with torch.no_grad():
-        output: Tensor = module(x)
-    return output
+        return module(x)

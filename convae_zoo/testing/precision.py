@@ -12,7 +12,7 @@ def channels_last(entry: Entry) -> None:
     case = small_case(entry)
     module, x = case.build(), case.inputs()
     expected = run(module, x)
-    module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload] - torch's stub lacks it
+    module = module.to(memory_format=torch.channels_last)
     if x.ndim == 4:  # noqa: PLR2004 - N×C×H×W
         x = x.contiguous(memory_format=torch.channels_last)
     if (far := difference(run(module, x), expected)) > SAME:

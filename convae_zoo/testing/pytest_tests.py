@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from convae_zoo.errors import PluginError
-from convae_zoo.testing.check import check_property, properties_of
+from convae_zoo.testing.checking import check_property, properties_of
 from convae_zoo.testing.entry import EXAMPLES, Entry, entries
 from convae_zoo.testing.result import Skip
 

@@ -1,8 +1,12 @@
 """Check entries: property by property, each in one line."""
 
+import contextlib
+import logging
 import time
 import warnings
 from collections.abc import Iterator, Sequence
+
+import torch
 
 from convae_zoo.errors import ZooWarning, unknown
 from convae_zoo.testing.entry import Entry
@@ -33,9 +37,7 @@ def check_property(entry: Entry, name: str) -> None:
     source = entry.provenance
     tell = f"tell plugin {source.plugin!r} of {source.distribution} {source.version}"
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("default", ZooWarning)
+        with _quiet(), _one_thread():
             PROPERTIES[name].check(entry)
     except ConformanceFailure as failure:
         raise ConformanceFailure(_line(f"{who}: {failure}; {tell}")) from failure.__cause__
@@ -69,6 +71,31 @@ def check(entry: Entry, properties: Sequence[str] = ()) -> Iterator[Result]:
             detail=detail,
             seconds=time.perf_counter() - started,
         )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what compilers and exporters say to themselves; the zoo's own warnings pass."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("default", ZooWarning)
+        before = logging.root.manager.disable
+        logging.disable(logging.WARNING)
+        try:
+            yield
+        finally:
+            logging.disable(before)
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Run on one thread: on small inputs more of them only wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _line(text: str) -> str:
