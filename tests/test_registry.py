@@ -249,7 +249,7 @@ def test_wildcards_choose_among_each_kind():
     assert list_models("nothing-*") == []
     assert convae_zoo.list_encoders("conv*")
     assert convae_zoo.list_decoders("conv*")
-    assert convae_zoo.list_losses("m?e") == ["mse"]
+    assert "mse" in convae_zoo.list_losses("m?e")
     assert "mse" not in convae_zoo.list_datasets()
 
 
