@@ -80,10 +80,16 @@ def to_torch_export(module: nn.Module, example: Tensor) -> torch.export.Exported
     Args:
         module: in eval mode.
         example: an input of at least two samples.
+
+    Raises:
+        ZooError: it cannot be exported, for example because it branches on values.
     """
     free = {0: torch.export.Dim("batch", min=1)}
-    with torch.no_grad():
-        return torch.export.export(module, (example,), dynamic_shapes=(free,))
+    try:
+        with torch.no_grad():
+            return torch.export.export(module, (example,), dynamic_shapes=(free,))
+    except Exception as error:
+        raise ZooError(f"torch.export refuses it: {_reason(error)}") from error
 
 
 def to_onnx(module: nn.Module, example: Tensor, input_name: str, output_name: str) -> Any:
@@ -91,15 +97,20 @@ def to_onnx(module: nn.Module, example: Tensor, input_name: str, output_name: st
 
     Raises:
         UsageError: the packages for it are not installed.
+        ZooError: it cannot be exported, or has an operation that ONNX lacks.
     """
     _need_onnx()
-    program = torch.onnx.export(
-        to_torch_export(module, example),
-        dynamo=True,
-        input_names=[input_name],
-        output_names=[output_name],
-        verbose=False,
-    )
+    exported = to_torch_export(module, example)
+    try:
+        program = torch.onnx.export(
+            exported,
+            dynamo=True,
+            input_names=[input_name],
+            output_names=[output_name],
+            verbose=False,
+        )
+    except Exception as error:
+        raise ZooError(f"it cannot be translated to ONNX: {_reason(error)}") from error
     if program is None:
         raise ZooError("torch.onnx.export gave no program")
     return program
@@ -124,6 +135,13 @@ def run_onnx(session: "onnxruntime.InferenceSession", x: Tensor) -> Tensor:
 def missing_onnx_packages() -> list[str]:
     """List the packages that exporting to ONNX and checking it need but that are not installed."""
     return [p for p in ("onnx", "onnxscript", "onnxruntime") if find_spec(p) is None]
+
+
+def _reason(error: BaseException) -> str:
+    """Return the first line of the innermost cause; exporters wrap it in pages of advice."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]:.200}"
 
 
 def _need_onnx() -> None:

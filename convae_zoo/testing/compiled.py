@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch._inductor import config as inductor
 
 from convae_zoo import export
-from convae_zoo.testing.configs import small_case
-from convae_zoo.testing.entry import Case, Entry, run
+from convae_zoo.testing.configs import at_small
+from convae_zoo.testing.entry import Case, run
 from convae_zoo.testing.result import Skip
-from convae_zoo.testing.tolerances import SAME, difference
+from convae_zoo.testing.tolerances import SAME
 
 
 @functools.cache
@@ -21,9 +21,9 @@ def backend() -> str:
     return "inductor" if shutil.which("g++") or shutil.which("clang++") else "aot_eager"
 
 
-def compile_(entry: Entry) -> None:
+@at_small
+def compile_(case: Case) -> None:
     """Eager and ``torch.compile`` agree to `SAME`."""
-    case = small_case(entry)
     module, x = case.build(), case.inputs()
     expected = run(module, x)
     try:
@@ -32,23 +32,22 @@ def compile_(entry: Entry) -> None:
             compiled = run(torch.compile(module, backend=backend()), x)
     finally:
         torch.compiler.reset()
-    if (far := difference(compiled, expected)) > SAME:
-        raise case.failure(f"torch.compile ({backend()}) changes the output by {far:.1g}", 2)
+    case.check_near(compiled, expected, SAME, f"torch.compile ({backend()}) changes the output")
 
 
-def torch_export(entry: Entry) -> None:
+@at_small
+def torch_export(case: Case) -> None:
     """``torch.export`` takes it with a free batch size, and what it gives agrees."""
-    case = small_case(entry)
     module = case.build()
     program = export.to_torch_export(module, case.inputs()).module()
     _compare(case, module, lambda x: run(program, x))
 
 
-def onnx(entry: Entry) -> None:
+@at_small
+def onnx(case: Case) -> None:
     """It becomes an ONNX model with a free batch size that agrees in onnxruntime."""
     if missing := export.missing_onnx_packages():
         raise Skip(f"{', '.join(missing)} not installed: pip install 'convae-zoo[export]'")
-    case = small_case(entry)
     module = case.build()
     program = export.to_onnx(module, case.inputs(), "input", "output")
     session = export.onnx_session(program.model_proto.SerializeToString())
@@ -58,5 +57,4 @@ def onnx(entry: Entry) -> None:
 def _compare(case: Case, module: nn.Module, other: Callable[[Tensor], Tensor]) -> None:
     for count in (1, 3):
         x = case.inputs(count)
-        if (far := difference(other(x), run(module, x))) > SAME:
-            raise case.failure(f"what is exported differs by {far:.1g}", count)
+        case.check_near(other(x), run(module, x), SAME, "what is exported differs from it")

@@ -1,5 +1,6 @@
 """Valid configs, drawn by hypothesis from the domains of an entry's fields."""
 
+import functools
 import math
 import operator
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from convae_zoo.errors import ZooError
 from convae_zoo.registry import get_registry
 from convae_zoo.specs import ModelSpec
 from convae_zoo.testing.entry import Case, Entry
+from convae_zoo.testing.result import ConformanceFailure, Skip
 
 SMALL = 8
 """Sizes from which a network has no dead layers by chance."""
@@ -113,9 +115,30 @@ def _at_least(domain: fields.Integers, value: int) -> int:
     return domain.minimum + max(0, steps) * domain.multiple_of
 
 
-def for_examples(
-    strategy: "st.SearchStrategy[Any]", test: Callable[[Any], None], examples: int
-) -> None:
+Test = Callable[[Any], None]
+
+
+def at_small(test: Test) -> Callable[[Entry], None]:
+    """Make a property of a test of cases: it holds at the small case."""
+
+    @functools.wraps(test)
+    def check(entry: Entry) -> None:
+        guarded(test, small_case(entry))
+
+    return check
+
+
+def at_drawn(test: Test) -> Callable[[Entry], None]:
+    """Make a property of a test of cases: it holds at all that are drawn."""
+
+    @functools.wraps(test)
+    def check(entry: Entry) -> None:
+        for_examples(cases(entry), test, entry.examples)
+
+    return check
+
+
+def for_examples(strategy: "st.SearchStrategy[Any]", test: Test, examples: int) -> None:
     """Run a test on examples; what is raised is raised at the smallest one that shows it."""
     quiet = settings(
         max_examples=examples,
@@ -126,4 +149,15 @@ def for_examples(
         phases=(Phase.generate, Phase.shrink),
         suppress_health_check=list(HealthCheck),
     )
-    quiet(given(strategy)(test))()
+    quiet(given(strategy)(lambda example: guarded(test, example)))()
+
+
+def guarded(test: Test, case: Any) -> None:
+    """Run a test on a case; whatever the plugin's code raises becomes a failure at that case."""
+    try:
+        test(case)
+    except (ConformanceFailure, Skip):
+        raise
+    except Exception as error:
+        shown = str(error) if isinstance(error, ZooError) else f"{type(error).__name__}: {error}"
+        raise case.failure(f"it raised {' '.join(shown.split()):.300}") from error

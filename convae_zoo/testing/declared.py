@@ -16,7 +16,7 @@ from convae_zoo.build import BuiltSpec, Plan, config_values, make_config, plan_c
 from convae_zoo.errors import UsageError
 from convae_zoo.plugins import ALLOWED
 from convae_zoo.specs import ModelSpec
-from convae_zoo.testing.configs import cases, for_examples
+from convae_zoo.testing.configs import at_drawn
 from convae_zoo.testing.entry import Case, Entry, run
 from convae_zoo.testing.result import ConformanceFailure, Skip
 
@@ -29,18 +29,11 @@ print(found, "torch" in sys.modules)
 """
 
 
-def config_json(entry: Entry) -> None:
+@at_drawn
+def config_json(case: Case) -> None:
     """A config comes back from JSON as it went in."""
-    for_examples(cases(entry), _check_config_json, entry.examples)
-
-
-def _check_config_json(case: Case) -> None:
     if isinstance(case.config, Plan):
-        described = case.config.describe()
-        try:
-            there = json.loads(json.dumps(described, allow_nan=False))
-        except (TypeError, ValueError) as error:
-            raise case.failure(f"its config is not JSON: {error}") from error
+        there = _through_json(case.config.describe())
         back: Any = plan_compose(
             there["encoder"]["name"],
             there["decoder"]["name"],
@@ -50,13 +43,14 @@ def _check_config_json(case: Case) -> None:
             name=there["name"],
         )
     else:
-        try:
-            there = json.loads(json.dumps(config_values(case.config), allow_nan=False))
-        except (TypeError, ValueError) as error:
-            raise case.failure(f"its config is not JSON: {error}") from error
+        there = _through_json(config_values(case.config))
         back = make_config(cast("BuiltSpec", case.entry.spec), there)
     if back != case.config:
         raise case.failure(f"its config comes back from JSON as {back!r:.120}")
+
+
+def _through_json(values: dict[str, Any]) -> dict[str, Any]:
+    return cast("dict[str, Any]", json.loads(json.dumps(values, allow_nan=False)))
 
 
 def bad_config(entry: Entry) -> None:

@@ -14,6 +14,7 @@ from convae_zoo.errors import DataError, UsageError, WeightsError
 from convae_zoo.registry import KINDS, get_registry
 from convae_zoo.specs import DecoderSpec, EncoderSpec, ModelSpec, Provenance, Shape, Spec
 from convae_zoo.testing.result import ConformanceFailure, Skip
+from convae_zoo.testing.tolerances import difference
 
 UNKNOWN = Provenance("?", "?", "?")
 PARTS = ("encoder", "decoder")
@@ -136,6 +137,12 @@ class Case:
         config = ", ".join(f"{k}={v!r}" for k, v in self.values.items()) or "its defaults"
         batch = f", input {shape_text((count, *self.input_shape))}" if count else ""
         return ConformanceFailure(f"{what} (smallest input: {config}{batch})")
+
+    def check_near(self, result: Tensor, expected: Tensor, tolerance: float, what: str) -> None:
+        """Fail where a result is not within a tolerance of what is expected, or has NaN."""
+        far = difference(result, expected)
+        if not far <= tolerance:
+            raise self.failure(f"{what} by {far:.1g}, more than {tolerance:g}", len(result))
 
     @property
     def json_values(self) -> dict[str, Any]:

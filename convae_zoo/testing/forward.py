@@ -8,7 +8,14 @@ from torch import Tensor, nn
 
 from convae_zoo.autoencoder import Autoencoder
 from convae_zoo.build import shape_text
-from convae_zoo.testing.configs import cases, for_examples, sized_cases, small_case
+from convae_zoo.testing.configs import (
+    at_drawn,
+    at_small,
+    cases,
+    for_examples,
+    guarded,
+    sized_cases,
+)
 from convae_zoo.testing.entry import Case, Entry, run
 from convae_zoo.testing.result import Skip
 
@@ -17,9 +24,9 @@ STEPS = 3
 
 
 def forward(entry: Entry) -> None:
-    """The output is float32, finite, one a input, and as large as declared."""
-    _check_forward(Case(entry), count=1)
-    for_examples(cases(entry), lambda case: _check_forward(case, count=2), entry.examples)
+    """The output is float32, finite, one an input, and as large as declared."""
+    guarded(_check_forward, Case(entry))
+    for_examples(cases(entry), _check_forward, entry.examples)
 
 
 def image_sizes(entry: Entry) -> None:
@@ -27,10 +34,11 @@ def image_sizes(entry: Entry) -> None:
     drawn = sized_cases(entry)
     if drawn is None:
         raise Skip("no config field sets the image size")
-    for_examples(drawn, lambda case: _check_forward(case, count=1), entry.examples)
+    for_examples(drawn, _check_forward, entry.examples)
 
 
-def _check_forward(case: Case, count: int) -> None:
+def _check_forward(case: Case) -> None:
+    count = 2
     output = run(case.build(), case.inputs(count))
     if not isinstance(output, Tensor):
         raise case.failure(f"forward returns {type(output).__name__}, not a tensor", count)
@@ -48,12 +56,9 @@ def _check_forward(case: Case, count: int) -> None:
         raise case.failure("the output holds NaN or infinity", count)
 
 
-def latent(entry: Entry) -> None:
+@at_drawn
+def latent(case: Case) -> None:
     """The latent has the declared shape: what an encoder gives, what a decoder takes."""
-    for_examples(cases(entry), _check_latent, entry.examples)
-
-
-def _check_latent(case: Case) -> None:
     module, x = case.build(), case.inputs(2)
     if case.entry.kind == "decoder":
         try:
@@ -73,13 +78,13 @@ def _check_latent(case: Case) -> None:
         )
 
 
-def gradients(entry: Entry) -> None:
+@at_small
+def gradients(case: Case) -> None:
     """Each parameter gets a finite gradient, and from some step on one that is not zero.
 
     The first layers of a network whose last layer starts at zero get theirs after a step; a layer
     that is dead by chance lives from another seed.
     """
-    case = small_case(entry)
     silent: set[str] | None = None
     for seed in SEEDS:
         module = case.build(seed).train()
@@ -111,9 +116,9 @@ def _reached(case: Case, module: nn.Module, seed: int) -> Iterator[str]:
         optimizer.step()
 
 
-def terms(entry: Entry) -> None:
+@at_small
+def terms(case: Case) -> None:
     """The terms that a part adds are finite scalars, and its output keeps its shape."""
-    case = small_case(entry)
     module = case.build().train()
     added: dict[str, Any]
     output, added = with_terms(module, case.inputs())
