@@ -132,12 +132,13 @@ def _print(
             ]
         )
     print_table(("name", "kind", "distribution", *STATUSES, "seconds"), rows, indent=0)
-    skipped: dict[tuple[str, str], list[str]] = {}
+    skipped: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
     for r in results:
         if r.status == "skipped":
-            skipped.setdefault((r.property, r.detail), []).append(f"{r.kind}:{r.name}")
-    for (prop, reason), who in skipped.items():
-        click.echo(f"skipped {prop} of {', '.join(who)}: {cell(reason)}")
+            properties, who = skipped.setdefault(r.detail, ({}, {}))
+            properties[r.property] = who[f"{r.kind}:{r.name}"] = None
+    for reason, (properties, who) in skipped.items():
+        click.echo(f"skipped {', '.join(properties)} of {', '.join(who)}: {cell(reason)}")
     for plugin in broken:
         click.echo(f"FAILED plugin {plugin.name!r} is broken: {cell(plugin.reason)}")
     for r in results:
