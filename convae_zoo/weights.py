@@ -3,7 +3,7 @@
 import hashlib
 import importlib.resources
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,13 @@ from typing import Any
 import attrs
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from convae_zoo import __version__, storage
 from convae_zoo.autoencoder import Autoencoder
-from convae_zoo.build import Plan, config_values, kind_of, plan_compose, shape_text
+from convae_zoo.build import Plan, config_values, kind_of, plan_compose
 from convae_zoo.errors import UsageError, WeightsError, ZooError
 from convae_zoo.files import write_bytes
+from convae_zoo.filling import build_filled, is_finite
 from convae_zoo.registry import find_model, get_registry
 from convae_zoo.specs import Provenance, Recipe, WeightsSpec
 
@@ -107,8 +107,8 @@ def load_model(name_or_path: str | Path, *, device: str | torch.device = "cpu") 
     """
     data, where = _read(name_or_path)
     document, tensors = storage.unpack(data, where)
-    model = _build(_plan(document, where))
-    _fill(model, tensors, where, _versions(_made_by(document)))
+    plan = _plan(document, where)
+    model = build_filled(plan, tensors, where, hint=_versions(_made_by(document)))
     try:
         return model.to(device).eval()
     except (RuntimeError, AssertionError) as error:  # torch raises either
@@ -140,23 +140,14 @@ def _stored(name: str, value: object, dtype: str) -> Tensor:
     else:
         wanted = DTYPES[dtype]
     copy = plain.to("cpu", wanted, copy=True).contiguous()
-    if not _is_finite(copy):
-        if _is_finite(plain):
+    if not is_finite(copy):
+        if is_finite(plain):
             raise WeightsError(
                 f"tensor {name!r} holds values beyond what {dtype} can; store it as "
                 f"{'bf16 or ' if dtype == 'fp16' else ''}fp32"
             )
         raise WeightsError(f"tensor {name!r} holds NaN or infinity; such a model is not saved")
     return copy
-
-
-def _is_finite(tensor: Tensor) -> bool:
-    if tensor.numel() == 0 or not (tensor.is_floating_point() or tensor.is_complex()):
-        return True
-    if tensor.is_complex():
-        tensor = torch.view_as_real(tensor)
-    low, high = torch.aminmax(tensor)  # NaN comes through; much faster than isfinite
-    return bool(torch.isfinite(low) & torch.isfinite(high))
 
 
 def _read(name_or_path: str | Path) -> tuple[bytes, str]:
@@ -295,74 +286,3 @@ def _versions(made_by: Mapping[str, tuple[str, str]]) -> str:
         if installed.get(distribution, version) != version
     }
     return f" ({'; '.join(sorted(differ))})" if differ else ""
-
-
-class _NoStartValues(TorchFunctionMode):
-    """Leaves out the random start values of parameters, which loading overwrites anyway.
-
-    Everything else, constants and buffers for instance, is computed as always.
-    """
-
-    _RANDOM: frozenset[Callable[..., Any]] = frozenset(
-        {
-            Tensor.uniform_,
-            Tensor.normal_,
-            nn.init.uniform_,
-            nn.init.normal_,
-            nn.init.kaiming_uniform_,
-        }
-    )
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        given = kwargs or {}
-        if func in self._RANDOM:
-            target = args[0] if args else given["tensor"]
-            if isinstance(target, nn.Parameter):
-                return target
-        return func(*args, **given)
-
-
-def _build(plan: Plan) -> Autoencoder:
-    try:
-        with _NoStartValues():
-            return plan.build()
-    except Exception:  # noqa: BLE001 - a part that computes with its start values
-        return plan.build()
-
-
-def _fill(model: Autoencoder, tensors: dict[str, Tensor], where: str, hint: str) -> None:
-    """Copy the tensors into the model, refusing what does not fit exactly."""
-    wanted: dict[str, Tensor] = model.state_dict()
-    for name, mine in wanted.items():
-        theirs = tensors.get(name)
-        if theirs is None:
-            raise WeightsError(f"{where} has no tensor {name!r}, which {model.name} has{hint}")
-        if mine.shape != theirs.shape:
-            raise WeightsError(
-                f"{where} is of another architecture: tensor {name!r} is "
-                f"{_shape(theirs)} there and {_shape(mine)} in {model.name}{hint}"
-            )
-        both_float = mine.is_floating_point() and theirs.is_floating_point()
-        if mine.dtype != theirs.dtype and not both_float:
-            raise WeightsError(
-                f"{where} is of another architecture: tensor {name!r} is {theirs.dtype} there and "
-                f"{mine.dtype} in {model.name}{hint}"
-            )
-    for name in tensors:
-        if name not in wanted:
-            raise WeightsError(f"{where} has a tensor {name!r}, which {model.name} lacks{hint}")
-    # Copied, not assigned: tied weights stay tied, and each part keeps its own dtype.
-    model.load_state_dict(tensors)
-    for name, value in wanted.items():
-        if not _is_finite(value):
-            raise WeightsError(f"{where}: tensor {name!r} holds NaN or infinity; it is not loaded")
-
-
-def _shape(tensor: Tensor) -> str:
-    return shape_text(tuple(tensor.shape)) or "a scalar"
