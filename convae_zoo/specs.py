@@ -241,6 +241,9 @@ class ModelSpec(_Spec):
 
     Attributes:
         value_range: the (low, high) that uint8 images are mapped to.
+        parameters: how many numbers its parameters hold, or None where that is not declared.
+        flops: floating-point operations of one image's way through it, a multiply-add as two, as
+            ``torch.utils.flop_counter`` counts; or None where that is not declared.
     """
 
     encoder: str
@@ -250,6 +253,8 @@ class ModelSpec(_Spec):
     value_range: tuple[float, float] = fields.value_range()
     recipe: Recipe = attrs.field(factory=Recipe)
     weights: tuple[WeightsSpec, ...] = attrs.field(default=(), converter=tuple)
+    parameters: int | None = None
+    flops: int | None = None
 
     def __attrs_post_init__(self) -> None:
         tags = [w.tag for w in self.weights]
