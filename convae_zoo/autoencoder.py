@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from convae_zoo.build import Plan
 from convae_zoo.data import pixels
 from convae_zoo.errors import UsageError
+from convae_zoo.layers import use_fast_layers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,6 +50,7 @@ class Autoencoder(nn.Module):
         self.encoder = encoder
         self.decoder = decoder
         self.plan = plan
+        use_fast_layers(self)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.font_manager import findfont, get_font
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 from numpy.typing import NDArray
 from torch import Tensor
@@ -144,7 +144,7 @@ def save_curves(
     steps = steps_per_epoch or (len(train) // len(val) if len(val) else 0)
     per_epoch = max(steps, 1)
     at = np.arange(1, len(train) + 1) / per_epoch
-    window = len(train) // 100 * 2 + 1
+    window = 2 * max(len(train) // 100, min(len(train) // 20, 4)) + 1
     smooth = _running_mean(train, window)
 
     figure = Figure(figsize=(8, 4.8), dpi=_DPI, facecolor=_PAPER, layout="constrained")
@@ -351,14 +351,21 @@ def _draw(
 
 def _printable(text: str) -> str:
     """Put text on one line, with a box for what the font does not have."""
-    known = get_font(findfont(_FONT)).get_charmap()
+    known = _font(_NORMAL).get_charmap()
     return "".join(c if ord(c) in known else "\u25a1" for c in " ".join(text.split()))
+
+
+def _font(size: float) -> Any:
+    """Give the font of a size; the large one is bold, for titles."""
+    weight = "bold" if size == _LARGE else "normal"
+    font = get_font(findfont(FontProperties(family=_FONT, weight=weight)))
+    font.set_size(size, _DPI)
+    return font
 
 
 def _width(text: str, size: float = _NORMAL) -> float:
     """Width of a line of text in pixels."""
-    font = get_font(findfont(_FONT))
-    font.set_size(size, _DPI)
+    font = _font(size)
     font.set_text(text, 0.0)
     return float(font.get_width_height()[0]) / 64
 

@@ -107,6 +107,15 @@ def test_labels_names_and_title_are_drawn(tmp_path):
     assert len(set(amounts)) == 3
 
 
+@pytest.mark.parametrize("length", [3, 40, 60, 500])
+def test_a_title_of_any_length_stays_within_the_picture(tmp_path, length):
+    two = images(2)
+    visuals.save_grid(tmp_path / "grid.png", two, two, title="W" * length)
+    picture = read(tmp_path / "grid.png")
+    assert (picture[:, -10:] == 255).all()
+    assert ink(picture[:40], slice(None)) > 50
+
+
 @given(st.text(max_size=60))
 @settings(max_examples=60, deadline=None)
 def test_a_name_of_any_kind_is_fitted_to_its_column(name):

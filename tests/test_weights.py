@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import pickle
+import resource
 import signal
 import subprocess
 import sys
@@ -521,6 +522,14 @@ def test_a_config_that_is_no_longer_valid_is_told(put):
         _told(lambda path=path: load_model(path), str(path), "config does not fit", part)
 
 
+@pytest.mark.parametrize("size", [81_012, 2**31, 2**40, 2**70])
+def test_a_huge_size_in_the_config_takes_no_memory(put, size):
+    path = put(_put_key("model", "encoder", "config", "width", value=size))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    _told(lambda: load_model(path), str(path))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 2**19  # 512 MiB
+
+
 def test_another_version_of_the_plugin_is_named_with_the_mismatch(put):
     def change(document: Any, _: object) -> None:
         document["distributions"][0]["version"] = "0.0.7"
@@ -582,6 +591,14 @@ def test_an_unknown_name_or_tag_is_told_with_the_nearest():
     _told(lambda: load_model("convae-200.phtos"), "convae-200.phtos", kind=UnknownNameError)
 
 
+class Stubborn(nn.Linear):
+    """A part that looks at a number while it is built, so that it has to be built with memory."""
+
+    def __init__(self) -> None:
+        super().__init__(4, 4)
+        self.scale = torch.tensor([2.0]).item()
+
+
 class Odd(nn.Module):
     """Every kind of state that a part may have, beside images that pass through unchanged."""
 
@@ -600,6 +617,7 @@ class Odd(nn.Module):
         self.normed = nn.utils.parametrizations.weight_norm(nn.Linear(2, 2))
         self.turned = nn.utils.parametrizations.orthogonal(nn.Linear(3, 3))
         self.norm = nn.BatchNorm2d(1)
+        self.stubborn = Stubborn()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         out: torch.Tensor = self.norm(x * self.fixed) + self.constant.sum()
@@ -710,6 +728,7 @@ def test_buffers_constants_and_ties_are_right_after_loading(tmp_path):
         assert part.steps.dtype == torch.int64
         assert part.mask.tolist() == [False, True, False]
         assert part.fixed == 3.0
+        assert part.stubborn.scale == 2.0
         assert loaded.decoder.constant.tolist() == [-1.0, 7.0]
         assert part.tied.weight is part.first.weight
         assert not part.frozen.requires_grad

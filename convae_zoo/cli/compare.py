@@ -10,6 +10,7 @@ from convae_zoo.errors import UsageError
 
 if TYPE_CHECKING:
     from convae_zoo.autoencoder import Autoencoder
+    from convae_zoo.data import ImageSet
 
 
 @click.command(name="compare")
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     type=click.IntRange(1, 100),
     default=10,
     show_default=True,
-    help="How many images at most; one a class where there are classes.",
+    help="How many images; one a class first.",
 )
 @click.option("--out", required=True, metavar="FILE", help="The picture to write, a PNG file.")
 @device_option
@@ -56,7 +57,7 @@ def command(
     stored = [entry for argument in models for entry in _stored(argument)]
     loaded = [load_model(source, device=where) for source, _, _ in stored]
     images = dataset_for(dataset, split, _one_shape(loaded), path=path, download=download)
-    chosen = images.exemplars(count)
+    chosen = _chosen(images, count)
     originals = images.images[chosen]
     visuals.save_comparison(
         out,
@@ -65,10 +66,18 @@ def command(
             (_label(name, epoch, model), reconstruct(model, originals))
             for (_, name, epoch), model in zip(stored, loaded, strict=True)
         ],
-        names=[images.label_name(index) for index in chosen.tolist()],
+        names=[images.label_name(index) for index in chosen],
         title=f"The same images of {images.name}, split {images.split}, through each model",
     )
     click.echo(f"picture  {out}")
+
+
+def _chosen(images: "ImageSet", count: int) -> list[int]:
+    """Choose one image a class and, where these are few, others that are evenly spaced."""
+    chosen: list[int] = images.exemplars(count).tolist()
+    others = [index for index in range(len(images)) if index not in chosen]
+    wanted = min(count - len(chosen), len(others))
+    return chosen + [others[i * len(others) // wanted] for i in range(wanted)]
 
 
 def _stored(argument: str) -> list[tuple[str | Path, str, str]]:
@@ -80,7 +89,7 @@ def _stored(argument: str) -> list[tuple[str | Path, str, str]]:
         return [(argument, path.name if path.is_file() else argument, "")]
     run, name = RunFolder(path), path.resolve().name
     done = run.read()["epochs_done"]
-    last = (run.model, name, f"epoch {done}")
+    last = (path, name, f"epoch {done}")
     if done > 1 and run.first_epoch.exists():
         return [(run.first_epoch, name, "epoch 1"), last]
     return [last]

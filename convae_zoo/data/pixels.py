@@ -83,9 +83,12 @@ def _fit_size(images: Tensor, size: tuple[int, int]) -> Tensor:
     rows, columns = max(1, round(h / scale)), max(1, round(w / scale))
     top, left = (height - rows) // 2, (width - columns) // 2
     middle = images[..., top : top + rows, left : left + columns]
-    return functional.interpolate(
+    if h == w == 1:
+        middle = middle.float()  # uint8 to 1×1 trips an internal assertion of PyTorch
+    scaled = functional.interpolate(
         middle, (h, w), mode="bilinear", antialias=True, align_corners=False
     )
+    return scaled.round().to(torch.uint8) if scaled.is_floating_point() else scaled
 
 
 def read_image(path: str | Path) -> Tensor:

@@ -1,4 +1,8 @@
-"""What makes an optimiser step: device, precision, memory layout, optimiser."""
+"""What makes an optimiser step: device, precision, memory layout, optimiser.
+
+Measured on two threads of an AVX512-BF16 CPU and left out: `torch.compile` (a step 5% faster after
+more than a minute of compiling), smaller batches whose activations fit the cache (slower).
+"""
 
 import contextlib
 from collections.abc import Iterator
@@ -10,7 +14,10 @@ from torch import Tensor, nn
 from convae_zoo.autoencoder import Autoencoder
 from convae_zoo.data import pixels
 from convae_zoo.specs import Recipe
+from convae_zoo.training.cuda_graph import GraphedStep
 from convae_zoo.training.distributed import World
+from convae_zoo.training.memory import fastest_layout, keep_freed_memory
+from convae_zoo.training.probe import bf16_pays
 
 _OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 
@@ -49,11 +56,16 @@ class Engine:
         self.loss = loss.to(model.device)
         self.world = world or World()
         self.device = model.device
-        self.precision = "fp32" if recipe.precision == "auto" else recipe.precision
-        self.optimizer: torch.optim.Optimizer = _OPTIMIZERS[recipe.optimizer](
-            model.parameters(), lr=recipe.learning_rate
-        )
+        self.precision = self._choose(recipe.precision)
+        self._layout = fastest_layout(model)
+        model.to(memory_format=self._layout)
+        self.optimizer = _make_optimizer(model, recipe)
         self._objective = self.world.wrap(_Objective(model, self.loss))
+        self._graphed: GraphedStep | None = None
+        if self.device.type == "cpu":
+            keep_freed_memory()
+        elif self.device.type == "cuda" and self.world.size == 1:
+            self._graphed = GraphedStep(self._step, recipe.batch_size)
 
     def step(self, images: Tensor, weight: float = 1.0) -> Tensor:
         """Take one optimiser step on uint8 images N×C×H×W.
@@ -66,6 +78,12 @@ class Engine:
             The loss times the weight, a detached scalar: the sum over all processes is the loss
             of the batch.
         """
+        images = images.to(self.device, non_blocking=True)
+        if self._graphed is not None and weight == 1:
+            return self._graphed(images)
+        return self._step(images, weight)
+
+    def _step(self, images: Tensor, weight: float = 1.0) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)
         loss: Tensor = weight * self._objective(
             self._to_float(images), bf16=self.precision == "bf16"
@@ -78,7 +96,10 @@ class Engine:
     def set_learning_rate(self, rate: float) -> None:
         """Set the learning rate of the steps that follow."""
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
 
     def state(self) -> dict[str, Any]:
         """Return all that another step depends on but the model's weights."""
@@ -88,6 +109,14 @@ class Engine:
         """Take up the state that `state` gave."""
         self.loss.load_state_dict(state["loss"])
         self.optimizer.load_state_dict(state["optimizer"])
+        for parameter, kept in self.optimizer.state.items():
+            for name, value in kept.items():
+                if value.shape == parameter.shape:  # the fused step wants one layout for both
+                    kept[name] = torch.empty_like(parameter).copy_(value)
+
+    def release(self) -> None:
+        """Leave the model in PyTorch's own memory layout."""
+        self.model.to(memory_format=torch.contiguous_format)
 
     @torch.no_grad()
     def validate(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -112,4 +141,23 @@ class Engine:
             self.loss.train()
 
     def _to_float(self, images: Tensor) -> Tensor:
-        return pixels.to_float(images.to(self.device, non_blocking=True), self.model.value_range)
+        there = images.to(self.device, non_blocking=True).contiguous(memory_format=self._layout)
+        return pixels.to_float(there, self.model.value_range)
+
+    def _choose(self, precision: str) -> str:
+        """Choose a precision; processes that train together choose alike."""
+        if precision != "auto":
+            return precision
+        pays = torch.tensor(float(bf16_pays(self.device)), device=self.device)
+        return "bf16" if self.world.sum(pays).item() == self.world.size else "fp32"
+
+
+def _make_optimizer(model: Autoencoder, recipe: Recipe) -> torch.optim.Optimizer:
+    """Make the recipe's optimiser as one fused kernel; on CUDA as one that can be captured."""
+    options: dict[str, Any] = {"lr": recipe.learning_rate, "fused": True}
+    if model.device.type == "cuda":
+        options["lr"] = torch.tensor(recipe.learning_rate, device=model.device)
+        if recipe.optimizer != "sgd":
+            options["capturable"] = True
+    optimizer: torch.optim.Optimizer = _OPTIMIZERS[recipe.optimizer](model.parameters(), **options)
+    return optimizer

@@ -53,8 +53,8 @@ def test_a_run_gives_its_first_and_last_epoch_and_a_file_one_row(
         "first\nconvae-200, epoch 2\nbottleneck 6",
         "other.safetensors\nconvae-200\nbottleneck 9",
     ]
-    assert options["names"] == ["calm", "rough"]
-    assert originals.equal(waves_dataset("val").images[:2])
+    assert options["names"][:2] == ["calm", "rough"]
+    assert originals[:2].equal(waves_dataset("val").images[:2])
     files = (finished_run / "epoch-001.safetensors", finished_run / "model.safetensors", other)
     for (_, images), file in zip(rows, files, strict=True):
         assert images.equal(reconstruct(zoo.load_model(file), originals))
@@ -91,14 +91,17 @@ def test_models_of_different_image_shape_are_refused(run, trained, tmp_path):
     assert not out.exists()
 
 
-@pytest.mark.parametrize(("count", "drawn_images"), [(1, 1), (2, 2), (10, 2)])
-def test_there_is_at_most_one_image_a_class(
-    run, trained, tmp_path, monkeypatch, count, drawn_images
+@pytest.mark.parametrize(
+    ("count", "chosen"), [(1, [0]), (2, [0, 1]), (6, [0, 1, 2, 9, 16, 23]), (99, range(30))]
+)
+def test_one_image_a_class_comes_first_and_evenly_spaced_ones_follow(
+    run, trained, tmp_path, monkeypatch, count, chosen, waves_dataset
 ):
-    calls = drawn(monkeypatch)
-    out = tmp_path / "compare.png"
+    calls, out = drawn(monkeypatch), tmp_path / "compare.png"
     run("compare", trained(), "--dataset", "waves", "--images", count, "--out", out)
-    assert len(calls[0][0][1]) == drawn_images
+    [((_, originals, _), options)] = calls
+    assert originals.equal(waves_dataset("val").images[list(chosen)])
+    assert options["names"] == [("calm", "rough")[i % 2] for i in chosen]
 
 
 def test_a_folder_without_a_run_is_one_line(run, tmp_path):

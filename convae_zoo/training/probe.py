@@ -1,0 +1,49 @@
+"""What pays on this machine, by measuring it."""
+
+import functools
+import itertools
+import time
+
+import torch
+from torch import nn
+
+MARGIN = 1.25
+"""How much faster bf16 must be to be chosen: below that, noise would decide."""
+
+_BATCH, _CHANNELS, _SIZE, _REPEATS = 16, 32, 16, 7
+
+
+@functools.cache
+def bf16_pays(device: torch.device) -> bool:
+    """Tell whether a convolution, forward and backward, is faster in bf16 than in fp32.
+
+    The answer is measured once a process, in a fraction of a second, and by the fastest of several
+    repeats in turns, which other work on the machine disturbs least.
+    """
+    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        return False
+    with torch.random.fork_rng(), torch.enable_grad():
+        layer = nn.Conv2d(_CHANNELS, _CHANNELS, 3, padding=1, device=device)
+        layer = layer.to(memory_format=torch.channels_last)
+        shape = (_BATCH, _CHANNELS, _SIZE, _SIZE)
+        x = torch.zeros(shape, device=device).to(memory_format=torch.channels_last)
+        x.requires_grad_()
+        best = {torch.float32: float("inf"), torch.bfloat16: float("inf")}
+        for _, dtype in itertools.product(range(_REPEATS), best):
+            best[dtype] = min(best[dtype], _seconds(layer, x, dtype))
+    return best[torch.float32] > MARGIN * best[torch.bfloat16]
+
+
+def _seconds(layer: nn.Module, x: torch.Tensor, dtype: torch.dtype) -> float:
+    _wait(x.device)
+    started = time.perf_counter()
+    with torch.autocast(x.device.type, dtype=dtype, enabled=dtype != torch.float32):
+        y = layer(x)
+    y.backward(torch.ones_like(y))
+    _wait(x.device)
+    return time.perf_counter() - started
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
