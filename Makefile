@@ -1,6 +1,7 @@
 # make demo   trains convae-200 on photographs, measures it against PCA, draws pictures
 # make test   runs every test
 # make lint   checks format, lint and types
+# make bench  times the core, the parts, whole runs: a short set, a table and a chart
 # Each makes .venv and installs what it needs first.
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 DEMO := runs/demo
 EPOCHS := 4
 
-.PHONY: demo test lint format clean
+.PHONY: demo test lint format bench bench-full clean
 
 demo: $(VENV)/installed
 	$(BIN)/convae-zoo train convae-200 --dataset photos --epochs $(EPOCHS) --out $(DEMO) --overwrite
@@ -32,6 +33,12 @@ lint: $(VENV)/installed
 format: $(VENV)/installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+bench bench-full: $(VENV)/installed
+	mkdir -p runs/bench
+	$(BIN)/python -m pytest benchmarks -q --benchmark-json=runs/bench/$@.json --benchmark-quiet \
+	  $(if $(filter bench-full,$@),--full --timeout 3600) -p no:cacheprovider
+	$(BIN)/python -m benchmarks.report runs/bench/$@.json --out runs/bench
 
 clean:
 	rm -rf $(VENV) runs
