@@ -7,8 +7,8 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
-from convae_zoo.build import build, field_names, make_config
-from convae_zoo.errors import ConfigError, PluginError, unknown
+from convae_zoo.build import blame, build, field_names, make_config
+from convae_zoo.errors import ConfigError, unknown
 from convae_zoo.registry import get_registry
 from convae_zoo.specs import LossSpec
 
@@ -100,7 +100,12 @@ def create_training_loss(name: str, value_range: tuple[float, float]) -> nn.Modu
 def _build(spec: LossSpec, values: dict[str, Any]) -> nn.Module:
     loss = build(spec, make_config(spec, values))
     if not isinstance(loss, nn.Module):
-        raise PluginError(
-            f"factory of loss {spec.name!r} must return an nn.Module, got {loss!r:.80}"
-        )
+        raise blame(spec, f"its factory must return an nn.Module, got {loss!r:.80}")
+
+    def check(_: nn.Module, __: Any, value: Any) -> None:
+        if not isinstance(value, Tensor) or value.shape != ():
+            got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"{value!r:.40}"
+            raise blame(spec, f"a loss must return a scalar tensor, such as the mean, got {got}")
+
+    loss.register_forward_hook(check)
     return loss

@@ -130,7 +130,7 @@ def test_a_file_that_differs_from_the_model_is_not_put_in_place(model, tmp_path,
     assert [p.name for p in tmp_path.iterdir()] == ["m.pt2"]
 
 
-def test_a_model_that_branches_on_values_is_refused_in_one_line(model, tmp_path):
+def test_a_model_that_branches_on_values_is_refused_in_one_line(tmp_path):
     class Branch(torch.nn.Module):
         def forward(self, x):
             return x if x.sum() > 0 else -x
