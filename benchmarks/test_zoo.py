@@ -1,47 +1,51 @@
-"""The zoo itself: import, list, show, and loading by name or path."""
+"""What the zoo itself costs: a fresh process that imports, lists or shows, beside a bare one.
 
+Run with ``pytest benchmarks/test_zoo.py``. ``extra_info`` holds the median of a bare
+``python -c pass`` measured in turns with the command, and how many times that the command takes.
+"""
+
+import statistics
 import subprocess
 import sys
-from collections.abc import Callable
+import sysconfig
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
-import safetensors.torch
-import torch
 
-import convae_zoo as zoo
-from benchmarks.conftest import Report
-from benchmarks.turns import CLOCK, in_turns
-
-CPU = torch.device("cpu")
-
-
-def _python(code: str) -> Callable[[], object]:
-    return lambda: subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-
-
-@pytest.mark.benchmark(group="zoo", timer=CLOCK)
-@pytest.mark.parametrize("what", ["python", "import", "list", "show"])
-def test_a_fresh_process(what: str, budget: float, report: Report) -> None:
-    """A process that does nothing, imports the zoo, lists the models, shows one."""
-    code = {
-        "python": "pass",
-        "import": "import convae_zoo",
-        "list": "import convae_zoo as zoo; zoo.list_models()",
-        "show": "import convae_zoo as zoo; zoo.model_info('convae-200')",
-    }[what]
-    report(in_turns({what: _python(code)}, CPU, 4 * budget)[what], CPU, who="ours")
+ROUNDS = 20
+SCRIPT = str(Path(sysconfig.get_path("scripts")) / "convae-zoo")
+BARE = (sys.executable, "-c", "pass")
+COMMANDS = {
+    "import": (sys.executable, "-c", "import convae_zoo"),
+    "list from python": (sys.executable, "-c", "import convae_zoo; convae_zoo.list_models()"),
+    "list": (SCRIPT, "list"),
+    "list --json": (SCRIPT, "list", "--json"),
+    "show": (SCRIPT, "show", "convae-200"),
+    "plugins": (SCRIPT, "plugins"),
+}
 
 
-@pytest.mark.benchmark(group="zoo", timer=CLOCK)
-@pytest.mark.parametrize("who", ["safetensors", "ours"])
-def test_loading(who: str, tmp_path: Path, budget: float, report: Report) -> None:
-    """``load_model``, which checks and builds, beside ``safetensors.torch.load_file``."""
-    path = tmp_path / "model.safetensors"
-    zoo.save_model(zoo.create_model("convae-200"), path)
-    work: dict[str, Callable[[], object]] = {
-        "safetensors": lambda: safetensors.torch.load_file(path),
-        "ours": lambda: zoo.load_model(path),
-    }
-    timings = in_turns(work, CPU, 2 * budget)
-    report(timings[who], CPU, who=who)
+def run(command: tuple[str, ...]) -> float:
+    """Run a command in a fresh process and return the seconds that it took."""
+    start = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - start
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_fresh_process(benchmark: Any, name: str) -> None:
+    """Time a command in fresh processes, a bare interpreter before each."""
+    bare: list[float] = []
+    seconds: list[float] = []
+    benchmark.pedantic(
+        lambda: seconds.append(run(COMMANDS[name])),
+        setup=lambda: bare.append(run(BARE)),
+        rounds=ROUNDS,
+        warmup_rounds=1,
+    )
+    middle = statistics.median(bare[1:])
+    benchmark.extra_info["bare_seconds"] = middle
+    benchmark.extra_info["times_bare"] = statistics.median(seconds[1:]) / middle
+    benchmark.extra_info["python"] = sys.version.split()[0]

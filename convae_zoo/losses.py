@@ -1,5 +1,6 @@
 """Losses by name, and weighted sums of several."""
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Any, cast
@@ -11,7 +12,11 @@ from convae_zoo.errors import ConfigError, PluginError, unknown
 from convae_zoo.registry import get_registry
 from convae_zoo.specs import LossSpec
 
-_TERM = re.compile(r"(?:(?P<weight>[0-9.eE+-]*[0-9.])\s*\*\s*)?(?P<name>[a-z0-9][a-z0-9_-]*)")
+_TERM = re.compile(
+    r"\s*(?:(?P<weight>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*\*\s*)?"
+    r"(?P<name>[a-z0-9][a-z0-9_-]*)\s*(?P<more>\+|$)",
+    re.ASCII,
+)
 
 
 class WeightedSum(nn.Module):
@@ -47,16 +52,15 @@ def parse_loss(text: str) -> list[tuple[float, str]]:
     Raises:
         ConfigError: it cannot be read so.
     """
-    terms = []
-    for part in re.split(r"(?<![eE*])\s*\+\s*", text.strip()):
-        match = _TERM.fullmatch(part.strip())
-        try:
-            weight = float(match["weight"] or 1.0) if match else None
-        except ValueError:
-            weight = None
-        if match is None or weight is None:
+    terms: list[tuple[float, str]] = []
+    end, more = 0, True
+    while more:
+        match = _TERM.match(text, end)
+        weight = float(match["weight"] or 1) if match else math.inf
+        if match is None or not math.isfinite(weight):
             raise ConfigError(f"loss {text!r} must be a name or a sum such as '0.8*l1 + 0.2*ssim'")
         terms.append((weight, match["name"]))
+        end, more = match.end(), bool(match["more"])
     return terms
 
 

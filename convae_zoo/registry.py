@@ -206,8 +206,8 @@ def list_models(pattern: str = "*", *, pretrained: bool = False) -> list[str]:
     """List the models whose name matches a wildcard pattern.
 
     With `pretrained`, list the names of trained weights instead, as in ``convae-200.photos``:
-    those of which an installed package holds the file. The pattern may match the whole name or
-    the model's alone.
+    those that are trained, also where `convae-zoo pull` has to fetch the file once. The pattern
+    may match the whole name or the model's alone.
     """
     registry = get_registry()
     if not pretrained:
@@ -216,7 +216,7 @@ def list_models(pattern: str = "*", *, pretrained: bool = False) -> list[str]:
     return sorted(
         full
         for name, spec in models.items()
-        for full in (f"{name}.{weights.tag}" for weights in spec.weights if weights.file)
+        for full in (f"{name}.{weights.tag}" for weights in spec.weights if weights.trained)
         if fnmatch.filter([name, full], pattern)
     )
 

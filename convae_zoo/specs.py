@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeAlias
 import attrs
 
 from convae_zoo import fields
+from convae_zoo.remote.network import is_allowed
 
 Factory: TypeAlias = str | Callable[..., Any]
 """An import string ``"package.module:Attribute"``, or the callable itself."""
@@ -16,6 +17,8 @@ Shape: TypeAlias = tuple[int, ...]
 """A shape without the batch: ``(C, H, W)`` for images and spatial latents, ``(D,)`` for vectors."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 
 
 class EncoderConfig(Protocol):
@@ -183,8 +186,12 @@ class WeightsSpec:
         tag: the part of the name behind the dot.
         dataset: the name of the data set that they were trained on.
         file: where the file lies in an installed package, ``"package:folder/name.safetensors"``;
-            None where nobody has trained them yet.
-        sha256: hex digest of the file; always checked before the file is used.
+            None where they lie elsewhere, or nobody has trained them yet.
+        hub: instead, the repository on the Hugging Face Hub that holds them, ``"org/name"``.
+        filename: the safetensors file in that repository.
+        revision: branch, tag or commit of that repository; None for its main branch.
+        url: instead, their https address (http only on this very machine).
+        sha256: 64 hex digits, of the file; always checked before the file is used.
         recipe: how they were trained, where it differs from the model's recipe.
         metrics: what `evaluate` gave on the validation split.
         license: of the weights.
@@ -193,14 +200,39 @@ class WeightsSpec:
     tag: str = attrs.field(validator=check_name)
     dataset: str
     file: str | None = None
+    hub: str | None = None
+    filename: str = "model.safetensors"
+    revision: str | None = None
+    url: str | None = None
     sha256: str | None = None
     recipe: Recipe | None = None
     metrics: Mapping[str, Any] = attrs.field(factory=dict, converter=_freeze)
     license: str = "Apache-2.0"
 
     def __attrs_post_init__(self) -> None:
-        if self.file is not None and self.sha256 is None:
-            raise ValueError(f"weights {self.tag!r} have a file but no sha256")
+        sources = [s for s in ("file", "hub", "url") if getattr(self, s) is not None]
+        if len(sources) > 1:
+            raise ValueError(f"weights {self.tag!r} have {' and '.join(sources)}; name one source")
+        if sources and self.sha256 is None:
+            raise ValueError(f"weights {self.tag!r} have a {sources[0]} but no sha256")
+        if self.sha256 is not None and not _SHA256.fullmatch(self.sha256):
+            raise ValueError(f"sha256 must be 64 lower-case hex digits, got {self.sha256!r}")
+        if self.hub is not None and not _REPOSITORY.fullmatch(self.hub):
+            raise ValueError(f"hub must be 'org/name', got {self.hub!r}")
+        if not self.filename.endswith(".safetensors"):
+            raise ValueError(f"filename must end in .safetensors, got {self.filename!r}")
+        if self.url is not None and not is_allowed(self.url):
+            raise ValueError(f"url must be an https address, got {self.url!r}")
+
+    @property
+    def trained(self) -> bool:
+        """Whether there is a file, in a package or elsewhere."""
+        return self.file is not None or self.remote
+
+    @property
+    def remote(self) -> bool:
+        """Whether the file lies elsewhere and has to be fetched once."""
+        return self.hub is not None or self.url is not None
 
 
 @attrs.frozen(kw_only=True)
@@ -209,6 +241,9 @@ class ModelSpec(_Spec):
 
     Attributes:
         value_range: the (low, high) that uint8 images are mapped to.
+        parameters: how many numbers its parameters hold, or None where that is not declared.
+        flops: floating-point operations of one image's way through it, a multiply-add as two, as
+            ``torch.utils.flop_counter`` counts; or None where that is not declared.
     """
 
     encoder: str
@@ -218,6 +253,8 @@ class ModelSpec(_Spec):
     value_range: tuple[float, float] = fields.value_range()
     recipe: Recipe = attrs.field(factory=Recipe)
     weights: tuple[WeightsSpec, ...] = attrs.field(default=(), converter=tuple)
+    parameters: int | None = None
+    flops: int | None = None
 
     def __attrs_post_init__(self) -> None:
         tags = [w.tag for w in self.weights]

@@ -42,6 +42,7 @@ def pack(document: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> tuple[by
         raise WeightsError(
             f"the metadata must be finite numbers, texts, lists and mappings: {error}"
         ) from error
+    full.pop("sha256", None)  # of a document that was read from another file
     full["sha256"] = _digest(full, tensors)
     packed = safetensors.save(dict(tensors), {"format": "pt", _KEY: _canonical(full)})
     end = _LENGTH + int.from_bytes(packed[:_LENGTH], "little")

@@ -3,7 +3,7 @@
 import hashlib
 import importlib.resources
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,13 @@ from typing import Any
 import attrs
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from convae_zoo import __version__, storage
 from convae_zoo.autoencoder import Autoencoder
-from convae_zoo.build import Plan, config_values, kind_of, plan_compose, shape_text
+from convae_zoo.build import Plan, config_values, kind_of, plan_compose
 from convae_zoo.errors import UsageError, WeightsError, ZooError
 from convae_zoo.files import write_bytes
+from convae_zoo.filling import build_filled, is_finite
 from convae_zoo.registry import find_model, get_registry
 from convae_zoo.specs import Provenance, Recipe, WeightsSpec
 
@@ -90,7 +90,9 @@ def save_model(
     write_bytes(path, *storage.pack(document, tensors))
 
 
-def load_model(name_or_path: str | Path, *, device: str | torch.device = "cpu") -> Autoencoder:
+def load_model(
+    name_or_path: str | Path, *, device: str | torch.device = "cpu", download: bool = False
+) -> Autoencoder:
     """Load a trained model in eval mode; nothing in the file is ever executed.
 
     Args:
@@ -98,17 +100,19 @@ def load_model(name_or_path: str | Path, *, device: str | torch.device = "cpu") 
             `save_model` wrote; or a run folder, which means its ``model.safetensors``. What
             contains a separator, ends with ``.safetensors`` or exists on disk is a path.
         device: where the weights go.
+        download: fetch weights that are stored elsewhere, where the cache has them not yet; else
+            the error says how to fetch them.
 
     Raises:
         UnknownNameError: no model or tag has that name.
         UsageError: a name without a tag, or a device that is not there.
         WeightsError: the file is missing, damaged, altered, of a newer format, of an architecture
-            other than what is installed, or holds NaN or infinity.
+            other than what is installed, or holds NaN or infinity; or it cannot be fetched.
     """
-    data, where = _read(name_or_path)
+    data, where = _read(name_or_path, download=download)
     document, tensors = storage.unpack(data, where)
-    model = _build(_plan(document, where))
-    _fill(model, tensors, where, _versions(_made_by(document)))
+    plan = _plan(document, where)
+    model = build_filled(plan, tensors, where, hint=_versions(_made_by(document)))
     try:
         return model.to(device).eval()
     except (RuntimeError, AssertionError) as error:  # torch raises either
@@ -126,7 +130,7 @@ def read_metadata(name_or_path: str | Path) -> dict[str, Any]:
     Raises:
         ZooError: as `load_model` does.
     """
-    data, where = _read(name_or_path)
+    data, where = _read(name_or_path, download=False)
     return storage.unpack(data, where)[0]
 
 
@@ -140,8 +144,8 @@ def _stored(name: str, value: object, dtype: str) -> Tensor:
     else:
         wanted = DTYPES[dtype]
     copy = plain.to("cpu", wanted, copy=True).contiguous()
-    if not _is_finite(copy):
-        if _is_finite(plain):
+    if not is_finite(copy):
+        if is_finite(plain):
             raise WeightsError(
                 f"tensor {name!r} holds values beyond what {dtype} can; store it as "
                 f"{'bf16 or ' if dtype == 'fp16' else ''}fp32"
@@ -150,16 +154,21 @@ def _stored(name: str, value: object, dtype: str) -> Tensor:
     return copy
 
 
-def _is_finite(tensor: Tensor) -> bool:
-    if tensor.numel() == 0 or not (tensor.is_floating_point() or tensor.is_complex()):
-        return True
-    if tensor.is_complex():
-        tensor = torch.view_as_real(tensor)
-    low, high = torch.aminmax(tensor)  # NaN comes through; much faster than isfinite
-    return bool(torch.isfinite(low) & torch.isfinite(high))
+def find_file(name: str, *, download: bool = False) -> Traversable:
+    """Find the file of registered weights: in its package, or verified in the cache.
+
+    Raises:
+        ZooError: as `load_model` does, short of reading the file.
+    """
+    weights = _registered(name)
+    if weights.remote:
+        from convae_zoo.remote.pull import stored_elsewhere  # needed by few
+
+        return stored_elsewhere(name, weights, download=download)
+    return _resource(name, weights)
 
 
-def _read(name_or_path: str | Path) -> tuple[bytes, str]:
+def _read(name_or_path: str | Path, *, download: bool) -> tuple[bytes, str]:
     """Read the bytes of a name or path, with the file's name for errors."""
     if _is_path(name_or_path):
         path = Path(name_or_path)
@@ -173,7 +182,7 @@ def _read(name_or_path: str | Path) -> tuple[bytes, str]:
         return _read_file(path, str(path)), str(path)
     name = str(name_or_path)
     weights = _registered(name)
-    data = _read_file(_resource(name, weights), f"the weights of {name}")
+    data = _read_file(find_file(name, download=download), f"the weights of {name}")
     if hashlib.sha256(data).hexdigest() != weights.sha256:
         raise WeightsError(
             f"the weights of {name} do not have the sha256 that is registered for them; reinstall "
@@ -204,7 +213,7 @@ def _read_file(path: Path | Traversable, where: str) -> bytes:
 
 def _registered(name: str) -> WeightsSpec:
     spec, weights = find_model(name)
-    trained = [f"{spec.name}.{w.tag}" for w in spec.weights if w.file is not None]
+    trained = [f"{spec.name}.{w.tag}" for w in spec.weights if w.trained]
     if weights is None:
         if trained:
             raise UsageError(
@@ -212,7 +221,7 @@ def _registered(name: str) -> WeightsSpec:
                 "make one with fresh weights with create_model"
             )
         raise UsageError(f"model {name!r} has no trained weights; {_how_to_train(name, 'photos')}")
-    if weights.file is None:
+    if not weights.trained:
         raise WeightsError(f"{name!r} is not trained yet; {_how_to_train(name, weights.dataset)}")
     return weights
 
@@ -295,74 +304,3 @@ def _versions(made_by: Mapping[str, tuple[str, str]]) -> str:
         if installed.get(distribution, version) != version
     }
     return f" ({'; '.join(sorted(differ))})" if differ else ""
-
-
-class _NoStartValues(TorchFunctionMode):
-    """Leaves out the random start values of parameters, which loading overwrites anyway.
-
-    Everything else, constants and buffers for instance, is computed as always.
-    """
-
-    _RANDOM: frozenset[Callable[..., Any]] = frozenset(
-        {
-            Tensor.uniform_,
-            Tensor.normal_,
-            nn.init.uniform_,
-            nn.init.normal_,
-            nn.init.kaiming_uniform_,
-        }
-    )
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        given = kwargs or {}
-        if func in self._RANDOM:
-            target = args[0] if args else given["tensor"]
-            if isinstance(target, nn.Parameter):
-                return target
-        return func(*args, **given)
-
-
-def _build(plan: Plan) -> Autoencoder:
-    try:
-        with _NoStartValues():
-            return plan.build()
-    except Exception:  # noqa: BLE001 - a part that computes with its start values
-        return plan.build()
-
-
-def _fill(model: Autoencoder, tensors: dict[str, Tensor], where: str, hint: str) -> None:
-    """Copy the tensors into the model, refusing what does not fit exactly."""
-    wanted: dict[str, Tensor] = model.state_dict()
-    for name, mine in wanted.items():
-        theirs = tensors.get(name)
-        if theirs is None:
-            raise WeightsError(f"{where} has no tensor {name!r}, which {model.name} has{hint}")
-        if mine.shape != theirs.shape:
-            raise WeightsError(
-                f"{where} is of another architecture: tensor {name!r} is "
-                f"{_shape(theirs)} there and {_shape(mine)} in {model.name}{hint}"
-            )
-        both_float = mine.is_floating_point() and theirs.is_floating_point()
-        if mine.dtype != theirs.dtype and not both_float:
-            raise WeightsError(
-                f"{where} is of another architecture: tensor {name!r} is {theirs.dtype} there and "
-                f"{mine.dtype} in {model.name}{hint}"
-            )
-    for name in tensors:
-        if name not in wanted:
-            raise WeightsError(f"{where} has a tensor {name!r}, which {model.name} lacks{hint}")
-    # Copied, not assigned: tied weights stay tied, and each part keeps its own dtype.
-    model.load_state_dict(tensors)
-    for name, value in wanted.items():
-        if not _is_finite(value):
-            raise WeightsError(f"{where}: tensor {name!r} holds NaN or infinity; it is not loaded")
-
-
-def _shape(tensor: Tensor) -> str:
-    return shape_text(tuple(tensor.shape)) or "a scalar"

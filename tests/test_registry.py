@@ -249,7 +249,7 @@ def test_wildcards_choose_among_each_kind():
     assert list_models("nothing-*") == []
     assert convae_zoo.list_encoders("conv*")
     assert convae_zoo.list_decoders("conv*")
-    assert convae_zoo.list_losses("m?e") == ["mse"]
+    assert "mse" in convae_zoo.list_losses("m?e")
     assert "mse" not in convae_zoo.list_datasets()
 
 
@@ -259,8 +259,9 @@ def test_pretrained_lists_weights_whose_file_is_there(plugin_site):
         "from convae_zoo.specs import ModelSpec, WeightsSpec\n"
         "@hookimpl\n"
         "def register_models(register):\n"
-        "    weights = [WeightsSpec(tag='b', dataset='d', file='p:b.safetensors', sha256='0'),\n"
-        "               WeightsSpec(tag='a', dataset='d', file='p:a.safetensors', sha256='0'),\n"
+        "    sha256 = '0' * 64\n"
+        "    weights = [WeightsSpec(tag='b', dataset='d', file='p:b.safetensors', sha256=sha256),\n"
+        "               WeightsSpec(tag='a', dataset='d', file='p:a.safetensors', sha256=sha256),\n"
         "               WeightsSpec(tag='none', dataset='d')]\n"
         "    register(ModelSpec(name='mine', encoder='e', decoder='d', weights=weights))\n"
         "    register(ModelSpec(name='bare', encoder='e', decoder='d'))\n"

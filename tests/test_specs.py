@@ -85,6 +85,48 @@ def test_weights_with_a_file_need_its_sha256():
         WeightsSpec(tag="photos", dataset="photos", file="pack:a.safetensors")
 
 
+SHA256 = "0123456789abcdef" * 4
+FILE, HUB, URL = {"file": "pack:a.safetensors"}, {"hub": "org/name"}, {"url": "https://h/a"}
+
+
+@pytest.mark.parametrize("source", [FILE, HUB, URL, {"url": "http://127.0.0.1:80/a"}])
+def test_weights_have_one_source_with_its_sha256(source):
+    weights = WeightsSpec(tag="t", dataset="d", sha256=SHA256, **source)
+    assert weights.trained
+    assert weights.remote is ("file" not in source)
+
+
+def test_weights_without_a_source_are_untrained():
+    weights = WeightsSpec(tag="t", dataset="d")
+    assert not weights.trained
+    assert not weights.remote
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (FILE | HUB, "have file and hub; name one source"),
+        (HUB | URL, "have hub and url; name one source"),
+        (HUB | {"sha256": None}, "have a hub but no sha256"),
+        (URL | {"sha256": None}, "have a url but no sha256"),
+        (HUB | {"sha256": SHA256.upper()}, "sha256 must be 64 lower-case hex digits"),
+        (HUB | {"sha256": SHA256[:-1]}, "sha256 must be 64 lower-case hex digits"),
+        ({"hub": "name"}, "hub must be 'org/name'"),
+        ({"hub": "org/name/more"}, "hub must be 'org/name'"),
+        ({"hub": "org/na me"}, "hub must be 'org/name'"),
+        (HUB | {"filename": "model.bin"}, "filename must end in .safetensors"),
+        ({"url": "http://example.org/a"}, "url must be an https address"),
+        ({"url": "file:///a"}, "url must be an https address"),
+        ({"url": "https://"}, "url must be an https address"),
+        ({"url": "https://h/a b"}, "url must be an https address"),
+        ({"url": "https://[h/a"}, "url must be an https address"),
+    ],
+)
+def test_weights_refuse_a_source_that_cannot_be(values, message):
+    with pytest.raises(ValueError, match=message):
+        WeightsSpec(**{"tag": "t", "dataset": "d", "sha256": SHA256, **values})
+
+
 def test_a_model_finds_its_weights_by_tag():
     one, two = (WeightsSpec(tag=t, dataset="photos") for t in ("one", "two"))
     model = ModelSpec(name="m", encoder="e", decoder="d", weights=[one, two])

@@ -5,10 +5,11 @@ import hashlib
 import json
 import os
 import pickle
+import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -521,6 +522,14 @@ def test_a_config_that_is_no_longer_valid_is_told(put):
         _told(lambda path=path: load_model(path), str(path), "config does not fit", part)
 
 
+@pytest.mark.parametrize("size", [81_012, 2**31, 2**40, 2**70])
+def test_a_huge_size_in_the_config_takes_no_memory(put, size):
+    path = put(_put_key("model", "encoder", "config", "width", value=size))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    _told(lambda: load_model(path), str(path))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 2**19  # 512 MiB
+
+
 def test_another_version_of_the_plugin_is_named_with_the_mismatch(put):
     def change(document: Any, _: object) -> None:
         document["distributions"][0]["version"] = "0.0.7"
@@ -579,7 +588,15 @@ def test_a_name_without_weights_says_how_to_train():
 
 def test_an_unknown_name_or_tag_is_told_with_the_nearest():
     _told(lambda: load_model("convae-20"), "'convae-200'", kind=UnknownNameError)
-    _told(lambda: load_model("convae-200.phtos"), "convae-200.phtos", kind=UnknownNameError)
+    _told(lambda: load_model("convae-200.phtos"), "convae-200", "phtos", kind=UnknownNameError)
+
+
+class Stubborn(nn.Linear):
+    """A part that looks at a number while it is built, so that it has to be built with memory."""
+
+    def __init__(self) -> None:
+        super().__init__(4, 4)
+        self.scale = torch.tensor([2.0]).item()
 
 
 class Odd(nn.Module):
@@ -600,6 +617,7 @@ class Odd(nn.Module):
         self.normed = nn.utils.parametrizations.weight_norm(nn.Linear(2, 2))
         self.turned = nn.utils.parametrizations.orthogonal(nn.Linear(3, 3))
         self.norm = nn.BatchNorm2d(1)
+        self.stubborn = Stubborn()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         out: torch.Tensor = self.norm(x * self.fixed) + self.constant.sum()
@@ -615,7 +633,7 @@ class OddConfig:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Add a plugin with models that have weights in an importable package; give its folder."""
     folder = tmp_path / "shelf_of_weights"
     (folder / "files").mkdir(parents=True)
@@ -651,13 +669,10 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     hooks = (register_models, register_encoders, register_decoders)
     plugin = ModuleType("shelf")
     vars(plugin).update({hook.__name__: hook for hook in hooks})
-    manager.add(plugin, Provenance("shelf", "shelf-dist", "1"))
+    manager.add(Provenance("shelf", "shelf-dist", "1"), lambda: plugin)
     built = build_registry(manager)
-    registry.get_registry.cache_clear()
-    monkeypatch.setattr(registry, "load_entry_points", lambda: manager)
-    monkeypatch.setattr(registry, "build_registry", lambda _: built)
-    yield folder / "files"
-    registry.get_registry.cache_clear()
+    monkeypatch.setattr(registry, "_installed", lambda: built)
+    return folder / "files"
 
 
 @pytest.mark.usefixtures("shelf")
@@ -710,6 +725,7 @@ def test_buffers_constants_and_ties_are_right_after_loading(tmp_path):
         assert part.steps.dtype == torch.int64
         assert part.mask.tolist() == [False, True, False]
         assert part.fixed == 3.0
+        assert part.stubborn.scale == 2.0
         assert loaded.decoder.constant.tolist() == [-1.0, 7.0]
         assert part.tied.weight is part.first.weight
         assert not part.frozen.requires_grad

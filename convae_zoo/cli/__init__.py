@@ -15,11 +15,16 @@ COMMANDS = {
     "decode": "Decode a file of latents into image files.",
     "encode": "Encode image files into one file of latents.",
     "evaluate": "Measure a model against PCA on a dataset.",
+    "export": "Write a model for use without the zoo.",
     "list": "List what is installed.",
+    "new-plugin": "Write a package with a plugin to start from.",
     "plugins": "List the plugins, broken ones with the reason.",
+    "pull": "Fetch trained weights from where they are stored.",
+    "push": "Upload a weights file to the Hugging Face Hub.",
     "reconstruct": "Reconstruct image files into a grid.",
     "show": "Show one entry: where it comes from and its config.",
     "train": "Train a model.",
+    "verify": "Check that entries keep the zoo's contract.",
 }
 """The commands, each with its line of help: the file ``cli/NAME.py`` holds ``command``."""
 

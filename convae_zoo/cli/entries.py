@@ -24,7 +24,7 @@ def summarize(kind: str, spec: Spec) -> dict[str, Any]:
     """Return what is known of every entry; of a model the tags of its trained weights too."""
     document: dict[str, Any] = {"kind": kind, "name": spec.name, "summary": spec.summary}
     if isinstance(spec, ModelSpec):
-        document["trained"] = [weights.tag for weights in spec.weights if weights.file]
+        document["trained"] = [weights.tag for weights in spec.weights if weights.trained]
     return document | _provenance(spec)
 
 
@@ -93,8 +93,11 @@ def _weights(weights: WeightsSpec) -> dict[str, Any]:
     return {
         "tag": weights.tag,
         "dataset": weights.dataset,
-        "trained": weights.file is not None,
+        "trained": weights.trained,
         "file": weights.file,
+        "hub": f"{weights.hub}/{weights.filename}" if weights.hub else None,
+        "revision": weights.revision,
+        "url": weights.url,
         "sha256": weights.sha256,
         "recipe": attrs.asdict(recipe) if recipe else None,
         "metrics": dict(weights.metrics),

@@ -10,6 +10,8 @@ from torch import Tensor
 from convae_zoo.data import pixels
 from convae_zoo.errors import DataError
 
+NOT_STATED = "not stated"
+
 EXEMPLARS = 10
 """How many images stand for a set that has no classes."""
 
@@ -21,7 +23,7 @@ class ImageSet:
     Attributes:
         name: the dataset's name.
         split: ``train``, ``val``, …
-        images: uint8, N×C×H×W.
+        images: uint8, N×C×H×W, on the CPU.
         labels: int64, N; None where there are none.
         class_names: one a label.
         skipped: files that could not be read, each with the reason.
@@ -34,7 +36,7 @@ class ImageSet:
     labels: Tensor | None = None
     class_names: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
-    license: str = "not stated"
+    license: str = NOT_STATED
 
     def __attrs_post_init__(self) -> None:
         if self.images.dtype != torch.uint8 or self.images.ndim != 4:  # noqa: PLR2004 - N×C×H×W
@@ -44,9 +46,13 @@ class ImageSet:
             )
         if len(self.images) == 0:
             raise DataError(f"dataset {self.name!r} has no images in split {self.split!r}")
-        if self.labels is not None and len(self.labels) != len(self.images):
+        if self.labels is not None and (
+            self.labels.dtype != torch.int64 or self.labels.shape != self.images.shape[:1]
+        ):
             raise DataError(
-                f"dataset {self.name!r} has {len(self.images)} images but {len(self.labels)} labels"
+                f"dataset {self.name!r} must give int64 labels, one for each of its "
+                f"{len(self.images)} images, got {self.labels.dtype} of shape "
+                f"{tuple(self.labels.shape)}"
             )
 
     def __len__(self) -> int:

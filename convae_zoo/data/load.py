@@ -1,9 +1,12 @@
 """A dataset by name."""
 
+from pathlib import Path
 from typing import Any, cast
 
+import attrs
+
 from convae_zoo.build import build, field_names, make_config
-from convae_zoo.data.image_set import ImageSet
+from convae_zoo.data.image_set import NOT_STATED, ImageSet
 from convae_zoo.errors import PluginError, UsageError, unknown
 from convae_zoo.registry import get_registry
 from convae_zoo.specs import DatasetSpec
@@ -13,7 +16,7 @@ def load_dataset(
     name: str,
     split: str = "train",
     *,
-    path: str | None = None,
+    path: str | Path | None = None,
     download: bool = False,
     **options: Any,
 ) -> ImageSet:
@@ -28,22 +31,25 @@ def load_dataset(
 
     Raises:
         UnknownNameError: no such dataset, split or option.
+        UsageError: a path or a download for a dataset that takes none.
         DataError: the data is missing or cannot be read.
     """
     spec = cast("DatasetSpec", get_registry().get("dataset", name))
     if split not in spec.splits:
         raise unknown(f"split of dataset {name!r}:", split, spec.splits)
     fields = field_names(spec)
-    for field, value in (("path", path), ("download", download)):
+    for field, value in (("path", None if path is None else str(path)), ("download", download)):
         if field in fields:
             options[field] = value
         elif value:
-            raise UsageError(f"dataset {name!r} takes no {field}: its images come with it")
+            raise UsageError(f"dataset {name!r} takes no {field}; leave it out")
     images = build(spec, make_config(spec, options), split=split)
     if not isinstance(images, ImageSet):
         raise PluginError(
             f"factory of dataset {name!r} must return an ImageSet, got {images!r:.80}"
         )
+    if images.license == NOT_STATED:
+        images = attrs.evolve(images, license=spec.license)
     return images
 
 
@@ -52,13 +58,18 @@ def dataset_for(
     split: str,
     image_shape: tuple[int, int, int],
     *,
-    path: str | None = None,
+    path: str | Path | None = None,
     download: bool = False,
     options: dict[str, Any] | None = None,
 ) -> ImageSet:
     """Load one split of a dataset, fitted to a model's image shape.
 
     A dataset that cuts or reads its images at a size of choice is asked for the model's.
+
+    Raises:
+        UnknownNameError: no such dataset, split or option.
+        UsageError: a path or a download for a dataset that takes none.
+        DataError: the data is missing or cannot be read, or its channels do not fit.
     """
     spec = cast("DatasetSpec", get_registry().get("dataset", name))
     chosen = dict(options or {})

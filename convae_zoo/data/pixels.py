@@ -4,11 +4,13 @@ The rule by which images are fitted to a model's shape (C, H, W):
 
 - channels: grey is repeated to three; colour becomes grey by ITU-R 601 luma. Other counts must
   agree.
-- size: an image that is no larger than H×W and at least half of it on both sides is centred on
-  black (28×28 into 32×32); any other is scaled with antialiasing until it covers H×W, and its
-  middle is cut out.
+- size: an image that lacks at most an eighth of H and of W, and is larger in neither, is centred
+  on black (28×28 into 32×32). Of any other, the middle part that has the shape of H×W is scaled
+  to it, bilinear with antialiasing.
 """
 
+import os
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,13 +25,14 @@ from convae_zoo.errors import DataError
 
 GREY, RGB = 1, 3
 _LUMA = (0.299, 0.587, 0.114)
-_CHUNK = 4096
+_CHUNK_BYTES = 2**24
+_MAX_8_BIT, _MAX_16_BIT = 255, 65535
 
 
 def to_float(images: Tensor, value_range: tuple[float, float]) -> Tensor:
     """Map uint8 images to float32 in a value range: 0 to its low end, 255 to its high end."""
     low, high = value_range
-    return images.float().mul_((high - low) / 255).add_(low)
+    return images.to(torch.float32, copy=True).mul_((high - low) / 255).add_(low)
 
 
 def to_uint8(images: Tensor, value_range: tuple[float, float]) -> Tensor:
@@ -47,9 +50,10 @@ def fit(images: Tensor, image_shape: tuple[int, int, int]) -> Tensor:
     """
     channels, height, width = image_shape
     fitted = torch.empty(len(images), channels, height, width, dtype=torch.uint8)
-    for start in range(0, len(images), _CHUNK):
-        part = images[start : start + _CHUNK]
-        fitted[start : start + _CHUNK] = _fit_size(_fit_channels(part, channels), (height, width))
+    step = max(1, _CHUNK_BYTES // max(1, images[:1].numel()))
+    for start in range(0, len(images), step):
+        part = _fit_size(_fit_channels(images[start : start + step], channels), (height, width))
+        fitted[start : start + step] = part
     return fitted
 
 
@@ -72,16 +76,19 @@ def _fit_size(images: Tensor, size: tuple[int, int]) -> Tensor:
     (height, width), (h, w) = images.shape[-2:], size
     if (height, width) == (h, w):
         return images
-    if height <= h <= 2 * height and width <= w <= 2 * width:
+    if 7 * h <= 8 * height <= 8 * h and 7 * w <= 8 * width <= 8 * w:
         top, left = (h - height) // 2, (w - width) // 2
         return functional.pad(images, (left, w - width - left, top, h - height - top))
     scale = max(h / height, w / width)
-    cover = (max(h, round(height * scale)), max(w, round(width * scale)))
+    rows, columns = max(1, round(h / scale)), max(1, round(w / scale))
+    top, left = (height - rows) // 2, (width - columns) // 2
+    middle = images[..., top : top + rows, left : left + columns]
+    if h == w == 1:
+        middle = middle.float()  # uint8 to 1×1 trips an internal assertion of PyTorch
     scaled = functional.interpolate(
-        images.float(), cover, mode="bilinear", antialias=True, align_corners=False
+        middle, (h, w), mode="bilinear", antialias=True, align_corners=False
     )
-    top, left = (cover[0] - h) // 2, (cover[1] - w) // 2
-    return scaled[..., top : top + h, left : left + w].round().clamp(0, 255).to(torch.uint8)
+    return scaled.round().to(torch.uint8) if scaled.is_floating_point() else scaled
 
 
 def read_image(path: str | Path) -> Tensor:
@@ -92,37 +99,76 @@ def read_image(path: str | Path) -> Tensor:
     Raises:
         DataError: the file is missing, or no image, or damaged.
     """
+    if not os.path.isfile(path):  # noqa: PTH113 - Path's own raises where access is denied
+        # Opening a pipe would wait for ever.
+        if os.path.isdir(path):  # noqa: PTH112 - the same
+            raise DataError(f"{path} is a folder, not an image file")
+        raise DataError(f"no image file at {path}")
     try:
         with Image.open(path) as image:
             return from_pil(image)
-    except FileNotFoundError:
-        raise DataError(f"no image file at {path}") from None
-    except IsADirectoryError:
-        raise DataError(f"{path} is a folder, not an image file") from None
     except UnidentifiedImageError:
         raise DataError(f"{path} is not an image that can be read") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+    # What Pillow's readers raise for damaged files.
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        struct.error,
+        OverflowError,
+        EOFError,
+        IndexError,
+        KeyError,
+        TypeError,
+        Image.DecompressionBombError,
+    ) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
 
 
 def from_pil(image: Image.Image) -> Tensor:
-    """Turn a PIL image of any mode into uint8 3×H×W."""
+    """Turn a PIL image of any mode into uint8 3×H×W, upright as its EXIF data says.
+
+    Transparency is laid over black. Grey of more than 8 bits is scaled to 8: from 0…65535 for 16
+    bits; for mode ``I`` or ``F``, which do not say, from the first of 0…1 (``F`` only), 0…255 and
+    0…65535 that holds every value.
+
+    Raises:
+        DataError: the image has no pixels, or a mode that Pillow cannot convert.
+    """
+    if 0 in image.size:
+        raise DataError(f"an image of {image.width}×{image.height} pixels has none")
     upright = ImageOps.exif_transpose(image)
-    if upright.mode in {"I", "I;16", "I;16B", "I;16L", "F"}:
-        values = np.asarray(upright, dtype=np.float64)
-        top = 1.0 if upright.mode == "F" and values.max(initial=0) <= 1 else 65535.0
-        if upright.mode != "I;16" and values.max(initial=0) <= 255 and top != 1.0:  # noqa: PLR2004 - 8 bits
-            top = 255.0
-        upright = Image.fromarray((values / top * 255).clip(0, 255).round().astype(np.uint8))
-    if upright.has_transparency_data:
-        rgba = upright.convert("RGBA")
-        upright = Image.alpha_composite(Image.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba)
-    array = np.array(upright.convert("RGB"))
+    if upright.mode in {"I", "I;16", "I;16B", "I;16L", "I;16N", "F"}:
+        upright = _to_8_bits(upright)
+    try:
+        if upright.has_transparency_data:
+            rgba = upright.convert("LA") if upright.mode == "La" else upright
+            rgba = rgba.convert("RGBA")
+            upright = Image.alpha_composite(Image.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba)
+        array = np.array(upright.convert("RGB"))
+    except ValueError as error:
+        raise DataError(
+            f"an image of mode {image.mode} cannot be turned into colour ({error})"
+        ) from error
     return torch.from_numpy(array).permute(2, 0, 1).contiguous()
 
 
+def _to_8_bits(image: Image.Image) -> Image.Image:
+    values = np.nan_to_num(np.asarray(image, dtype=np.float64))
+    most = values.max()
+    if image.mode == "F" and most <= 1:
+        top = 1
+    elif image.mode in {"I", "F"} and most <= _MAX_8_BIT:
+        top = _MAX_8_BIT
+    else:
+        top = _MAX_16_BIT
+    return Image.fromarray((values / top * 255).round().clip(0, 255).astype(np.uint8))
+
+
 def load_pictures(pictures: Any, image_shape: tuple[int, int, int]) -> Tensor:
-    """Turn one picture or several, in any form, into uint8 N×C×H×W of a shape.
+    """Turn one picture or several, in any form, into uint8 N×C×H×W of a shape, on the CPU.
 
     Raises:
         DataError: a picture that cannot be read, or a form that is not known.
@@ -135,10 +181,17 @@ def load_pictures(pictures: Any, image_shape: tuple[int, int, int]) -> Tensor:
 
 
 def _is_several(pictures: Any) -> bool:
-    return isinstance(pictures, Sequence) and not isinstance(pictures, str)
+    return isinstance(pictures, Sequence) and not isinstance(pictures, str | bytes)
 
 
 def _picture(picture: Any) -> Tensor:
+    images = _to_images(picture)
+    if images.numel() == 0:
+        raise DataError(f"a picture of shape {tuple(images.shape)} (N, C, H, W) has no pixels")
+    return images
+
+
+def _to_images(picture: Any) -> Tensor:
     if isinstance(picture, str | Path):
         return read_image(picture)[None]
     if isinstance(picture, Image.Image):

@@ -1,5 +1,5 @@
 """Training: recipe, loop, history, run folder; the engine that makes a step."""
 
-from convae_zoo.training.train import TrainResult, train
+from convae_zoo.training.run import TrainResult, train
 
 __all__ = ["TrainResult", "train"]

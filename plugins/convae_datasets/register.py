@@ -1,10 +1,82 @@
 """What the plugin registers; no torch here."""
 
+from convae_datasets.configs import ImageFolderConfig, PhotosConfig, TorchvisionConfig
 from convae_zoo import hookimpl
 from convae_zoo.hookspecs import Registrar
 from convae_zoo.specs import DatasetSpec
+
+NOT_STATED = "not stated by the source"
+
+
+def _torchvision(name: str, summary: str, source: str, terms: str = NOT_STATED) -> DatasetSpec:
+    return DatasetSpec(
+        name=name,
+        factory=f"convae_datasets.torchvision_sets:{name.replace('-', '_').upper()}",
+        config=TorchvisionConfig,
+        summary=summary,
+        source=source,
+        license=terms,
+    )
+
+
+DATASETS = (
+    DatasetSpec(
+        name="photos",
+        factory="convae_datasets.photos:photos",
+        config=PhotosConfig,
+        summary="patches of ten photographs that come with scikit-image and scikit-learn",
+        source="scikit-image (skimage/data) and scikit-learn (sklearn/datasets/images)",
+        license=(
+            "as the packages state it: chelsea, coffee, retina CC0; astronaut, hubble, rocket "
+            "public domain; ihc no known restrictions; china, flower CC BY 2.0; motorcycle "
+            "not stated"
+        ),
+    ),
+    DatasetSpec(
+        name="image-folder",
+        factory="convae_datasets.image_folder:image_folder",
+        config=ImageFolderConfig,
+        summary="any folder of images; folders in it are classes",
+        source="the user's own files",
+        license="that of the user's files",
+    ),
+    _torchvision(
+        "cifar10",
+        "60,000 colour images 32×32 in 10 classes",
+        "https://www.cs.toronto.edu/~kriz/cifar.html",
+    ),
+    _torchvision(
+        "cifar100",
+        "60,000 colour images 32×32 in 100 classes",
+        "https://www.cs.toronto.edu/~kriz/cifar.html",
+    ),
+    _torchvision(
+        "mnist",
+        "70,000 handwritten digits, grey, 28×28",
+        "http://yann.lecun.com/exdb/mnist/",
+    ),
+    _torchvision(
+        "fashion-mnist",
+        "70,000 pictures of clothes, grey, 28×28, in 10 classes",
+        "https://github.com/zalandoresearch/fashion-mnist",
+        "MIT",
+    ),
+    _torchvision(
+        "svhn",
+        "99,289 house numbers, colour, 32×32, cropped to one digit",
+        "http://ufldl.stanford.edu/housenumbers/",
+        "for non-commercial use only",
+    ),
+    _torchvision(
+        "stl10",
+        "13,000 labelled colour images 96×96 in 10 classes",
+        "https://cs.stanford.edu/~acoates/stl10/",
+    ),
+)
 
 
 @hookimpl
 def register_datasets(register: Registrar[DatasetSpec]) -> None:
     """Register the datasets."""
+    for spec in DATASETS:
+        register(spec)

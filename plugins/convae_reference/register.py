@@ -56,7 +56,10 @@ def register_losses(register: Registrar[LossSpec]) -> None:
 @hookimpl
 def register_models(register: Registrar[ModelSpec]) -> None:
     """Register the two bottleneck sizes that the article compares."""
-    for latent_dim in (200, 1000):
+    for latent_dim, parameters, flops in (
+        (200, 1_786_795, 42_795_008),
+        (1000, 8_341_195, 55_902_208),
+    ):
         register(
             ModelSpec(
                 name=f"convae-{latent_dim}",
@@ -66,6 +69,8 @@ def register_models(register: Registrar[ModelSpec]) -> None:
                 decoder_config={"latent_dim": latent_dim},
                 value_range=(-1.0, 1.0),
                 recipe=ARTICLE,
+                parameters=parameters,
+                flops=flops,
                 summary=f"the article's autoencoder, bottleneck {latent_dim}",
             )
         )

@@ -116,9 +116,7 @@ def test_decoding_gives_the_models_reconstructions(weights, folder, tmp_path):
 
 def test_latents_of_another_model_are_refused(weights, folder, tmp_path):
     encoded(weights, folder, tmp_path / "z.safetensors")
-    with pytest.raises(
-        ContractError, match=r"holds latents of another model .* decode it with its"
-    ):
+    with pytest.raises(ContractError, match=r"latents of another model .* decode it with its"):
         decode_file(
             zoo.load_model(weights), tmp_path / "z.safetensors", tmp_path / "out", weights="0" * 64
         )

@@ -14,7 +14,8 @@ from convae_zoo import hookimpl
 from convae_zoo.specs import ModelSpec, WeightsSpec
 @hookimpl
 def register_models(register):
-    weights = [WeightsSpec(tag="photos", dataset="photos", file="p:f.safetensors", sha256="0")]
+    file = {"file": "p:f.safetensors", "sha256": "0" * 64}
+    weights = [WeightsSpec(tag="photos", dataset="photos", **file)]
     register(ModelSpec(name="mine", encoder="e", decoder="d", weights=weights,
                        summary="two\\nlines\\x1b[31m"))
 """

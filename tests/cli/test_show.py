@@ -131,7 +131,7 @@ def test_a_model_that_cannot_be_built_is_shown_with_the_reason(plugin_site, name
     ("args", "line"),
     [
         (["conva-200"], "error: unknown name 'conva-200'; did you mean 'convae-200'"),
-        (["mse", "--kind", "model"], "error: unknown model 'mse'; known: "),
+        (["mse", "--kind", "model"], "error: unknown model 'mse'; "),
         (["convae-200.photoz"], "error: unknown weights of model 'convae-200': 'photoz'"),
         (["convae-20.photos"], "error: unknown model 'convae-20'; did you mean 'convae-200'"),
         (["a.b", "--kind", "loss"], "error: unknown loss 'a.b'"),

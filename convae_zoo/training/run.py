@@ -1,4 +1,4 @@
-"""Train a model: from names and a recipe to a trained model and its run folder."""
+"""A training run: from names and a recipe to a trained model and its run folder."""
 
 import contextlib
 import shutil

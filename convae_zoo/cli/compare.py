@@ -1,0 +1,115 @@
+"""``convae-zoo compare``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from convae_zoo.cli.options import dataset_options, device_option
+from convae_zoo.errors import UsageError
+
+if TYPE_CHECKING:
+    from convae_zoo.autoencoder import Autoencoder
+    from convae_zoo.data import ImageSet
+
+
+@click.command(name="compare")
+@click.argument("models", nargs=-1, required=True, metavar="RUN_OR_MODEL...")
+@dataset_options
+@click.option("--split", default="val", show_default=True, help="The split that is drawn from.")
+@click.option(
+    "--images",
+    "count",
+    type=click.IntRange(1, 100),
+    default=10,
+    show_default=True,
+    help="How many images; one a class first.",
+)
+@click.option("--out", required=True, metavar="FILE", help="The picture to write, a PNG file.")
+@device_option
+def command(
+    *,
+    models: tuple[str, ...],
+    dataset: str,
+    path: str | None,
+    download: bool,
+    split: str,
+    count: int,
+    out: str,
+    device: str,
+) -> None:
+    """Draw what several models make of the same images, a row each.
+
+    A run folder gives two rows, its first epoch and its last; a .safetensors file or the name of
+    trained weights gives one. The folder of the picture is made where it is missing.
+
+    \b
+    Example: convae-zoo compare runs/200 runs/1000 --dataset photos --out compare.png
+    """  # noqa: D301 - \b keeps click from wrapping
+    from convae_zoo import visuals
+    from convae_zoo.data.load import dataset_for
+    from convae_zoo.evaluation import reconstruct
+    from convae_zoo.training.device import choose_device
+    from convae_zoo.weights import load_model
+
+    visuals.check_picture_path(out)
+    where = choose_device(device)
+    stored = [entry for argument in models for entry in _stored(argument)]
+    loaded = [load_model(source, device=where) for source, _, _ in stored]
+    images = dataset_for(dataset, split, _one_shape(loaded), path=path, download=download)
+    chosen = _chosen(images, count)
+    originals = images.images[chosen]
+    visuals.save_comparison(
+        out,
+        originals,
+        [
+            (_label(name, epoch, model), reconstruct(model, originals))
+            for (_, name, epoch), model in zip(stored, loaded, strict=True)
+        ],
+        names=[images.label_name(index) for index in chosen],
+        title=f"The same images of {images.name}, split {images.split}, through each model",
+    )
+    click.echo(f"picture  {out}")
+
+
+def _chosen(images: "ImageSet", count: int) -> list[int]:
+    """Choose one image a class and, where these are few, others that are evenly spaced."""
+    chosen: list[int] = images.exemplars(count).tolist()
+    others = [index for index in range(len(images)) if index not in chosen]
+    wanted = min(count - len(chosen), len(others))
+    return chosen + [others[i * len(others) // wanted] for i in range(wanted)]
+
+
+def _stored(argument: str) -> list[tuple[str | Path, str, str]]:
+    """Say where the weights of an argument are: for each a source, a name and an epoch."""
+    from convae_zoo.training.run_folder import RunFolder
+
+    path = Path(argument)
+    if not path.is_dir():
+        return [(argument, path.name if path.is_file() else argument, "")]
+    run, name = RunFolder(path), path.resolve().name
+    done = run.read()["epochs_done"]
+    last = (path, name, f"epoch {done}")
+    if done > 1 and run.first_epoch.exists():
+        return [(run.first_epoch, name, "epoch 1"), last]
+    return [last]
+
+
+def _one_shape(models: "list[Autoencoder]") -> tuple[int, int, int]:
+    from convae_zoo.build import shape_text
+
+    first = models[0]
+    for model in models:
+        if model.image_shape != first.image_shape:
+            raise UsageError(
+                f"{first.name} takes images of {shape_text(first.image_shape)} and {model.name} "
+                f"of {shape_text(model.image_shape)}; compare models of one image shape"
+            )
+    return first.image_shape
+
+
+def _label(name: str, epoch: str, model: "Autoencoder") -> str:
+    from convae_zoo.build import shape_text
+
+    told = ", ".join(t for t in ("" if model.name == name else model.name, epoch) if t)
+    return "\n".join(t for t in (name, told, f"bottleneck {shape_text(model.latent_shape)}") if t)

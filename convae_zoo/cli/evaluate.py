@@ -1,0 +1,111 @@
+"""``convae-zoo evaluate``."""
+
+import contextlib
+import math
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from convae_zoo.cli.options import dataset_options, device_option, json_option
+from convae_zoo.cli.output import print_fields, print_json, print_table
+
+if TYPE_CHECKING:
+    from convae_zoo.evaluation import Evaluation, Metrics
+
+
+@click.command(name="evaluate")
+@click.argument("model")
+@dataset_options
+@click.option("--split", default="val", show_default=True, help="The split that is measured.")
+@click.option("--no-baseline", is_flag=True, help="Leave out PCA.")
+@device_option
+@json_option
+def command(
+    *,
+    model: str,
+    dataset: str,
+    path: str | None,
+    download: bool,
+    split: str,
+    no_baseline: bool,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Measure MODEL on a dataset, beside PCA with as many components as its latent has floats.
+
+    MODEL is the name of trained weights, a .safetensors file or a run folder. MSE is of the values
+    as they come out, PSNR and SSIM are of values clipped to [0, 1]; all are means over images.
+
+    \b
+    Example: convae-zoo evaluate runs/first --dataset photos
+    """  # noqa: D301 - \b keeps click from wrapping
+    from convae_zoo.evaluation import evaluate
+    from convae_zoo.weights import load_model
+
+    trained = load_model(model)
+    with _bar() as progress:
+        found = evaluate(
+            trained,
+            dataset,
+            split,
+            path=path,
+            download=download,
+            baseline=not no_baseline,
+            device=device,
+            progress=progress,
+        )
+    if as_json:
+        print_json(found.to_json())
+    else:
+        _print(found, math.prod(trained.image_shape))
+
+
+def _print(found: "Evaluation", values: int) -> None:
+    low, high = found.value_range
+    click.echo(
+        f"{found.name} on {found.dataset}, split {found.split}: {found.images:,} images, "
+        f"{found.latent_floats:,} latent floats for {values:,} pixel values "
+        f"({found.compression_ratio:.1f} : 1)"
+    )
+    ratio = found.ratio_to_pca
+    rows = [(found.name, *_cells(found.model), "" if ratio is None else f"{ratio:.3f}")]
+    if found.pca is not None:
+        rows.append((f"PCA-{found.latent_floats}", *_cells(found.pca), "1.000"))
+    head = ("", "mse in [0, 1]", f"mse in [{low:g}, {high:g}]", "psnr", "ssim", "mse / pca's")
+    print_table(head, rows)
+    print_fields([(name, f"{value:g}") for name, value in found.figures.items()])
+    if found.pca is not None:
+        click.echo(f"PCA was fitted on {found.pca_images:,} training images")
+    else:
+        click.echo(f"no PCA: {found.pca_reason}")
+
+
+def _cells(metrics: "Metrics") -> tuple[str, str, str, str]:
+    similarity = "-" if metrics.ssim is None else f"{metrics.ssim:.4f}"
+    return (
+        f"{metrics.mse:.6f}",
+        f"{metrics.mse_in_range:.6f}",
+        f"{metrics.psnr:.2f} dB",
+        similarity,
+    )
+
+
+@contextlib.contextmanager
+def _bar() -> Iterator[Callable[[str, int, int], None]]:
+    """Show a bar on stderr, where that is a terminal; give the function that moves it."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    console = Console(file=sys.stderr)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("loading", total=None)
+
+        def move(what: str, done: int, total: int) -> None:
+            bar.update(task, description=what, completed=done, total=total or None)
+
+        yield move

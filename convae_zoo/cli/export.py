@@ -1,0 +1,28 @@
+"""``convae-zoo export``."""
+
+import click
+
+FORMATS = ("onnx", "torch-export")
+PARTS = ("encoder", "decoder", "all")
+
+
+@click.command(name="export")
+@click.argument("model")
+@click.option("--format", "format_", type=click.Choice(FORMATS), default="onnx", show_default=True)
+@click.option("--part", type=click.Choice(PARTS), default="all", show_default=True)
+@click.option("--out", required=True, type=click.Path(), help="The file to write.")
+def command(model: str, format_: str, part: str, out: str) -> None:
+    """Write a trained model, or one part of it, for use without the zoo.
+
+    MODEL is a name as in MODEL.TAG, a .safetensors file or a run folder. The file takes batches of
+    any size; it is run and compared with the model before it is put in place.
+
+    \b
+    Example: convae-zoo export runs/first --part encoder --out encoder.onnx
+    """  # noqa: D301 - \b keeps click from wrapping
+    from convae_zoo.export import export_model
+    from convae_zoo.weights import load_model
+
+    loaded = load_model(model)
+    far = export_model(loaded, out, format=format_, part=part)
+    click.echo(f"{out}  {part} of {loaded.name}, within {far:.1g} of the model")

@@ -1,0 +1,33 @@
+"""``convae-zoo new-plugin``."""
+
+import click
+
+from convae_zoo.new_plugin import DEFAULT_KINDS, new_plugin
+from convae_zoo.registry import KINDS
+
+
+@click.command(name="new-plugin")
+@click.argument("name")
+@click.argument("folder", metavar="DIR", type=click.Path())
+@click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    type=click.Choice(list(KINDS)),
+    help="What the plugin registers; repeatable. By default an encoder, a decoder and a model.",
+)
+def command(name: str, folder: str, kinds: tuple[str, ...]) -> None:
+    """Write a complete package with a plugin into DIR, to start from.
+
+    NAME is that of the distribution, of the plugin and of what it registers. Installed as it is, it
+    passes its own tests and can be trained.
+
+    \b
+    Example: convae-zoo new-plugin tiny-ae tiny-ae --kind encoder --kind decoder
+    """  # noqa: D301 - \b keeps click from wrapping
+    for path in new_plugin(name, folder, kinds or DEFAULT_KINDS):
+        click.echo(path)
+    click.echo(
+        f"install it with \"pip install -e '{folder}[test]'\", "
+        f"then check it with 'convae-zoo verify --plugin {name}'"
+    )

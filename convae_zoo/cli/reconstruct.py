@@ -1,0 +1,45 @@
+"""``convae-zoo reconstruct``."""
+
+from pathlib import Path
+
+import click
+
+from convae_zoo.cli.options import device_option
+from convae_zoo.errors import UsageError
+
+
+@click.command(name="reconstruct")
+@click.argument("model")
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.option("--out", required=True, metavar="FILE", help="The picture to write, a PNG file.")
+@device_option
+def command(*, model: str, images: tuple[str, ...], out: str, device: str) -> None:
+    """Draw image files beside what MODEL makes of them.
+
+    MODEL is the name of trained weights, a .safetensors file or a run folder. The images, of any
+    size and mode, are fitted to the model. The folder of the picture is made where it is missing.
+
+    \b
+    Example: convae-zoo reconstruct runs/first cat.jpg dog.png --out grid.png
+    """  # noqa: D301 - \b keeps click from wrapping
+    from convae_zoo import visuals
+    from convae_zoo.build import shape_text
+    from convae_zoo.data import pixels
+    from convae_zoo.evaluation import reconstruct
+    from convae_zoo.training.device import choose_device
+    from convae_zoo.weights import load_model
+
+    visuals.check_picture_path(out)
+    if Path(out).resolve() in {Path(image).resolve() for image in images}:
+        raise UsageError(f"{out} is one of the images; choose another --out")
+    trained = load_model(model, device=choose_device(device))
+    originals = pixels.load_pictures([Path(image) for image in images], trained.image_shape)
+    visuals.save_grid(
+        out,
+        originals,
+        reconstruct(trained, originals),
+        names=[Path(image).name for image in images],
+        title=f"{trained.name}: images of {shape_text(trained.image_shape)} through a latent of "
+        f"{shape_text(trained.latent_shape)}",
+    )
+    click.echo(f"picture  {out}")

@@ -1,0 +1,146 @@
+"""``convae-zoo verify``."""
+
+import contextlib
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import attrs
+import click
+
+from convae_zoo.cli.options import json_option
+from convae_zoo.cli.output import cell, print_json, print_table
+from convae_zoo.errors import UnknownNameError, unknown
+from convae_zoo.plugins import Plugin
+from convae_zoo.registry import get_registry
+
+if TYPE_CHECKING:
+    from convae_zoo.testing import Entry, Result
+
+STATUSES = ("passed", "skipped", "failed")
+
+
+@click.command(name="verify")
+@click.argument("name", required=False)
+@click.option("--plugin", metavar="NAME", help="Verify the entries of one plugin.")
+@click.option(
+    "--property", "properties", multiple=True, metavar="NAME", help="Check this only; repeatable."
+)
+@click.option(
+    "--examples",
+    type=click.IntRange(1),
+    default=6,
+    show_default=True,
+    help="How many configs and batches to draw for a property.",
+)
+@json_option
+@click.pass_context
+def command(
+    context: click.Context,
+    name: str | None,
+    plugin: str | None,
+    properties: tuple[str, ...],
+    examples: int,
+    *,
+    as_json: bool,
+) -> None:
+    """Check that entries keep the zoo's contract: everything, one plugin, or NAME.
+
+    NAME is an entry of any kind, or KIND:NAME. The exit status is 1 where an entry fails a property
+    or a plugin is broken; each failure is a line that names the plugin to tell.
+
+    \b
+    Example: convae-zoo verify convae-200
+    """  # noqa: D301 - \b keeps click from wrapping
+    broken = _broken(name, plugin)
+    from convae_zoo.testing import check, entries
+
+    chosen = entries(name, plugin=plugin, examples=examples)
+    if not chosen and not broken:
+        raise _unknown(name, plugin)
+    results: list[Result] = []
+    with _progress(shown=not as_json and sys.stderr.isatty()) as say:
+        for entry in chosen:
+            say(f"verifying {entry}")
+            results += check(entry, properties)
+    if as_json:
+        print_json(
+            {
+                "results": [attrs.asdict(r) for r in results],
+                "broken": [attrs.asdict(p.provenance) | {"reason": p.reason} for p in broken],
+            }
+        )
+    else:
+        _print(chosen, results, broken)
+    if broken or any(r.status == "failed" for r in results):
+        context.exit(1)
+
+
+@contextlib.contextmanager
+def _progress(*, shown: bool) -> Iterator[Callable[[str], None]]:
+    """Give a function that shows a line in place of the one before, on stderr."""
+
+    def say(line: str) -> None:
+        if shown:
+            click.echo(f"\r\x1b[K{line}", nl=False, err=True)
+
+    yield say
+    say("")
+
+
+def _broken(name: str | None, plugin: str | None) -> list[Plugin]:
+    """List the broken plugins that were asked for."""
+    return [
+        p
+        for p in get_registry().plugins
+        if p.status == "broken" and name is None and plugin in {None, p.name}
+    ]
+
+
+def _unknown(name: str | None, plugin: str | None) -> UnknownNameError:
+    registry = get_registry()
+    known = [n for specs in registry.entries.values() for n in specs]
+    if plugin is not None:
+        plugins = [p.name for p in registry.plugins]
+        if plugin not in plugins or name is None:
+            return unknown("plugin", plugin, plugins)
+        known = [
+            n
+            for specs in registry.entries.values()
+            for n, s in specs.items()
+            if s.provenance is not None and s.provenance.plugin == plugin
+        ]
+    return registry.unknown("name", name or "", known)
+
+
+def _print(
+    chosen: Sequence["Entry"], results: Sequence["Result"], broken: Sequence[Plugin]
+) -> None:
+    rows = []
+    for entry in chosen:
+        mine = [r for r in results if (r.kind, r.name) == (entry.kind, entry.name)]
+        counts = Counter(r.status for r in mine)
+        source = entry.provenance
+        rows.append(
+            [
+                entry.name,
+                entry.kind,
+                cell(f"{source.distribution} {source.version}"),
+                *(str(counts[status] or "") for status in STATUSES),
+                f"{sum(r.seconds for r in mine):.1f}",
+            ]
+        )
+    print_table(("name", "kind", "distribution", *STATUSES, "seconds"), rows, indent=0)
+    skipped: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
+    for r in results:
+        if r.status == "skipped":
+            properties, who = skipped.setdefault(r.detail, ({}, {}))
+            properties[r.property] = who[f"{r.kind}:{r.name}"] = None
+    for reason, (properties, who) in skipped.items():
+        click.echo(f"skipped {', '.join(properties)} of {', '.join(who)}: {cell(reason)}")
+    for plugin in broken:
+        click.echo(f"FAILED plugin {plugin.name!r} is broken: {cell(plugin.reason)}")
+    for r in results:
+        if r.status == "failed":
+            click.echo(f"FAILED {cell(r.detail)}")

@@ -1,0 +1,195 @@
+"""A model's metrics on a dataset, beside those of PCA of the same latent size."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, cast
+
+import attrs
+import torch
+from torch import Tensor
+
+from convae_zoo.autoencoder import Autoencoder
+from convae_zoo.data import ImageSet, pixels
+from convae_zoo.data.load import dataset_for
+from convae_zoo.errors import UsageError
+from convae_zoo.evaluation.inference import BATCH_SIZE, evaluating
+from convae_zoo.evaluation.metrics import Metrics, measure
+from convae_zoo.evaluation.pca import Baseline, fit_pca, obstacle
+from convae_zoo.registry import get_registry
+from convae_zoo.specs import DatasetSpec
+from convae_zoo.training.device import choose_device
+
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how many images of it are done, and how many there are."""
+
+
+@attrs.frozen(kw_only=True)
+class Evaluation:
+    """What `evaluate` found.
+
+    Attributes:
+        name: the model's.
+        dataset: the dataset's name.
+        split: the split that was measured.
+        images: how many images that is.
+        fingerprint: sha256 of these images, fitted to the model.
+        latent_floats: floats of one latent.
+        compression_ratio: pixel values of an image for each float of its latent.
+        value_range: the model's, to which `Metrics.mse_in_range` refers.
+        figures: what the model's parts report of themselves, a codebook's usage for example.
+        model: the model's metrics.
+        pca: the metrics of PCA with `latent_floats` components; None where there is none.
+        pca_images: how many images of the train split PCA was fitted on.
+        pca_reason: why there is no PCA.
+    """
+
+    name: str
+    dataset: str
+    split: str
+    images: int
+    fingerprint: str
+    latent_floats: int
+    compression_ratio: float
+    value_range: tuple[float, float]
+    model: Metrics
+    figures: dict[str, float] = attrs.field(factory=dict)
+    pca: Metrics | None = None
+    pca_images: int | None = None
+    pca_reason: str | None = None
+
+    @property
+    def ratio_to_pca(self) -> float | None:
+        """The model's MSE divided by PCA's: below 1 the model is better. None without PCA."""
+        if self.pca is None or self.pca.mse == 0:
+            return None
+        return self.model.mse / self.pca.mse
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it as what JSON can hold."""
+        return {**attrs.asdict(self), "ratio_to_pca": self.ratio_to_pca}
+
+
+def evaluate(
+    model: Autoencoder,
+    dataset: str | ImageSet,
+    split: str = "val",
+    *,
+    train: ImageSet | None = None,
+    path: str | None = None,
+    download: bool = False,
+    baseline: bool = True,
+    batch_size: int = BATCH_SIZE,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Measure a model's reconstructions, and those of PCA with as many components as its latent.
+
+    The images are fitted to the model's shape; every figure is a mean over images, whatever the
+    batch size. The model comes back in the mode and on the device that it had.
+
+    Args:
+        model: an autoencoder.
+        dataset: a dataset's name, or a set of images (then `split` is the set's own).
+        split: the split that is measured.
+        train: the images that PCA is fitted on, where `dataset` is a set; by name it is the
+            dataset's train split.
+        path: the folder that holds the data, for datasets that read one.
+        download: fetch the data if it is not there, for datasets that can.
+        baseline: whether to fit PCA.
+        batch_size: images at a time.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        progress: told how far the work is.
+
+    Raises:
+        UnknownNameError: no such dataset or split.
+        UsageError: a batch size below 1, or a device that is not there.
+        DataError: the data is missing, cannot be read or cannot be fitted to the model, or the
+            reconstructions are not finite.
+    """
+    if batch_size < 1:
+        raise UsageError(f"batch_size must be at least 1, got {batch_size}")
+    chosen, report = choose_device(device), progress or _silent
+
+    def load(name: str, which: str) -> ImageSet:
+        return dataset_for(name, which, model.image_shape, path=path, download=download)
+
+    images = load(dataset, split) if isinstance(dataset, str) else dataset.fitted(model.image_shape)
+    with evaluating(model, chosen):
+        parts = _batches(f"measuring {model.name}", images, batch_size, report)
+        metrics = measure(_model_pairs(model, parts), model.value_range)
+        figures = model.report(images.images, batch_size=batch_size)
+
+    def train_images() -> ImageSet | None:
+        if not isinstance(dataset, str):
+            return train
+        first = cast("DatasetSpec", get_registry().get("dataset", dataset)).splits[0]
+        return images if split == first else load(dataset, first)
+
+    floats, values = math.prod(model.latent_shape), math.prod(model.image_shape)
+    found: Baseline | str = "PCA was not asked for"
+    if baseline:
+        found = _fit(train_images, model.image_shape, floats, report)
+    fitted = None if isinstance(found, str) else found
+    pca = None
+    if fitted is not None:
+        parts = _batches(f"measuring PCA-{floats}", images, batch_size, report)
+        pca = measure(((x, fitted.reconstruct(x)) for x in map(_unit, parts)), model.value_range)
+    return Evaluation(
+        name=model.name,
+        dataset=images.name,
+        split=images.split,
+        images=len(images),
+        fingerprint=images.fingerprint,
+        latent_floats=floats,
+        compression_ratio=values / floats,
+        value_range=model.value_range,
+        model=metrics,
+        figures=figures,
+        pca=pca,
+        pca_images=fitted.images if fitted else None,
+        pca_reason=found if isinstance(found, str) else None,
+    )
+
+
+def _fit(
+    train_images: Callable[[], ImageSet | None],
+    image_shape: tuple[int, int, int],
+    floats: int,
+    report: Progress,
+) -> Baseline | str:
+    """Fit PCA, or say why there is none; the images are loaded only if there may be one."""
+    values = math.prod(image_shape)
+    if reason := obstacle(floats, values):
+        return reason
+    train = train_images()
+    if train is None:
+        return "no train images were given to fit PCA on"
+    if reason := obstacle(floats, values, len(train)):
+        return reason
+    report(f"fitting PCA-{floats}", 0, 0)
+    return fit_pca(train.fitted(image_shape).images, floats)
+
+
+def _batches(what: str, images: ImageSet, size: int, report: Progress) -> Iterator[Tensor]:
+    done = 0
+    for part in torch.split(images.images, size):
+        report(what, done, len(images))
+        yield part
+        done += len(part)
+    report(what, done, len(images))
+
+
+def _model_pairs(model: Autoencoder, parts: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+    low, high = model.value_range
+    for part in parts:
+        images = part.to(model.device)
+        raw = model(pixels.to_float(images, model.value_range))
+        yield _unit(images), (raw.float() - low) / (high - low)
+
+
+def _unit(images: Tensor) -> Tensor:
+    return pixels.to_float(images, (0.0, 1.0))
+
+
+def _silent(_what: str, _done: int, _total: int) -> None:
+    """Show no progress."""

@@ -1,0 +1,120 @@
+"""Metrics of reconstructions: MSE, PSNR and SSIM, each averaged over images."""
+
+from collections.abc import Iterable
+
+import attrs
+import torch
+from torch import Tensor
+from torchmetrics.functional.image import (
+    peak_signal_noise_ratio,
+    structural_similarity_index_measure,
+)
+
+from convae_zoo.errors import DataError
+
+PSNR_LIMIT = 100.0
+"""The PSNR in dB of an image that comes back exactly, and the most that any image counts."""
+
+_WINDOW = 11
+_SIGMA = 1.5
+_SMALLEST = 3
+
+
+@attrs.frozen(kw_only=True)
+class Metrics:
+    """How near reconstructions are to their originals; every figure is a mean over images.
+
+    Attributes:
+        mse: mean squared error with black at 0 and white at 1, of values as they come out.
+        mse_in_range: the same in the model's value range; what an MSE validation loss gives.
+        psnr: peak signal-to-noise ratio in dB of values clipped to [0, 1], at most `PSNR_LIMIT`.
+        ssim: structural similarity of values clipped to [0, 1]; None where the images have a side
+            of less than three pixels.
+    """
+
+    mse: float
+    mse_in_range: float
+    psnr: float
+    ssim: float | None
+
+
+def measure(pairs: Iterable[tuple[Tensor, Tensor]], value_range: tuple[float, float]) -> Metrics:
+    """Average the metrics over the images of batches of any size.
+
+    Args:
+        pairs: batches of originals and reconstructions, floats N×C×H×W, black 0 and white 1.
+        value_range: the model's, for `Metrics.mse_in_range`.
+
+    Raises:
+        DataError: there are no images, or a reconstruction has a value that is not finite.
+    """
+    count, total = 0, torch.zeros(3, dtype=torch.float64)
+    has_ssim = False
+    for originals, reconstructions in pairs:
+        if not reconstructions.isfinite().all():
+            raise DataError(
+                "the reconstructions have values that are not finite: the weights are damaged or "
+                "come from a run whose loss grew without bound"
+            )
+        shown = reconstructions.clamp(0, 1)
+        similarity = ssim(shown, originals)
+        has_ssim = similarity is not None
+        each = (
+            (reconstructions - originals).square().mean((1, 2, 3)),
+            psnr(shown, originals),
+            torch.zeros(len(originals)) if similarity is None else similarity,
+        )
+        total += torch.stack([values.double().sum().cpu() for values in each])
+        count += len(originals)
+    if count == 0:
+        raise DataError("there are no images to measure")
+    low, high = value_range
+    mse, mean_psnr, mean_ssim = (total / count).tolist()
+    return Metrics(
+        mse=mse,
+        mse_in_range=mse * (high - low) ** 2,
+        psnr=mean_psnr,
+        ssim=mean_ssim if has_ssim else None,
+    )
+
+
+def psnr(reconstructions: Tensor, originals: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio of each image, N, in dB, at most `PSNR_LIMIT`.
+
+    Args:
+        reconstructions: floats N×C×H×W in [0, 1].
+        originals: the same.
+    """
+    values: Tensor = peak_signal_noise_ratio(
+        reconstructions, originals, data_range=1.0, reduction="none", dim=(1, 2, 3)
+    )
+    return values.clamp(max=PSNR_LIMIT)
+
+
+def ssim(reconstructions: Tensor, originals: Tensor) -> Tensor | None:
+    """Structural similarity of each image, N; None where a side is shorter than three pixels.
+
+    The window is the usual Gaussian of 11 pixels and sigma 1.5, and goes over the whole image,
+    mirrored at its edges. Where a side is shorter than the window, the window is the largest odd
+    size that fits, and sigma shrinks in proportion.
+
+    Args:
+        reconstructions: floats N×C×H×W in [0, 1].
+        originals: the same.
+
+    Source: Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment", IEEE TIP 13(4), 2004.
+    """
+    side = min(originals.shape[-2:])
+    if side < _SMALLEST:
+        return None
+    window = min(_WINDOW, side - 1 + side % 2)
+    values = structural_similarity_index_measure(
+        reconstructions,
+        originals,
+        sigma=_SIGMA * window / _WINDOW,
+        kernel_size=window,
+        reduction="none",
+        data_range=1.0,
+    )
+    # A single image comes back without its batch axis.
+    return values.reshape(-1) if isinstance(values, Tensor) else values[0].reshape(-1)

@@ -1,0 +1,60 @@
+"""Properties of what compilers and exporters make of a part."""
+
+import functools
+import shutil
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch._inductor import config as inductor
+
+from convae_zoo import export
+from convae_zoo.testing.configs import at_small
+from convae_zoo.testing.entry import Case, run
+from convae_zoo.testing.result import Skip
+from convae_zoo.testing.tolerances import SAME
+
+
+@functools.cache
+def backend() -> str:
+    """Name the backend: inductor, or aot_eager where there is no C++ compiler."""
+    return "inductor" if shutil.which("g++") or shutil.which("clang++") else "aot_eager"
+
+
+@at_small
+def compile_(case: Case) -> None:
+    """Eager and ``torch.compile`` agree to `SAME`."""
+    module, x = case.build(), case.inputs()
+    expected = run(module, x)
+    try:
+        # Kernels are compiled here: starting a pool of compilers takes longer than they do.
+        with inductor.patch(compile_threads=1):
+            compiled = run(torch.compile(module, backend=backend()), x)
+    finally:
+        torch.compiler.reset()
+    case.check_near(compiled, expected, SAME, f"torch.compile ({backend()}) changes the output")
+
+
+@at_small
+def torch_export(case: Case) -> None:
+    """``torch.export`` takes it with a free batch size, and what it gives agrees."""
+    module = case.build()
+    program = export.to_torch_export(module, case.inputs()).module()
+    _compare(case, module, lambda x: run(program, x))
+
+
+@at_small
+def onnx(case: Case) -> None:
+    """It becomes an ONNX model with a free batch size that agrees in onnxruntime."""
+    if missing := export.missing_onnx_packages():
+        raise Skip(f"{', '.join(missing)} not installed: pip install 'convae-zoo[export]'")
+    module = case.build()
+    program = export.to_onnx(module, case.inputs(), "input", "output")
+    session = export.onnx_session(program.model_proto.SerializeToString())
+    _compare(case, module, lambda x: export.run_onnx(session, x))
+
+
+def _compare(case: Case, module: nn.Module, other: Callable[[Tensor], Tensor]) -> None:
+    for count in (1, 3):
+        x = case.inputs(count)
+        case.check_near(other(x), run(module, x), SAME, "what is exported differs from it")

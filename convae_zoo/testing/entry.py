@@ -1,0 +1,156 @@
+"""Entries of the registry as the kit sees them, and cases: an entry at one config."""
+
+import functools
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from convae_zoo.build import Plan, build, make_config, plan_model, shape_text
+from convae_zoo.errors import DataError, UsageError, WeightsError
+from convae_zoo.registry import KINDS, get_registry
+from convae_zoo.specs import DecoderSpec, EncoderSpec, ModelSpec, Provenance, Shape, Spec
+from convae_zoo.testing.result import ConformanceFailure, Skip
+from convae_zoo.testing.tolerances import difference
+
+UNKNOWN = Provenance("?", "?", "?")
+PARTS = ("encoder", "decoder")
+BUILT = ("encoder", "decoder", "model")
+"""The kinds whose entries are built into modules that map tensors to tensors."""
+
+EXAMPLES = 6
+
+
+@attrs.frozen
+class Entry:
+    """One entry of the registry.
+
+    Attributes:
+        kind: of the entry: ``encoder``, ``decoder``, ``loss``, ``dataset`` or ``model``.
+        spec: what the plugin registered.
+        examples: how many configs and batches a property draws.
+    """
+
+    kind: str
+    spec: Spec
+    examples: int = EXAMPLES
+
+    @property
+    def name(self) -> str:
+        """The entry's name."""
+        return self.spec.name
+
+    @property
+    def provenance(self) -> Provenance:
+        """The plugin and distribution that it comes from."""
+        return self.spec.provenance or UNKNOWN
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.name}"
+
+
+def entries(
+    name: str | None = None, *, plugin: str | None = None, examples: int = EXAMPLES
+) -> list[Entry]:
+    """List the entries of the live registry, of a name or a plugin where one is given.
+
+    Args:
+        name: an entry's name, or ``kind:name``.
+        plugin: a plugin's name.
+        examples: how many configs and batches a property draws.
+    """
+    kind, _, plain = (name or "").rpartition(":")
+    return [
+        Entry(k, spec, examples)
+        for k in KINDS
+        for spec in get_registry().entries[k].values()
+        if (not plain or spec.name == plain)
+        and (not kind or k == kind)
+        and (plugin is None or (spec.provenance is not None and spec.provenance.plugin == plugin))
+    ]
+
+
+@attrs.frozen(eq=False)
+class Case:
+    """An encoder, decoder or model at one config: what it is built from, fed with and gives.
+
+    Attributes:
+        values: the config's fields that differ from the defaults.
+    """
+
+    entry: Entry
+    values: Mapping[str, Any] = attrs.field(factory=dict)
+
+    @functools.cached_property
+    def config(self) -> Any:
+        """The config, or a model's plan."""
+        if isinstance(self.entry.spec, ModelSpec):
+            return plan_model(self.entry.name, **self.values)
+        return make_config(self.entry.spec, self.values)
+
+    @property
+    def input_shape(self) -> Shape:
+        """Shape of one input, as it is declared."""
+        if isinstance(self.entry.spec, DecoderSpec):
+            return cast("Shape", tuple(self.config.latent_shape))
+        if isinstance(self.entry.spec, EncoderSpec):
+            return cast("Shape", tuple(self.config.input_shape))
+        return cast("Shape", tuple(self.config.image_shape))
+
+    @property
+    def output_shape(self) -> Shape:
+        """Shape of one output, as it is declared."""
+        if isinstance(self.entry.spec, EncoderSpec):
+            return cast("Shape", tuple(self.config.latent_shape))
+        if isinstance(self.entry.spec, DecoderSpec):
+            return cast("Shape", tuple(self.config.output_shape))
+        return self.input_shape
+
+    def build(self, seed: int = 0) -> nn.Module:
+        """Build the module from a seed, in eval mode; skip where it needs what is not here."""
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            try:
+                if isinstance(self.config, Plan):
+                    return self.config.build().eval()
+                module = build(cast("Any", self.entry.spec), self.config)
+            except (DataError, WeightsError, UsageError) as error:
+                raise Skip(str(error)) from error
+        if not isinstance(module, nn.Module):
+            raise self.failure(f"its factory returns {module!r:.80}; it must return an nn.Module")
+        return module.eval()
+
+    def inputs(self, count: int = 2, seed: int = 1) -> Tensor:
+        """Make inputs, float32: images between -1 and 1, or normally distributed latents."""
+        generator = torch.Generator().manual_seed(seed)
+        shape = (count, *self.input_shape)
+        if self.entry.kind == "decoder":
+            return torch.randn(shape, generator=generator)
+        low, high = self.config.value_range if isinstance(self.config, Plan) else (-1.0, 1.0)
+        return low + (high - low) * torch.rand(shape, generator=generator)
+
+    def failure(self, what: str, count: int | None = None) -> ConformanceFailure:
+        """Make the failure that shows at this case, with a batch of `count`."""
+        config = ", ".join(f"{k}={v!r}" for k, v in self.values.items()) or "its defaults"
+        batch = f", input {shape_text((count, *self.input_shape))}" if count else ""
+        return ConformanceFailure(f"{what} (smallest input: {config}{batch})")
+
+    def check_near(self, result: Tensor, expected: Tensor, tolerance: float, what: str) -> None:
+        """Fail where a result is not within a tolerance of what is expected, or has NaN."""
+        far = difference(result, expected)
+        if not far <= tolerance:
+            raise self.failure(f"{what} by {far:.1g}, more than {tolerance:g}", len(result))
+
+    @property
+    def json_values(self) -> dict[str, Any]:
+        """The values after a way through JSON."""
+        return cast("dict[str, Any]", json.loads(json.dumps(dict(self.values))))
+
+
+def run(module: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Run a module without gradients."""
+    with torch.no_grad():
+        return module(x)

@@ -1,0 +1,74 @@
+"""The table of properties: what the kit checks, of which kinds of entry."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import attrs
+
+from convae_zoo.registry import KINDS
+from convae_zoo.testing import (
+    compiled,
+    datasets,
+    declared,
+    forward,
+    losses,
+    precision,
+    repeat,
+    weights,
+)
+from convae_zoo.testing.entry import BUILT, PARTS, Entry
+
+MODEL, LOSS, DATASET = ("model",), ("loss",), ("dataset",)
+CONFIGURED = (*PARTS, *LOSS, *DATASET, *MODEL)
+
+
+@attrs.frozen
+class Property:
+    """Something that must hold for every entry of some kinds.
+
+    Attributes:
+        check: returns where it holds, else raises `ConformanceFailure`, or `Skip` with a reason.
+        kinds: of entry that it speaks of.
+    """
+
+    check: Callable[[Entry], None]
+    kinds: tuple[str, ...]
+
+    @property
+    def summary(self) -> str:
+        """What must hold, in a sentence."""
+        return (self.check.__doc__ or "").splitlines()[0]
+
+
+PROPERTIES: Mapping[str, Property] = MappingProxyType(
+    {
+        "listing": Property(declared.listing, tuple(KINDS)),
+        "config-json": Property(declared.config_json, CONFIGURED),
+        "bad-config": Property(declared.bad_config, CONFIGURED),
+        "forward": Property(forward.forward, BUILT),
+        "latent": Property(forward.latent, BUILT),
+        "image-sizes": Property(forward.image_sizes, PARTS),
+        "gradients": Property(forward.gradients, PARTS),
+        "terms": Property(forward.terms, PARTS),
+        "seed": Property(repeat.seed, BUILT),
+        "batch": Property(repeat.batch, BUILT),
+        "state-dict": Property(repeat.state_dict, BUILT),
+        "weights-file": Property(repeat.weights_file, BUILT),
+        "channels-last": Property(precision.channels_last, PARTS),
+        "bf16": Property(precision.bf16, PARTS),
+        "compile": Property(compiled.compile_, PARTS),
+        "torch-export": Property(compiled.torch_export, PARTS),
+        "onnx": Property(compiled.onnx, PARTS),
+        "numbers": Property(declared.numbers, MODEL),
+        "weights": Property(weights.weights, MODEL),
+        "loss-scalar": Property(losses.scalar, LOSS),
+        "loss-least": Property(losses.least, LOSS),
+        "loss-gradients": Property(losses.gradients, LOSS),
+        "loss-symmetric": Property(losses.symmetric, LOSS),
+        "loss-float64": Property(losses.float64, LOSS),
+        "dataset-images": Property(datasets.images, DATASET),
+        "dataset-repeats": Property(datasets.repeats, DATASET),
+        "dataset-splits": Property(datasets.splits, DATASET),
+    }
+)
+"""Every property by its name, quick ones first."""

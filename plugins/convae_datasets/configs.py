@@ -1,0 +1,55 @@
+"""Configs of the datasets; no torch here."""
+
+import attrs
+
+from convae_zoo import fields
+
+LARGEST_PATCH = 300
+"""The shortest side of the smallest photograph that `photos` cuts."""
+
+
+@attrs.frozen(kw_only=True)
+class PhotosConfig:
+    """Config of `photos`.
+
+    Attributes:
+        image_size: height and width of a patch, from 8 to 300 pixels.
+    """
+
+    image_size: int = fields.integer(32, minimum=8)
+
+    def __attrs_post_init__(self) -> None:
+        if self.image_size > LARGEST_PATCH:
+            raise ValueError(
+                f"image_size must be at most {LARGEST_PATCH}, the size of the smallest "
+                f"photograph, got {self.image_size}; for larger images use image-folder"
+            )
+
+
+@attrs.frozen(kw_only=True)
+class TorchvisionConfig:
+    """Config of the sets that torchvision reads.
+
+    Attributes:
+        path: the folder that holds the set, in torchvision's layout; None is the user's cache.
+        download: fetch the set into that folder where it is not there.
+    """
+
+    path: str | None = fields.text()
+    download: bool = fields.flag(default=False)
+
+
+@attrs.frozen(kw_only=True)
+class ImageFolderConfig:
+    """Config of `image-folder`.
+
+    Attributes:
+        path: the folder.
+        image_size: height and width that the images are fitted to.
+        val_fraction: the part of the images that is kept for validation, from 0 to 1, where the
+            folder has no splits of its own.
+    """
+
+    path: str | None = fields.text()
+    image_size: int = fields.integer(32)
+    val_fraction: float = fields.number(0.1, minimum=0, maximum=1)

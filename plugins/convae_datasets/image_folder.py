@@ -1,0 +1,126 @@
+"""Any folder of images.
+
+The rule:
+
+- Files with an ending of `convae_zoo.data.listing.SUFFIXES`, in the folder and those in it, in the
+  order of their names; hidden ones are passed over and links to folders are not followed.
+- The name of the first folder below is the class. Images beside such folders have the class ``.``;
+  where there are no folders, there are no labels.
+- Splits: with a folder ``train`` and one ``val`` (or ``test``), these. Otherwise an image is in val
+  where a hash of its name below the folder, as a fraction, is less than `val_fraction`: more files
+  do not move the others. Where that leaves a split empty, the nearest image goes there.
+- A file that cannot be read is left out and named in `ImageSet.skipped`.
+"""
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from convae_zoo.data import pixels
+from convae_zoo.data.image_set import ImageSet
+from convae_zoo.data.listing import list_images
+from convae_zoo.errors import DataError, UsageError
+
+Files = list[tuple[str, Path]]
+
+NAME = "image-folder"
+NO_CLASS = "."
+_THREADS = min(8, os.cpu_count() or 1)
+
+
+def image_folder(
+    *, split: str, path: str | None = None, image_size: int = 32, val_fraction: float = 0.1
+) -> ImageSet:
+    """Read a split of a folder of images: uint8 N×3×S×S, each fitted as `pixels.fit` says.
+
+    Raises:
+        UsageError: no folder was given.
+        DataError: the folder is missing, it has no images, none can be read, or the split is empty.
+    """
+    if path is None:
+        raise UsageError(f"{NAME} needs a folder of images: give --data PATH (path=...)")
+    splits = _split(Path(path).expanduser(), val_fraction)
+    files = splits[split]
+    if not files:
+        raise DataError(
+            f"folder {path} has no image for the split {split!r}: {NAME} needs one in each split, "
+            "and a val_fraction between 0 and 1"
+        )
+    images, kept, skipped = _read(files, image_size)
+    if not kept:
+        raise DataError(
+            f"none of the {len(files)} images of split {split!r} in folder {path} can be read; "
+            f"the first: {skipped[0]}"
+        )
+    classes = sorted({_class(name) for part in splits.values() for name, _ in part})
+    labelled = classes != [NO_CLASS]
+    labels = torch.tensor([classes.index(_class(name)) for name in kept]) if labelled else None
+    return ImageSet(
+        name=NAME,
+        split=split,
+        images=images,
+        labels=labels,
+        class_names=tuple(classes) if labelled else (),
+        skipped=tuple(skipped),
+    )
+
+
+def _split(root: Path, val_fraction: float) -> dict[str, Files]:
+    for val in ("val", "test"):
+        if (root / "train").is_dir() and (root / val).is_dir():
+            return {"train": list_images(root / "train"), "val": list_images(root / val)}
+    files = list_images(root)
+    places = {name: _place(name) for name, _ in files}
+    chosen = {name for name, place in places.items() if place < val_fraction}
+    if 0 < val_fraction < 1 and len(files) > 1:
+        # A small folder may have none on one side by chance.
+        if not chosen:
+            chosen.add(min(places, key=lambda name: places[name]))
+        elif len(chosen) == len(files):
+            chosen.remove(max(places, key=lambda name: places[name]))
+    return {
+        "train": [file for file in files if file[0] not in chosen],
+        "val": [file for file in files if file[0] in chosen],
+    }
+
+
+def _place(name: str) -> float:
+    """Hash a name to a number from 0 up to 1."""
+    digest = hashlib.sha256(name.encode(errors="surrogateescape")).digest()
+    return int.from_bytes(digest[:6]) / 2**48
+
+
+def _class(name: str) -> str:
+    folder, slash, _ = name.partition("/")
+    return folder if slash else NO_CLASS
+
+
+def _read(files: Files, image_size: int) -> tuple[Tensor, list[str], list[str]]:
+    """Read files: their images, the names that go with them, and what was skipped."""
+    shape = (pixels.RGB, image_size, image_size)
+
+    def read(path: Path) -> Tensor | str:
+        try:
+            return pixels.fit(pixels.read_image(path)[None], shape)[0]
+        except DataError as error:
+            return str(error)
+
+    images = torch.empty(len(files), *shape, dtype=torch.uint8)
+    kept: list[str] = []
+    skipped: list[str] = []
+    pool = ThreadPoolExecutor(_THREADS)
+    try:
+        results = pool.map(read, (path for _, path in files))
+        for (name, _), result in zip(files, results, strict=True):
+            if isinstance(result, str):
+                skipped.append(result)
+            else:
+                images[len(kept)] = result
+                kept.append(name)
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return images[: len(kept)], kept, skipped

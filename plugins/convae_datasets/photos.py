@@ -1,0 +1,154 @@
+"""Patches of the photographs that scikit-image and scikit-learn ship inside their wheels.
+
+The rule, for patches of S×S pixels:
+
+- A window of kS×kS pixels, k = 1, 2, 3, 4, 6, lies at every 12th row and column of a
+  photograph. The patch is the mean of each k×k block, in whole numbers, rounded.
+- A patch is flat where the standard deviation of its grey levels is below 4 of 255. One flat
+  patch in eight is a candidate; the others are left out.
+- Of each photograph's candidates, at most 3,000 and at most 32 MiB are taken. Which ones, and
+  their order, comes from a hash of their number: neighbours are not in sequence.
+- No patch is taken twice. Train and val come from different photographs.
+
+Everything is integer arithmetic on decoded pixels, without a random generator.
+"""
+
+import hashlib
+import zlib
+from importlib.resources import files
+from importlib.util import find_spec, module_from_spec
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.lib.stride_tricks import sliding_window_view
+from PIL import Image
+
+from convae_zoo.data.image_set import ImageSet
+from convae_zoo.errors import DataError
+
+Array: TypeAlias = "np.ndarray[Any, Any]"
+
+PHOTOGRAPHS = {
+    "train": (
+        ("astronaut", "skimage", "data/astronaut.png"),
+        ("china", "sklearn", "datasets/images/china.jpg"),
+        ("flower", "sklearn", "datasets/images/flower.jpg"),
+        ("hubble", "skimage", "data/hubble_deep_field.jpg"),
+        ("ihc", "skimage", "data/ihc.png"),
+        ("motorcycle", "skimage", "data/motorcycle_left.png"),
+        ("retina", "skimage", "data/retina.jpg"),
+        ("rocket", "skimage", "data/rocket.jpg"),
+    ),
+    "val": (
+        ("chelsea", "skimage", "data/chelsea.png"),
+        ("coffee", "skimage", "data/coffee.png"),
+    ),
+}
+"""Name, package and file of each split's photographs: every colour photograph that is there.
+
+Val has one animal and one still life, with fur, wood, smooth china and blur. Of the stereo pair
+only the left picture is used.
+"""
+
+SCALES = (1, 2, 3, 4, 6)
+STRIDE = 12
+MOST = 3000
+MOST_BYTES = 32 * 2**20
+FLAT = 4
+FLAT_KEPT = 8
+
+
+def photos(*, split: str, image_size: int = 32) -> ImageSet:
+    """Cut the patches of a split: uint8 N×3×S×S, a class a photograph.
+
+    Raises:
+        DataError: a photograph is missing from its package.
+    """
+    patches: list[Array] = []
+    labels: list[int] = []
+    seen: set[bytes] = set()
+    for label, (name, package, file) in enumerate(PHOTOGRAPHS[split]):
+        taken = _take(_read(package, file), image_size, zlib.crc32(name.encode()), seen)
+        patches += taken
+        labels += [label] * len(taken)
+    order = np.argsort(_hashes(len(patches), salt=0))
+    images = np.empty((len(patches), 3, image_size, image_size), np.uint8)
+    for place, index in enumerate(order):
+        images[place] = patches[index]
+    return ImageSet(
+        name="photos",
+        split=split,
+        images=torch.from_numpy(images),
+        labels=torch.from_numpy(np.array(labels, np.int64)[order]),
+        class_names=tuple(name for name, _, _ in PHOTOGRAPHS[split]),
+    )
+
+
+def _read(package: str, file: str) -> Array:
+    """Read a photograph as H×W×3 from inside a package, without running the package."""
+    spec = find_spec(package)
+    if spec is None:
+        raise DataError(f"photos needs {file} of {package}, which is not installed; install it")
+    try:
+        with (files(module_from_spec(spec)) / file).open("rb") as stream:
+            return np.array(Image.open(stream).convert("RGB"))
+    except (OSError, SyntaxError) as error:
+        raise DataError(
+            f"photos needs {file}, which {package} ships in its wheel, but it cannot be read "
+            f"({error}); reinstall {package}"
+        ) from error
+
+
+def _hashes(count: int, salt: int) -> Array:
+    """Hash 0 … count-1 to distinct uint64 (the finaliser of splitmix64)."""
+    z = (np.arange(count, dtype=np.uint64) + np.uint64(salt)) * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    hashed: Array = z ^ (z >> np.uint64(31))
+    return hashed
+
+
+def _shrink(photograph: Array, scale: int) -> Array:
+    """Shrink H×W×3 to 3×H/k×W/k: each pixel is the rounded mean of a k×k block."""
+    height, width = (n // scale * scale for n in photograph.shape[:2])
+    rows = photograph[:height, :width].reshape(height // scale, scale, width, 3)
+    bands = rows.sum(axis=1, dtype=np.uint16).reshape(height // scale, width // scale, scale, 3)
+    means = (bands.sum(axis=2, dtype=np.uint16) + scale**2 // 2) // scale**2
+    return np.ascontiguousarray(means.transpose(2, 0, 1).astype(np.uint8))
+
+
+def _take(photograph: Array, size: int, salt: int, seen: set[bytes]) -> list[Array]:
+    """Take a photograph's patches, 3×S×S each, by the rule at the head of this file."""
+    # Each scale's windows, rows×columns×3×S×S, and every patch are views: nothing is copied here.
+    windows = [
+        sliding_window_view(_shrink(photograph, scale), (3, size, size))[
+            0, :: STRIDE // scale, :: STRIDE // scale
+        ]
+        for scale in SCALES
+        if size * scale <= min(photograph.shape[:2])
+    ]
+    where = np.array([(s, y, x) for s, w in enumerate(windows) for y, x in np.ndindex(w.shape[:2])])
+    hashes = _hashes(len(where), salt)
+    most = min(MOST, MOST_BYTES // (3 * size * size))
+    taken: list[Array] = []
+    for index in np.argsort(hashes):
+        scale, row, column = where[index]
+        patch = windows[scale][row, column]
+        if _is_flat(patch) and hashes[index] % np.uint64(FLAT_KEPT):
+            continue
+        digest = hashlib.blake2b(patch.tobytes(), digest_size=16).digest()
+        if digest in seen:
+            continue
+        seen.add(digest)
+        taken.append(patch)
+        if len(taken) == most:
+            break
+    return taken
+
+
+def _is_flat(patch: Array) -> bool:
+    """Tell whether a patch has nearly one grey level; grey is the sum of the channels."""
+    # Whole numbers below 2^53, so that floats are exact in whatever order they are added.
+    grey = patch.sum(axis=0, dtype=np.uint16).ravel().astype(np.float64)
+    return bool(grey.size * (grey @ grey) - grey.sum() ** 2 < (3 * FLAT * grey.size) ** 2)

@@ -1,0 +1,1 @@
+"""Stronger architectures: residual, variational, vector-quantised, and a linear path with PCA."""

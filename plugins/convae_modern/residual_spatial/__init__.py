@@ -1,0 +1,1 @@
+"""Residual encoder and decoder with a spatial latent."""

@@ -1,0 +1,1 @@
+"""Variational encoder; it goes with any decoder of vector latents."""

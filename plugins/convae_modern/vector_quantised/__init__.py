@@ -1,0 +1,1 @@
+"""Vector-quantised encoder; it goes with any decoder of spatial latents."""

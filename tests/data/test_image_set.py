@@ -1,0 +1,66 @@
+import pytest
+import torch
+
+from convae_zoo.data import ImageSet
+from convae_zoo.errors import DataError
+
+
+def make(count=6, labels=None, **more):
+    images = torch.arange(count, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 3, 4, 5).clone()
+    tensor = None if labels is None else torch.tensor(labels)
+    return ImageSet(name="made", split="train", images=images, labels=tensor, **more)
+
+
+def test_a_set_knows_its_size_and_the_shape_of_an_image():
+    assert len(make()) == 6
+    assert make().image_shape == (3, 4, 5)
+
+
+def test_the_exemplars_are_the_first_image_of_each_class_in_the_classes_order():
+    assert make(labels=[2, 0, 2, 1, 0, 1]).exemplars().tolist() == [1, 3, 0]
+    assert make(labels=[2, 0, 2, 1, 0, 1]).exemplars(limit=2).tolist() == [1, 3]
+
+
+def test_without_labels_the_exemplars_are_spread_over_the_set():
+    assert make(100).exemplars().tolist() == [0, 11, 22, 33, 44, 55, 66, 77, 88, 99]
+    assert make(3).exemplars().tolist() == [0, 1, 2]
+
+
+def test_an_image_is_named_after_its_class():
+    images = make(labels=[0, 1, 2, 0, 0, 0], class_names=("cat", "dog"))
+    assert [images.label_name(i) for i in range(3)] == ["cat", "dog", "2"]
+    assert make().label_name(0) == ""
+
+
+def test_the_fingerprint_tells_other_pixels_and_another_shape_apart():
+    images = make()
+    assert images.fingerprint == make().fingerprint
+    other = make()
+    other.images[3, 0, 0, 0] += 1
+    turned = ImageSet(name="made", split="train", images=images.images.transpose(2, 3))
+    assert len({images.fingerprint, other.fingerprint, turned.fingerprint}) == 3
+
+
+def test_a_fitted_set_has_another_shape_and_all_else_the_same():
+    images = make(labels=[0, 1, 0, 1, 0, 1], class_names=("a", "b"), skipped=("x",), license="CC0")
+    fitted = images.fitted((1, 8, 8))
+    assert fitted.image_shape == (1, 8, 8)
+    assert fitted.images[5].eq(5).all()
+    assert fitted.fingerprint != images.fingerprint
+    assert (fitted.labels, fitted.skipped, fitted.license) == (images.labels, ("x",), "CC0")
+    assert images.fitted((3, 4, 5)) is images
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        (torch.zeros(2, 3, 4, 4), None, "uint8 images N×C×H×W, got torch.float32"),
+        (torch.zeros(2, 4, 4, dtype=torch.uint8), None, r"of shape \(2, 4, 4\)"),
+        (torch.zeros(0, 3, 4, 4, dtype=torch.uint8), None, "no images in split 'val'"),
+        (torch.zeros(2, 3, 4, 4, dtype=torch.uint8), torch.zeros(3).long(), "each of its 2 images"),
+        (torch.zeros(2, 3, 4, 4, dtype=torch.uint8), torch.zeros(2), "int64 labels"),
+    ],
+)
+def test_images_and_labels_of_the_wrong_form_are_refused(images, labels, message):
+    with pytest.raises(DataError, match=message):
+        ImageSet(name="bad", split="val", images=images, labels=labels)

@@ -1,0 +1,92 @@
+from pathlib import Path
+
+import attrs
+import pytest
+import torch
+
+from convae_zoo import fields
+from convae_zoo.data import ImageSet
+from convae_zoo.data.load import dataset_for, load_dataset
+from convae_zoo.errors import ConfigError, PluginError, UnknownNameError, UsageError
+from convae_zoo.registry import Registry, get_registry
+from convae_zoo.specs import DatasetSpec
+
+
+@attrs.frozen(kw_only=True)
+class RampConfig:
+    image_size: int = fields.integer(8)
+
+
+def make_ramp(*, split: str, image_size: int) -> ImageSet:
+    images = torch.arange(4, dtype=torch.uint8).view(4, 1, 1, 1)
+    images = images.expand(4, 3, image_size, image_size).clone()
+    return ImageSet(name="ramp", split=split, images=images)
+
+
+@pytest.fixture
+def ramp(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The datasets ``ramp`` and ``wrong`` beside those that are installed."""
+    installed = get_registry()
+    added = {
+        "ramp": DatasetSpec(name="ramp", factory=make_ramp, config=RampConfig, license="CC0"),
+        "wrong": DatasetSpec(name="wrong", factory=lambda split: [split]),
+    }
+    datasets = {**installed.entries["dataset"], **added}
+    registry = Registry({**installed.entries, "dataset": datasets}, installed.plugins)
+    monkeypatch.setattr("convae_zoo.data.load.get_registry", lambda: registry)
+
+
+@pytest.mark.usefixtures("ramp")
+def test_a_plugin_s_dataset_is_loaded_with_its_options_and_its_licence():
+    images = load_dataset("ramp", "val", image_size=5)
+    assert (images.name, images.split, images.image_shape) == ("ramp", "val", (3, 5, 5))
+    assert images.license == "CC0"
+
+
+@pytest.mark.usefixtures("ramp")
+def test_a_dataset_that_cuts_at_a_size_of_choice_is_asked_for_the_model_s():
+    images = dataset_for("ramp", "train", (1, 12, 12))
+    assert images.image_shape == (1, 12, 12)
+    assert images.images[3].eq(3).all()
+
+
+@pytest.mark.usefixtures("ramp")
+def test_a_size_that_the_user_gives_is_kept_and_the_images_are_fitted():
+    images = dataset_for("ramp", "train", (3, 32, 32), options={"image_size": 28})
+    assert images.image_shape == (3, 32, 32)
+    assert images.images[3, 0].sum() == 3 * 28 * 28
+
+
+@pytest.mark.usefixtures("ramp")
+def test_a_factory_that_gives_no_image_set_is_a_fault_of_its_plugin():
+    with pytest.raises(PluginError, match="'wrong' must return an ImageSet, got"):
+        load_dataset("wrong")
+
+
+def test_an_unknown_dataset_split_or_option_is_refused_with_the_nearest():
+    with pytest.raises(UnknownNameError, match="unknown dataset 'photo'; did you mean 'photos'"):
+        load_dataset("photo")
+    with pytest.raises(UnknownNameError, match="split of dataset 'photos': 'test'; known: train"):
+        load_dataset("photos", "test")
+    with pytest.raises(UnknownNameError, match=r"field of dataset 'photos'.*did you mean 'image_s"):
+        load_dataset("photos", img_size=3)
+
+
+@pytest.mark.parametrize("size", [0, 7, 301, 32.0, True, "32"])
+def test_an_option_of_the_wrong_type_or_range_is_refused(size):
+    with pytest.raises(ConfigError, match="dataset 'photos': image_size must be"):
+        load_dataset("photos", image_size=size)
+
+
+def test_a_path_or_a_download_for_a_dataset_that_takes_none_is_refused(tmp_path: Path):
+    with pytest.raises(UsageError, match="'photos' takes no path"):
+        load_dataset("photos", path=tmp_path)
+    with pytest.raises(UsageError, match="'image-folder' takes no download"):
+        load_dataset("image-folder", path=tmp_path, download=True)
+
+
+def test_photos_are_cut_for_the_model_that_asks():
+    images = dataset_for("photos", "val", (1, 48, 48))
+    assert images.image_shape == (1, 48, 48)
+    assert images.images.dtype == torch.uint8
+    assert "CC0" in images.license

@@ -1,0 +1,202 @@
+"""Each loss against its formula written plainly in float64."""
+
+import math
+
+import pytest
+import torch
+from convae_losses.pair import pair
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from convae_zoo.errors import ContractError
+from convae_zoo.losses import create_loss
+from convae_zoo.registry import get_registry
+
+NAMES = ("l1", "charbonnier", "bce", "ssim")
+RANGES = ((-1.0, 1.0), (0.0, 1.0), (0.0, 255.0))
+
+
+def _batch(seed: int, low: float = -1.0, high: float = 1.0, size: int = 13) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    values = torch.rand(2, 3, size, size + 2, generator=generator, dtype=torch.float64)
+    return values * (high - low) + low
+
+
+def _config(name: str, value_range: tuple[float, float]) -> dict[str, tuple[float, float]]:
+    return {"value_range": value_range} if name in {"bce", "ssim"} else {}
+
+
+def _plain_bce(x: torch.Tensor, y: torch.Tensor, low: float, high: float) -> float:
+    def log(p: float) -> float:
+        return math.log(p) if p >= 1e-3 else math.log(1e-3) + (p - 1e-3) / 1e-3
+
+    values = []
+    for p, t in zip(
+        ((x - low) / (high - low)).flatten().tolist(),
+        ((y - low) / (high - low)).flatten().tolist(),
+        strict=True,
+    ):
+        clipped = min(max(t, 1e-3), 1 - 1e-3)
+        values.append(-clipped * log(p) - (1 - clipped) * log(1 - p))
+    return math.fsum(values) / len(values)
+
+
+def _plain_ssim(x: torch.Tensor, y: torch.Tensor, low: float, high: float) -> float:
+    x, y = (x - low) / (high - low), (y - low) / (high - low)
+    steps = torch.arange(-5, 6, dtype=torch.float64)
+    bell = torch.exp(-(steps**2) / (2 * 1.5**2))
+    window = torch.outer(bell, bell) / bell.sum() ** 2
+
+    def blur(image: torch.Tensor) -> torch.Tensor:
+        padded = functional.pad(image, (5, 5, 5, 5), mode="reflect")
+        patches = padded.unfold(2, 11, 1).unfold(3, 11, 1)
+        return (patches * window).sum((-1, -2))
+
+    mx, my = blur(x), blur(y)
+    vx, vy, cxy = blur(x * x) - mx**2, blur(y * y) - my**2, blur(x * y) - mx * my
+    c1, c2 = 0.01**2, 0.03**2
+    ssim = ((2 * mx * my + c1) * (2 * cxy + c2)) / ((mx**2 + my**2 + c1) * (vx + vy + c2))
+    return 1 - float(ssim.mean())
+
+
+def _plain(name: str, x: torch.Tensor, y: torch.Tensor, low: float, high: float) -> float:
+    if name == "l1":
+        return float((x - y).abs().mean())
+    if name == "charbonnier":
+        return float((((x - y) ** 2 + 1e-3**2).sqrt() - 1e-3).mean())
+    return _plain_bce(x, y, low, high) if name == "bce" else _plain_ssim(x, y, low, high)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("low", "high"), RANGES)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_a_loss_equals_its_plain_formula(name, low, high, dtype):
+    x, y = _batch(0, low, high), _batch(1, low, high)
+    value = create_loss(name, **_config(name, (low, high)))(x.to(dtype), y.to(dtype))
+    tolerance = 1e-9 if dtype == torch.float64 else 2e-5
+    assert value.ndim == 0
+    assert value.dtype == dtype
+    assert value.item() == pytest.approx(_plain(name, x, y, low, high), rel=tolerance)
+
+
+@pytest.mark.parametrize("name", ["bce"])
+def test_bce_outside_the_range_equals_its_plain_formula(name):
+    x, y = _batch(0, -3, 3), _batch(1, -1, 1)
+    value = create_loss(name)(x, y).item()
+    assert value == pytest.approx(_plain_bce(x, y, -1, 1), rel=1e-9)
+
+
+def test_bce_within_the_range_is_torchs():
+    x, y = _batch(0, 0.01, 0.99), _batch(1, 0.01, 0.99)
+    value = create_loss("bce", value_range=(0.0, 1.0))(x, y)
+    torch.testing.assert_close(value, functional.binary_cross_entropy(x, y))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gradients_are_right(name):
+    x = _batch(0, size=11)[:1, :1].clone().requires_grad_()
+    y = _batch(1, size=11)[:1, :1]
+    assert torch.autograd.gradcheck(lambda v: create_loss(name)(v, y), (x,))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gradients_are_finite_everywhere(name):
+    """At equality, on flat images, at the ends of the range and far outside it."""
+    loss = create_loss(name)
+    flat = torch.zeros(1, 1, 12, 12)
+    for x, y in (
+        (flat, flat),
+        (_batch(0).float(), _batch(0).float()),
+        (flat - 1, flat + 1),
+        (flat + 1, flat - 1),
+        (flat + 50, flat - 1),
+        (flat - 50, flat + 1),
+    ):
+        leaf = x.clone().requires_grad_()
+        value = loss(leaf, y)
+        value.backward()
+        assert torch.isfinite(value)
+        assert torch.isfinite(leaf.grad).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6), flat=st.booleans())
+def test_the_least_value_is_at_equality_and_is_the_declared_one(name, seed, flat):
+    spec = get_registry().get("loss", name)
+    loss = create_loss(name)
+    y = _batch(seed, -0.99, 0.99)
+    y = y.mean().expand_as(y).clone() if flat else y
+    least = loss(y, y).item()
+    if spec.least is not None:
+        assert least == pytest.approx(spec.least, abs=1e-9)
+    for scale in (1e-3, 0.1, 3.0):
+        assert loss(y + scale * _batch(seed + 1), y).item() > least
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_swapping_the_arguments_does_what_is_declared(name):
+    x, y = _batch(0), _batch(1)
+    loss = create_loss(name)
+    equal = loss(x, y).item() == pytest.approx(loss(y, x).item(), rel=1e-9)
+    assert equal == get_registry().get("loss", name).symmetric
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_reduction_is_a_mean_over_images(name):
+    x, y = _batch(0), _batch(1)
+    loss = create_loss(name)
+    alone = [loss(x[i : i + 1], y[i : i + 1]) for i in range(len(x))]
+    torch.testing.assert_close(loss(x, y), torch.stack(alone).mean())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_bf16_keeps_float32_sums(name):
+    x, y = _batch(0).bfloat16(), _batch(1).float()
+    loss = create_loss(name)
+    expected = loss(x.float(), y)
+    with torch.autocast("cpu", torch.bfloat16):
+        value = loss(x, y)
+    assert value.dtype == torch.float32
+    torch.testing.assert_close(value, expected)
+    assert loss(x, y.bfloat16()).dtype == torch.float32
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shapes_that_differ_are_refused(name):
+    with pytest.raises(ContractError, match="one shape"):
+        create_loss(name)(torch.zeros(2, 1, 12, 12), torch.zeros(1, 1, 12, 12))
+
+
+def test_ssim_of_small_images_is_refused_with_the_window():
+    loss = create_loss("ssim")
+    for shape in ((1, 1, 10, 32), (1, 1, 32, 10)):
+        with pytest.raises(ContractError, match="11×11"):
+            loss(torch.zeros(shape), torch.zeros(shape))
+    assert loss(torch.zeros(1, 1, 11, 11), torch.zeros(1, 1, 11, 11)).item() == 0
+
+
+@settings(max_examples=200, deadline=None)
+@given(x=st.floats(-50, 50), target=st.floats(-1, 1))
+def test_the_gradient_of_bce_leads_to_the_target_from_anywhere(x, target):
+    leaf = torch.full((1, 1, 1, 1), x, dtype=torch.float64, requires_grad=True)
+    create_loss("bce")(leaf, torch.full_like(leaf, target)).backward()
+    away = x - min(max(target, -0.998), 0.998)
+    if abs(away) > 1e-6:
+        assert leaf.grad.item() * away > 0
+    if abs(x) > 1.1:
+        assert abs(leaf.grad.item()) > 0.02  # it does not die outside the range
+
+
+def test_charbonnier_is_a_square_near_zero_and_an_absolute_value_far_from_it():
+    loss = create_loss("charbonnier", epsilon=0.1)
+    y = torch.zeros(1, 1, 2, 2)
+    assert loss(y + 1e-4, y).item() == pytest.approx(1e-8 / 0.2, rel=1e-4)
+    assert loss(y + 100, y).item() == pytest.approx(100 - 0.1, rel=1e-5)
+
+
+def test_a_pair_is_never_narrower_than_float32():
+    half, full = torch.zeros(1, dtype=torch.float16), torch.zeros(1, dtype=torch.float64)
+    assert [t.dtype for t in pair(half, half)] == [torch.float32] * 2
+    assert [t.dtype for t in pair(half, full)] == [torch.float64] * 2

@@ -1,0 +1,155 @@
+"""The conformance kit: it passes what is sound, and catches and names each planted defect."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from convae_zoo import export, registry
+from convae_zoo.errors import PluginError, UnknownNameError
+from convae_zoo.testing import (
+    PROPERTIES,
+    ConformanceFailure,
+    check,
+    check_property,
+    conformance_tests,
+    entries,
+    properties_of,
+)
+
+DEFECTS = Path(__file__).parent / "defects"
+
+ELSEWHERE = {"listing": "defects-torch"}
+"""Defects that need a plugin of their own."""
+
+SHOWN = {
+    "config-json": "comes back from JSON as",
+    "bad-config": "width=.* is taken; give the field a check",
+    "forward": r"images are 3×4×4 but 3×5×5 is declared \(smallest input: latent_dim=1, "
+    r"image_size=5, input 2×1\)",
+    "latent": r"the latent is 2 but 1 is declared \(smallest input: latent_dim=1, image_size=4,",
+    "image-sizes": r"it raised RuntimeError: .*image_size=12",
+    "gradients": r"no gradient reaches forgotten\.bias, forgotten\.weight",
+    "terms": r"term 'kl' must be a finite scalar tensor, got \(2,\)",
+    "seed": r"two builds from one seed give other outputs \(smallest input: latent_dim=1",
+    "batch": r"a batch and its images one by one differ by",
+    "state-dict": r"the state dict does not hold all that the output depends on",
+    "weights-file": r"loaded in another process it gives another output",
+    "channels-last": r"channels_last changes the output",
+    "bf16": r"bf16 autocast changes the output",
+    "compile": r"torch\.compile \(inductor\) changes the output",
+    "torch-export": r"data-dependent|Could not guard|Dynamic control flow",
+    "onnx": r"bessel_j0",
+    "listing": r"listing it imports torch",
+    "numbers": r"declares 7 parameters but has 1,786,795",
+    "weights": r"sha256",
+    "loss-scalar": r"must return a scalar tensor, got shape \(1,\) \(smallest input: two batches "
+    r"1×3×32×32\)",
+    "loss-least": r"equal images give 1, not 0",
+    "loss-gradients": r"gradient at equal images holds NaN",
+    "loss-symmetric": r"claims to be symmetric but gives",
+    "loss-float64": r"float32 gives .* but float64",
+    "dataset-images": r"labels of 'train' go from 0 to 7 for 2 classes",
+    "dataset-repeats": r"split 'train' loaded twice gives other images",
+    "dataset-splits": r"image 8 of 'val' is in 'train' too",
+}
+"""What the kit says of each planted defect."""
+
+
+@pytest.fixture(scope="module")
+def defects():
+    """The defective plugins, installed on the import path of this process and its children."""
+    sys.path.insert(0, str(DEFECTS))
+    registry._installed.cache_clear()
+    yield
+    sys.path.remove(str(DEFECTS))
+    registry._installed.cache_clear()
+
+
+@pytest.mark.usefixtures("defects")
+def test_every_property_has_a_planted_defect():
+    planted = {e.name for plugin in ("defects", "defects-torch") for e in entries(plugin=plugin)}
+    assert set(PROPERTIES) <= planted
+    assert set(PROPERTIES) == set(SHOWN)
+
+
+@pytest.mark.usefixtures("defects")
+@pytest.mark.parametrize("prop", PROPERTIES)
+def test_a_planted_defect_is_caught_and_named_with_its_plugin(prop):
+    """One line: the entry, the property, what was found, and the plugin to tell."""
+    if prop == "onnx" and export.missing_onnx_packages():
+        pytest.skip("the packages for ONNX are not installed")
+    plugin = ELSEWHERE.get(prop, "defects")
+    (entry,) = entries(prop, plugin=plugin)
+    (result,) = check(entry, [prop])
+    assert result.status == "failed"
+    line = result.detail
+    assert "\n" not in line
+    assert line.startswith(f"{entry.kind} {prop!r} fails {prop!r}: ")
+    assert line.endswith(f"; tell plugin {plugin!r} of convae-defects 0.1")
+    assert re.search(SHOWN[prop], line)
+
+
+@pytest.mark.usefixtures("defects")
+@pytest.mark.parametrize("prop", PROPERTIES)
+def test_a_defect_is_no_failure_of_properties_that_it_has(prop):
+    """The defects are single: a kit that fails everything would be no use."""
+    if prop in {"compile", "onnx", "torch-export", "weights-file"}:
+        pytest.skip("slow, and shown by the entries of the zoo")
+    sound = {"encoder": "gradients", "loss": "loss-symmetric", "dataset": "dataset-repeats"}
+    for kind, name in sound.items():
+        if kind in PROPERTIES[prop].kinds and name != prop:
+            (entry,) = entries(f"{kind}:{name}", plugin="defects")
+            assert [r.detail for r in check(entry, [prop]) if r.status == "failed"] == []
+
+
+@pytest.mark.usefixtures("defects")
+def test_what_a_part_raises_is_one_line_with_the_plugin():
+    (entry,) = entries("raises")
+    with pytest.raises(ConformanceFailure) as caught:
+        check_property(entry, "forward")
+    assert str(caught.value).startswith(
+        "encoder 'raises' fails 'forward': it raised RuntimeError: out of luck"
+    )
+    assert str(caught.value).endswith("tell plugin 'defects' of convae-defects 0.1")
+
+
+@pytest.mark.usefixtures("defects")
+def test_a_factory_that_returns_no_module_is_named():
+    (entry,) = entries("no-module")
+    with pytest.raises(
+        ConformanceFailure, match=r"returns 'a string'; it must return an nn\.Module"
+    ):
+        check_property(entry, "forward")
+
+
+def test_what_cannot_be_checked_is_skipped_with_a_reason():
+    (entry,) = entries("cifar10")
+    (result,) = check(entry, ["dataset-splits"])
+    assert result.status == "skipped"
+    assert "--data" in result.detail
+
+
+def test_onnx_is_skipped_not_passed_where_its_packages_are_missing(monkeypatch):
+    monkeypatch.setattr(export, "missing_onnx_packages", lambda: ["onnxscript"])
+    (entry,) = entries("encoder:convae")
+    (result,) = check(entry, ["onnx"])
+    assert (result.status, result.detail) == (
+        "skipped",
+        "onnxscript not installed: pip install 'convae-zoo[export]'",
+    )
+
+
+def test_properties_of_a_kind_can_be_chosen_and_unknown_ones_are_refused():
+    assert properties_of("loss", ["loss-least", "forward"]) == ["loss-least"]
+    with pytest.raises(UnknownNameError, match="unknown property 'foward'; did you mean 'forward'"):
+        properties_of("loss", ["foward"])
+
+
+def test_tests_for_a_plugin_that_is_not_there_are_an_error_not_an_empty_pass():
+    with pytest.raises(PluginError, match="no entry to test"):
+        conformance_tests(plugin="tinny")
+
+
+test_reference = conformance_tests(plugin="reference", properties=["forward", "latent", "batch"])
