@@ -10,7 +10,6 @@ from convae_zoo.errors import UsageError
 
 if TYPE_CHECKING:
     from convae_zoo.autoencoder import Autoencoder
-    from convae_zoo.data import ImageSet
 
 
 @click.command(name="compare")
