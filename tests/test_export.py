@@ -92,11 +92,11 @@ def test_an_onnx_file_says_what_it_is(model, tmp_path):
 @pytest.mark.parametrize("part", export.PARTS)
 def test_a_torch_export_file_loads_back_equal_for_any_batch(part, model, tmp_path):
     path = tmp_path / f"{part}.pt2"
-    assert export_model(model, path, format="torch-export", part=part) == 0.0
+    assert export_model(model, path, format="torch-export", part=part) <= 1e-6
     loaded = torch.export.load(path).module()
     for count in (1, 7):
         x = torch.randn(count, *SHAPES[part])
-        assert torch.equal(loaded(x), expected(model, part, x))
+        torch.testing.assert_close(loaded(x), expected(model, part, x), rtol=0, atol=1e-6)
 
 
 def test_a_torch_export_file_holds_no_pickle(model, tmp_path):

@@ -16,6 +16,7 @@ from convae_zoo.data import pixels
 from convae_zoo.specs import Recipe
 from convae_zoo.training.cuda_graph import GraphedStep
 from convae_zoo.training.distributed import World
+from convae_zoo.training.half_weights import HalfWeights
 from convae_zoo.training.memory import fastest_layout, keep_freed_memory
 from convae_zoo.training.probe import bf16_pays
 
@@ -61,6 +62,8 @@ class Engine:
         model.to(memory_format=self._layout)
         self.optimizer = _make_optimizer(model, recipe)
         self._objective = self.world.wrap(_Objective(model, self.loss))
+        lends = self.precision == "bf16" and self.world.size == 1
+        self._half = HalfWeights(model) if lends else None
         self._graphed: GraphedStep | None = None
         if self.device.type == "cpu":
             keep_freed_memory()
@@ -85,11 +88,14 @@ class Engine:
 
     def _step(self, images: Tensor, weight: float = 1.0) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)
-        loss: Tensor = weight * self._objective(
-            self._to_float(images), bf16=self.precision == "bf16"
-        )
+        with self._half.lent() if self._half else contextlib.nullcontext():
+            loss: Tensor = weight * self._objective(
+                self._to_float(images), bf16=self.precision == "bf16"
+            )
         # The processes' gradients are averaged, but the shares' are to be summed.
         (loss * self.world.size).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        if self._half is not None:
+            self._half.bring_gradients()
         self.optimizer.step()
         return loss.detach()
 
