@@ -90,11 +90,14 @@ def create_loss(name: str, **config: Any) -> nn.Module:
     return WeightedSum([w for w, _ in terms], losses)
 
 
-def create_training_loss(name: str, value_range: tuple[float, float]) -> nn.Module:
-    """Build a loss for images of a value range, which goes to every loss that asks for it."""
+def create_training_loss(
+    name: str, value_range: tuple[float, float], in_channels: int = 3
+) -> nn.Module:
+    """Build a loss for a model's images: their range and channels go to every loss that asks."""
     specs = [cast("LossSpec", get_registry().get("loss", n)) for _, n in parse_loss(name)]
-    asked = any("value_range" in field_names(spec) for spec in specs)
-    return create_loss(name, value_range=value_range) if asked else create_loss(name)
+    asked = {field for spec in specs for field in field_names(spec)}
+    images = {"value_range": value_range, "in_channels": in_channels}
+    return create_loss(name, **{k: v for k, v in images.items() if k in asked})
 
 
 def _build(spec: LossSpec, values: dict[str, Any]) -> nn.Module:

@@ -120,7 +120,8 @@ class DecoderSpec(_Built):
 class LossSpec(_Built):
     """A loss: an ``nn.Module`` that maps (reconstruction, target) to a scalar.
 
-    A config field named ``value_range`` is given the model's range in training.
+    In training, config fields named ``value_range`` and ``in_channels`` are given the model's. A
+    loss that has parameters of its own is trained as `convae_zoo.training.learners` says.
 
     Attributes:
         least: the value at equality, or None where it depends on the images.
