@@ -46,7 +46,7 @@ bench bench-full: $(VENV)/installed
 clean:
 	rm -rf $(VENV) runs
 
-$(VENV)/installed: pyproject.toml
+$(VENV)/installed: pyproject.toml plugins/convae_vgg16/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	$(BIN)/python -m pip install --quiet -e '.[dev]' -e plugins/convae_vgg16
 	touch $@

@@ -118,6 +118,16 @@ class Plan:
                 f"decoder {self.decoder.name!r} takes {shape_text(taken)}; "
                 "give both the same latent"
             )
+        for spec, config in (
+            (self.encoder, self.encoder_config),
+            (self.decoder, self.decoder_config),
+        ):
+            set_to = getattr(config, "value_range", self.value_range)
+            if set_to != self.value_range:
+                raise ContractError(
+                    f"{kind_of(spec)} {spec.name!r} is set to value_range {set_to} but the model's "
+                    f"is {self.value_range}; leave it out, and it follows the model's"
+                )
         image, back = self.encoder_config.input_shape, self.decoder_config.output_shape
         if image != back:
             raise ContractError(
@@ -184,12 +194,18 @@ def plan_compose(
     registry = get_registry()
     encoder_spec = cast("EncoderSpec", registry.get("encoder", encoder))
     decoder_spec = cast("DecoderSpec", registry.get("decoder", decoder))
+    low_high = (float(value_range[0]), float(value_range[1]))
+
+    def config(spec: EncoderSpec | DecoderSpec, values: Mapping[str, Any] | None) -> Any:
+        ranged = {"value_range": low_high} if "value_range" in field_names(spec) else {}
+        return make_config(spec, {**ranged, **(values or {})})
+
     return Plan(
         encoder=encoder_spec,
-        encoder_config=make_config(encoder_spec, encoder_config or {}),
+        encoder_config=config(encoder_spec, encoder_config),
         decoder=decoder_spec,
-        decoder_config=make_config(decoder_spec, decoder_config or {}),
-        value_range=(float(value_range[0]), float(value_range[1])),
+        decoder_config=config(decoder_spec, decoder_config),
+        value_range=low_high,
         name=name,
     )
 

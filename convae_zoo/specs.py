@@ -22,7 +22,10 @@ _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 
 
 class EncoderConfig(Protocol):
-    """What an encoder's config declares besides its fields."""
+    """What an encoder's config declares besides its fields.
+
+    A field named ``value_range`` is given the model's range; a decoder's too.
+    """
 
     @property
     def input_shape(self) -> Shape:
