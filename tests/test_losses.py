@@ -159,7 +159,7 @@ def test_a_factory_that_gives_no_module_is_told_with_its_name(monkeypatch):
     manager.add(Provenance("odd", "odd-dist", "1"), lambda: plugin)
     built = build_registry(manager)
     monkeypatch.setattr("convae_zoo.losses.get_registry", lambda: built)
-    with pytest.raises(PluginError, match=r"'plain' must return an nn\.Module"):
+    with pytest.raises(PluginError, match=r"loss 'plain' of plugin 'odd' .* must return an nn\.M"):
         create_loss("plain")
     assert "plain" not in list_losses()
     assert "plain" not in registry.get_registry().names("loss")
