@@ -156,7 +156,7 @@ def test_a_factory_that_gives_no_module_is_told_with_its_name(monkeypatch):
     plugin = ModuleType("odd")
     plugin.register_losses = register_losses
     manager = load_entry_points()
-    manager.add(plugin, Provenance("odd", "odd-dist", "1"))
+    manager.add(Provenance("odd", "odd-dist", "1"), lambda: plugin)
     built = build_registry(manager)
     monkeypatch.setattr("convae_zoo.losses.get_registry", lambda: built)
     with pytest.raises(PluginError, match=r"'plain' must return an nn\.Module"):

@@ -10,7 +10,6 @@ from convae_zoo.errors import UsageError
 
 if TYPE_CHECKING:
     from convae_zoo.autoencoder import Autoencoder
-    from convae_zoo.data import ImageSet
 
 
 @click.command(name="compare")
@@ -57,7 +56,7 @@ def command(
     stored = [entry for argument in models for entry in _stored(argument)]
     loaded = [load_model(source, device=where) for source, _, _ in stored]
     images = dataset_for(dataset, split, _one_shape(loaded), path=path, download=download)
-    chosen = _chosen(images, count)
+    chosen = images.exemplars(count).tolist()
     originals = images.images[chosen]
     visuals.save_comparison(
         out,
@@ -70,14 +69,6 @@ def command(
         title=f"The same images of {images.name}, split {images.split}, through each model",
     )
     click.echo(f"picture  {out}")
-
-
-def _chosen(images: "ImageSet", count: int) -> list[int]:
-    """Choose one image a class and, where these are few, others that are evenly spaced."""
-    chosen: list[int] = images.exemplars(count).tolist()
-    others = [index for index in range(len(images)) if index not in chosen]
-    wanted = min(count - len(chosen), len(others))
-    return chosen + [others[i * len(others) // wanted] for i in range(wanted)]
 
 
 def _stored(argument: str) -> list[tuple[str | Path, str, str]]:

@@ -16,6 +16,7 @@ from convae_zoo.data import pixels
 from convae_zoo.specs import Recipe
 from convae_zoo.training.cuda_graph import GraphedStep
 from convae_zoo.training.distributed import World
+from convae_zoo.training.half_weights import HalfWeights
 from convae_zoo.training.learners import Learners
 from convae_zoo.training.memory import fastest_layout, keep_freed_memory
 from convae_zoo.training.probe import bf16_pays
@@ -69,6 +70,8 @@ class Engine:
         self.optimizer = _make_optimizer(model, recipe)
         self._learners = Learners(self.loss, self.world)
         self._objective = self.world.wrap(_Objective(model, self.loss))
+        lends = self.precision == "bf16" and self.world.size == 1
+        self._half = HalfWeights(model) if lends else None
         self._graphed: GraphedStep | None = None
         if self.device.type == "cpu":
             keep_freed_memory()
@@ -94,10 +97,13 @@ class Engine:
     def _step(self, images: Tensor, weight: float = 1.0) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)
         target = self._to_float(images)
-        objective, reconstruction = self._objective(target, bf16=self.precision == "bf16")
+        with self._half.lent() if self._half else contextlib.nullcontext():
+            objective, reconstruction = self._objective(target, bf16=self.precision == "bf16")
         loss: Tensor = weight * objective
         # The processes' gradients are averaged, but the shares' are to be summed.
         (loss * self.world.size).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        if self._half is not None:
+            self._half.bring_gradients()
         self.optimizer.step()
         self._learners.step(reconstruction, target, weight)
         return loss.detach()

@@ -1,5 +1,7 @@
 """What the plugin registers; no torch here."""
 
+import attrs
+
 from convae_modern.linear_residual.configs import LinearResidualConfig
 from convae_modern.residual.configs import ResidualConfig
 from convae_modern.residual_spatial.configs import ResidualSpatialConfig
@@ -19,6 +21,10 @@ RECIPE = Recipe(
     optimizer="adam",
     shuffle=True,
 )
+
+
+LONG = attrs.evolve(RECIPE, epochs=20)
+"""What starts as PCA goes on learning for longer."""
 
 
 @hookimpl
@@ -117,7 +123,7 @@ def register_models(register: Registrar[ModelSpec]) -> None:
                 decoder="linear-residual",
                 encoder_config={"latent_dim": latent_dim},
                 decoder_config={"latent_dim": latent_dim},
-                recipe=RECIPE,
+                recipe=LONG,
                 summary=f"starts as PCA-{latent_dim} and learns what PCA misses",
             )
         )
