@@ -8,13 +8,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter, ScalarFormatter
 
 from convae_zoo.evaluation.leaderboard import Leaderboard
-from convae_zoo.visuals import printable, write_figure
+from convae_zoo.visuals import printable, shorten, write_figure
 
 _DPI = 100
 _INK, _PCA = "#222222", "#6b6b6b"
 _COLOURS = ("#08519c", "#d94801", "#238b45", "#6a51a3", "#a50f15", "#016c59", "#7a0177", "#636363")
 _MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
-_TWO_DECADES = 100.0
+_COLUMNS = 2  # of the legend
+_NAME_WIDTH = 380  # pixels of a model's name in it
+_FEW_TICKS = 1000.0  # an axis over less than this factor is marked at 1, 2 and 5
 
 
 def save_leaderboard(path: str | Path, board: Leaderboard) -> None:
@@ -30,7 +32,9 @@ def save_leaderboard(path: str | Path, board: Leaderboard) -> None:
         UsageError: the path is not that of a picture.
         FileError: the file cannot be written.
     """
-    figure = Figure(figsize=(12, 5.4), dpi=_DPI, facecolor="white", layout="constrained")
+    lines = -(-(len(board.rows) + 1) // _COLUMNS)
+    height = 5.0 + 0.22 * lines
+    figure = Figure(figsize=(12, height), dpi=_DPI, facecolor="white", layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     handles = _panel(
         left,
@@ -52,7 +56,9 @@ def save_leaderboard(path: str | Path, board: Leaderboard) -> None:
         color=_INK,
         parse_math=False,
     )
-    figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=_COLUMNS, frameon=False, fontsize=9
+    )
     write_figure(path, figure)
 
 
@@ -68,8 +74,8 @@ def _panel(
         handles += axes.plot(
             [x],
             [row.metrics.psnr],
-            marker=_MARKS[number // len(_COLOURS) % len(_MARKS)],
-            color=_COLOURS[number % len(_COLOURS)],
+            marker=_MARKS[number % len(_MARKS)],
+            color=_COLOURS[(number + number // len(_MARKS)) % len(_COLOURS)],
             ms=8,
             ls="none",
             label=_label(row.name, row.ratio_to_pca),
@@ -81,13 +87,13 @@ def _panel(
 
 
 def _label(name: str, ratio: float | None) -> str:
-    told = printable(name).replace("$", r"\$")  # which would begin a formula
+    told = shorten(printable(name), _NAME_WIDTH).replace("$", r"\$")  # which would begin a formula
     return told if ratio is None else f"{told} ({ratio:.2f} of PCA's MSE)"
 
 
 def _logarithmic(axes: Any, formatter: Any) -> None:
     axes.set_xscale("log")
     low, high = axes.get_xlim()
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < _TWO_DECADES else (1,)))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < _FEW_TICKS else (1,)))
     axes.xaxis.set_major_formatter(formatter)
     axes.xaxis.set_minor_formatter(NullFormatter())

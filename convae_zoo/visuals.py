@@ -322,7 +322,7 @@ def _draw(
     if height > _HIGHEST:
         raise UsageError(f"{count} images are too many for one picture; give fewer")
     width = left + columns * pitch - _GAP + _MARGIN
-    title = _shorten(printable(title), max(width, 640) - 2 * _MARGIN, _LARGE)
+    title = shorten(printable(title), max(width, 640) - 2 * _MARGIN, _LARGE)
     width = max(width, math.ceil(_width(title, _LARGE)) + 2 * _MARGIN)
 
     figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor=_PAPER)
@@ -370,7 +370,7 @@ def _width(text: str, size: float = _NORMAL) -> float:
     return float(font.get_width_height()[0]) / 64
 
 
-def _shorten(text: str, width: float, size: float = _NORMAL) -> str:
+def shorten(text: str, width: float, size: float = _NORMAL) -> str:
     """Leave out the middle of a text that is wider than so many pixels."""
     if _width(text, size) <= width:
         return text
@@ -390,7 +390,7 @@ def _fit(name: str, width: float) -> str:
         lines = name[:cut].strip(), name[cut:].strip()
         if all(_width(line, _SMALL) <= width for line in lines):
             return "\n".join(lines)
-    return _shorten(name, width, _SMALL)
+    return shorten(name, width, _SMALL)
 
 
 def write_figure(path: str | Path, figure: Figure) -> None:

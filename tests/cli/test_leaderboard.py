@@ -57,7 +57,7 @@ def test_the_table_and_the_picture_are_written(run, trained, tmp_path):
     assert lines[-1] == f"picture  {out}"
     with Image.open(out) as image:
         pixels = np.asarray(image.convert("RGB"))
-    assert pixels.shape == (540, 1200, 3)
+    assert pixels.shape == (522, 1200, 3)
     blue = (pixels == (0x08, 0x51, 0x9C)).all(-1)
     assert blue[:, :600].any()
     assert blue[:, 600:].any()
