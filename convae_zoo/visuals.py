@@ -173,12 +173,12 @@ def save_curves(
     axes.set_xlim(0, max(at[-1], len(val)) * 1.02)
     axes.set_xlabel(f"epoch (of {steps:,} optimiser steps)" if steps else "optimiser step")
     axes.set_ylabel("loss")
-    axes.set_title(_printable(title), fontsize=12, color=_INK, parse_math=False)
+    axes.set_title(printable(title), fontsize=12, color=_INK, parse_math=False)
     axes.grid(visible=True, which="major", color="#dddddd", lw=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
-    _write(path, figure)
+    write_figure(path, figure)
 
 
 def _scale(axes: Any, losses: NDArray[np.float64]) -> None:
@@ -329,8 +329,8 @@ def _draw(
     columns = max(1, min(count, _COLUMNS, _WIDTH // pitch))
     bands = math.ceil(count / columns)
 
-    labels = [[_printable(line) for line in label.split("\n")] for label, _ in rows]
-    heads = [_fit(_printable(name), cell_width - _GAP) for name in names or [""] * count]
+    labels = [[printable(line) for line in label.split("\n")] for label, _ in rows]
+    heads = [_fit(printable(name), cell_width - _GAP) for name in names or [""] * count]
     if len(heads) != count:
         raise UsageError(f"{count} images have {len(heads)} names; give one an image")
     head = _LINE * max(name.count("\n") + 1 if name else 0 for name in heads)
@@ -344,7 +344,7 @@ def _draw(
     if height > _HIGHEST:
         raise UsageError(f"{count} images are too many for one picture; give fewer")
     width = left + columns * pitch - _GAP + _MARGIN
-    title = _shorten(_printable(title), max(width, 640) - 2 * _MARGIN, _LARGE)
+    title = shorten(printable(title), max(width, 640) - 2 * _MARGIN, _LARGE)
     width = max(width, math.ceil(_width(title, _LARGE)) + 2 * _MARGIN)
 
     figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor=_PAPER)
@@ -368,10 +368,10 @@ def _draw(
         for column, index in enumerate(chosen if notes else ()):
             middle = left + column * pitch + cell_width / 2
             pen.text(middle, y, notes[index], _SMALL, ha="center", color=_FAINT)
-    _write(path, figure)
+    write_figure(path, figure)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Put text on one line, with a box for what the font does not have."""
     known = _font(_NORMAL).get_charmap()
     return "".join(c if ord(c) in known else "\u25a1" for c in " ".join(text.split()))
@@ -392,7 +392,7 @@ def _width(text: str, size: float = _NORMAL) -> float:
     return float(font.get_width_height()[0]) / 64
 
 
-def _shorten(text: str, width: float, size: float = _NORMAL) -> str:
+def shorten(text: str, width: float, size: float = _NORMAL) -> str:
     """Leave out the middle of a text that is wider than so many pixels."""
     if _width(text, size) <= width:
         return text
@@ -412,10 +412,16 @@ def _fit(name: str, width: float) -> str:
         lines = name[:cut].strip(), name[cut:].strip()
         if all(_width(line, _SMALL) <= width for line in lines):
             return "\n".join(lines)
-    return _shorten(name, width, _SMALL)
+    return shorten(name, width, _SMALL)
 
 
-def _write(path: str | Path, figure: Figure) -> None:
+def write_figure(path: str | Path, figure: Figure) -> None:
+    """Write a figure as a PNG file, whole or not at all; its folder is made where it is missing.
+
+    Raises:
+        UsageError: the path does not end in ``.png``, or is a folder.
+        FileError: the file cannot be written.
+    """
     check_picture_path(path)
     buffer = io.BytesIO()
     canvas: Any = FigureCanvasAgg(figure)  # its methods have no types

@@ -15,6 +15,7 @@ from convae_zoo import registry, retrain
 from convae_zoo.data import ImageSet
 from convae_zoo.errors import UsageError, WeightsError
 from convae_zoo.evaluation import evaluate
+from convae_zoo.evaluation.leaderboard import trained_on
 from convae_zoo.plugins import load_entry_points
 from convae_zoo.shipped import shipped_weights
 from convae_zoo.specs import DatasetSpec, ModelSpec, Provenance, Recipe, WeightsSpec
@@ -102,6 +103,8 @@ def test_what_is_stored_is_registered_loads_by_name_and_measures_as_its_card_say
     assert weights.trained
     assert weights.sha256 == hashlib.sha256(stored.path.read_bytes()).hexdigest()
     assert zoo.list_models("small", pretrained=True) == ["small.waves"]
+    assert trained_on("waves") == ["small.waves"]
+    assert trained_on("photos") == [n for n in trained_on("photos") if n.endswith(".photos")]
     model = zoo.load_model("small.waves")
     found = evaluate(model, "waves", device="cpu")
     assert weights.metrics["mse"] == pytest.approx(found.model.mse, rel=1e-6)

@@ -140,6 +140,14 @@ def test_the_zoo_is_the_installed_one_and_has_its_own_plugins(environment):
     assert {p["status"] for p in plugins} == {"loaded"}
 
 
+def test_the_wheel_holds_every_weights_file_of_the_source(environment):
+    plugins = REPOSITORY / "plugins"
+    files = {p.relative_to(plugins) for p in plugins.glob("*/weights/*") if p.name[0] != "."}
+    site = Path(environment.code("import convae_reference as r; print(r.__path__[0])").strip())
+    missing = [str(f) for f in files if not (site.parent / f).is_file()]
+    assert missing == []
+
+
 def test_its_encoder_is_listed(environment):
     names = [e["name"] for e in environment.document("list", "encoders")["encoders"]]
     assert {"plain", "convae"} <= set(names)

@@ -130,7 +130,7 @@ def test_a_title_of_any_length_stays_within_the_picture(tmp_path, length):
 @given(st.text(max_size=60))
 @settings(max_examples=60, deadline=None)
 def test_a_name_of_any_kind_is_fitted_to_its_column(name):
-    lines = visuals._fit(visuals._printable(name), 120).split("\n")
+    lines = visuals._fit(visuals.printable(name), 120).split("\n")
     assert len(lines) <= 2
     assert all(visuals._width(line, visuals._SMALL) <= 120 for line in lines)
 

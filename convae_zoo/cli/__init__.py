@@ -16,6 +16,7 @@ COMMANDS = {
     "encode": "Encode image files into one file of latents.",
     "evaluate": "Measure a model against PCA on a dataset.",
     "export": "Write a model for use without the zoo.",
+    "leaderboard": "Measure all weights trained on a dataset side by side.",
     "list": "List what is installed.",
     "new-plugin": "Write a package with a plugin to start from.",
     "plugins": "List the plugins, broken ones with the reason.",
