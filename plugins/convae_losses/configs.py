@@ -66,3 +66,31 @@ class AdversarialConfig:
     in_channels: int = fields.integer(3)
     width: int = fields.integer(32)
     learning_rate: float = fields.number(2e-4, minimum=1e-12, maximum=1.0)
+
+
+@attrs.frozen(kw_only=True)
+class PerceptualConfig:
+    """Config of the perceptual loss.
+
+    Attributes:
+        value_range: the (low, high) of the model's pixel values.
+        weights: a .safetensors file of VGG-16; None for torchvision's cache.
+    """
+
+    value_range: tuple[float, float] = fields.value_range()
+    weights: str | None = fields.text()
+
+
+@attrs.frozen(kw_only=True)
+class LPIPSConfig:
+    """Config of LPIPS.
+
+    Attributes:
+        value_range: the (low, high) of the model's pixel values.
+        network: ``vgg`` or ``alex``.
+        weights: a .safetensors file of the network; None for torchvision's cache.
+    """
+
+    value_range: tuple[float, float] = fields.value_range()
+    network: str = fields.choice("vgg", ("vgg", "alex"))
+    weights: str | None = fields.text()

@@ -5,6 +5,8 @@ from convae_losses.configs import (
     BCEConfig,
     CharbonnierConfig,
     FocalFrequencyConfig,
+    LPIPSConfig,
+    PerceptualConfig,
     SSIMConfig,
 )
 from convae_zoo import hookimpl
@@ -79,5 +81,21 @@ def register_losses(register: Registrar[LossSpec]) -> None:
             summary="a patch discriminator that learns beside the model",
             least=None,
             symmetric=False,
+        )
+    )
+    register(
+        LossSpec(
+            name="perceptual",
+            factory="convae_losses.perceptual:PerceptualLoss",
+            config=PerceptualConfig,
+            summary="distance of what VGG-16 sees",
+        )
+    )
+    register(
+        LossSpec(
+            name="lpips",
+            factory="convae_losses.lpips:LPIPSLoss",
+            config=LPIPSConfig,
+            summary="perceptual distance, fitted to people's judgements",
         )
     )
