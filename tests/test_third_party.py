@@ -141,7 +141,7 @@ def test_the_zoo_is_the_installed_one_and_has_its_own_plugins(environment):
 
 
 def test_the_wheel_holds_every_weights_file_of_the_source(environment):
-    plugins = REPOSITORY / "plugins"
+    plugins = Path(__file__).parents[1] / "plugins"
     files = {p.relative_to(plugins) for p in plugins.glob("*/weights/*") if p.name[0] != "."}
     site = Path(environment.code("import convae_reference as r; print(r.__path__[0])").strip())
     missing = [str(f) for f in files if not (site.parent / f).is_file()]
