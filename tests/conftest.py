@@ -100,6 +100,7 @@ class PluginSite:
 @pytest.fixture
 def plugin_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A folder where a test installs distributions, seen by this process and by others."""
+    registry.get_registry()  # kept for the whole process: what is installed here must not be in it
     path = tmp_path / "site"
     path.mkdir()
     monkeypatch.syspath_prepend(path)

@@ -23,8 +23,8 @@ def test_the_exemplars_are_the_first_image_of_each_class_in_the_classes_order():
 
 def test_where_classes_are_few_other_images_follow():
     assert make(labels=[0, 0, 0, 0, 1, 1]).exemplars(4).tolist() == [0, 4, 1, 3]
-    assert make(labels=[0, 0, 1]).exemplars().tolist() == [0, 2, 1]
-    many = make(labels=list(range(80)))
+    assert make(3, labels=[0, 0, 1]).exemplars().tolist() == [0, 2, 1]
+    many = make(80, labels=list(range(80)))
     assert many.exemplars().tolist() == list(range(64))
 
 
