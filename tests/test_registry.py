@@ -207,7 +207,7 @@ def test_a_plugin_that_asks_for_the_registry_while_it_is_built_is_broken(plugin_
     plugin_site.install("asking-dist", {"asking": source})
     done = plugin_site.run("list", "encoders")
     assert done.returncode == 0
-    assert "tiny" not in done.stdout
+    assert "\n  tiny " not in done.stdout
     assert "convae" in done.stdout
     assert done.stderr.count("the registry was asked for while plugins are loading") == 1
     assert done.stderr.count("\n") == 1
