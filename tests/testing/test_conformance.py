@@ -1,11 +1,13 @@
 """The conformance kit: it passes what is sound, and catches and names each planted defect."""
 
 import re
+from hashlib import sha256
 
 import pytest
 
-from convae_zoo import export
+from convae_zoo import create_model, export, registry, save_model
 from convae_zoo.errors import PluginError, UnknownNameError
+from convae_zoo.specs import Recipe
 from convae_zoo.testing import (
     PROPERTIES,
     ConformanceFailure,
@@ -18,6 +20,25 @@ from convae_zoo.testing import (
 
 ELSEWHERE = {"listing": "defects-torch"}
 """Defects that need a plugin of their own."""
+
+TRAINED = """
+from convae_zoo import hookimpl
+from convae_zoo.specs import ModelSpec, WeightsSpec
+
+
+@hookimpl
+def register_models(register):
+    config = {{"width": 2, "image_size": 8, "latent_dim": 8}}
+    weights = WeightsSpec(
+        tag="photos", dataset="photos", file="site_files:trained.safetensors", sha256="{}"
+    )
+    register(
+        ModelSpec(
+            name="trained", encoder="convae", decoder="convae",
+            encoder_config=config, decoder_config=config, weights=(weights,),
+        )
+    )
+"""
 
 SHOWN = {
     "config-json": "comes back from JSON as",
@@ -108,6 +129,36 @@ def test_a_factory_that_returns_no_module_is_named():
         ConformanceFailure, match=r"returns 'a string'; it must return an nn\.Module"
     ):
         check_property(entry, "forward")
+
+
+@pytest.mark.parametrize(
+    ("stored", "message"),
+    [
+        ({}, ""),
+        ({"dataset": {"name": "svhn"}}, "the file says dataset svhn, the registry photos"),
+        ({"license": "MIT"}, "the file says license MIT, the registry Apache-2.0"),
+        ({"recipe": Recipe(epochs=3)}, "the file says recipe .*'epochs': 3"),
+        ({"latent_dim": 9}, "holds .*'latent_dim': 9.*, not the model's config"),
+    ],
+)
+def test_what_a_weights_file_says_must_be_what_is_registered(stored, message, plugin_site):
+    model = create_model(
+        "convae-200", width=2, image_size=8, latent_dim=stored.pop("latent_dim", 8)
+    )
+    path = plugin_site.path / "trained.safetensors"
+    save_model(model, path, **({"dataset": {"name": "photos"}} | stored))
+    (plugin_site.path / "site_files").mkdir()
+    path.rename(plugin_site.path / "site_files" / "trained.safetensors")
+    digest = sha256((plugin_site.path / "site_files" / "trained.safetensors").read_bytes())
+    plugin_site.install("trained-dist", {"trained": TRAINED.format(digest.hexdigest())})
+    registry._installed.cache_clear()
+    try:
+        (entry,) = entries("trained")
+        (result,) = check(entry, ["weights"])
+        assert result.status == ("failed" if message else "passed")
+        assert re.search(message, result.detail)
+    finally:
+        registry._installed.cache_clear()
 
 
 def test_what_cannot_be_checked_is_skipped_with_a_reason():

@@ -1,0 +1,9 @@
+"""Every entry of every installed plugin keeps the zoo's contract."""
+
+import pytest
+
+from convae_zoo.testing import conformance_tests
+
+pytestmark = pytest.mark.slow
+
+test_conformance = conformance_tests(examples=4)
