@@ -91,7 +91,7 @@ class Loop:
         steps = math.ceil(len(order) / size)
         unread: list[Tensor] = []
         started = time.perf_counter()
-        batches = order.split(size)[here.step :]
+        batches = torch.split(order, size)[here.step :]
         shares = [self._share(batch) for batch in batches]
         images = feed.batches([indices for indices, _ in shares])
         for step, (_, weight) in enumerate(shares, here.step + 1):
