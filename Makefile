@@ -9,18 +9,21 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/demo
 EPOCHS := 4
+# Photographs that come with scikit-image and are kept out of training.
+UNSEEN = $$($(BIN)/python -c "import skimage as s; print(*(s.__path__[0] + '/data/' + n for n in ('chelsea.png', 'coffee.png')))")
 
 .PHONY: demo test lint format bench bench-full clean
 
 demo: $(VENV)/installed
 	$(BIN)/convae-zoo train convae-200 --dataset photos --epochs $(EPOCHS) --out $(DEMO) --overwrite
 	$(BIN)/convae-zoo evaluate $(DEMO) --dataset photos
-	$(BIN)/python -m convae_datasets.photos $(DEMO)/unseen
-	$(BIN)/convae-zoo reconstruct $(DEMO) $(DEMO)/unseen/*.png --out $(DEMO)/reconstructions.png
+	$(BIN)/convae-zoo compare $(DEMO) --dataset photos --out $(DEMO)/first_and_last_epoch.png
+	$(BIN)/convae-zoo reconstruct $(DEMO) $(UNSEEN) --out $(DEMO)/reconstructions.png
 	@echo
-	@echo "Originals and reconstructions, an epoch each:  $(DEMO)/pictures"
-	@echo "Photographs that it never saw:                 $(DEMO)/reconstructions.png"
-	@echo "Loss curves:                                   $(DEMO)/loss_curves.png"
+	@echo "Originals and reconstructions, one picture an epoch:  $(DEMO)/pictures"
+	@echo "The first epoch beside the last:                      $(DEMO)/first_and_last_epoch.png"
+	@echo "Photographs that it never saw:                        $(DEMO)/reconstructions.png"
+	@echo "Loss curves:                                          $(DEMO)/loss_curves.png"
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest
@@ -43,7 +46,7 @@ bench bench-full: $(VENV)/installed
 clean:
 	rm -rf $(VENV) runs
 
-$(VENV)/installed: pyproject.toml
+$(VENV)/installed: pyproject.toml plugins/convae_vgg16/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	$(BIN)/python -m pip install --quiet -e '.[dev]' -e plugins/convae_vgg16
 	touch $@

@@ -1,6 +1,8 @@
 """Build a model and fill it with stored tensors; what does not fit exactly is refused."""
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -10,6 +12,26 @@ from torch.overrides import TorchFunctionMode
 from convae_zoo.autoencoder import Autoencoder
 from convae_zoo.build import Plan, shape_text
 from convae_zoo.errors import WeightsError, ZooError
+
+_filling: ContextVar[bool] = ContextVar("_filling", default=False)
+
+
+def will_be_filled() -> bool:
+    """Tell whether what is being built gets stored weights at once.
+
+    A part that starts from a file or a download leaves that out then: a stored model must load
+    where the file is not.
+    """
+    return _filling.get()
+
+
+@contextlib.contextmanager
+def _to_be_filled() -> Iterator[None]:
+    token = _filling.set(True)
+    try:
+        yield
+    finally:
+        _filling.reset(token)
 
 
 def build_filled(
@@ -29,16 +51,17 @@ def build_filled(
         WeightsError: a tensor is missing, unknown, or of another shape or dtype; it holds NaN or
             infinity; or the model cannot be built.
     """
-    # Sizes come from the file: those that are not of its tensors must not fill the memory.
-    sizes = _sizes(plan, where)
-    if sizes is not None:
-        _check(sizes, tensors, where, plan, hint)
-    try:
-        model = _build(plan)
-    except ZooError:
-        raise
-    except Exception as error:
-        raise _not_built(where, error) from error
+    with _to_be_filled():
+        # Sizes come from the file: those that are not of its tensors must not fill the memory.
+        sizes = _sizes(plan, where)
+        if sizes is not None:
+            _check(sizes, tensors, where, plan, hint)
+        try:
+            model = _build(plan)
+        except ZooError:
+            raise
+        except Exception as error:
+            raise _not_built(where, error) from error
     wanted: dict[str, Tensor] = model.state_dict()
     _check(wanted, tensors, where, plan, hint)
     # Copied, not assigned: tied weights stay tied, and each part keeps its own dtype.

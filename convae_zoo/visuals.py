@@ -96,7 +96,8 @@ def save_comparison(
 ) -> None:
     """Draw originals and, beneath, a row for each model's reconstructions of them.
 
-    To a row's label are added its MSE in [0, 1] and its PSNR, means over the images drawn.
+    To a row's label are added its MSE in [0, 1], PSNR, SSIM and sharpness, means over the images
+    drawn, as `convae_zoo.evaluation.Metrics` says.
 
     Args:
         path: where to write, ending in ``.png``; its folder is made where it is missing.
@@ -109,11 +110,12 @@ def save_comparison(
         UsageError: images that cannot be drawn, or too many for one picture.
         FileError: the file cannot be written.
     """
-    labelled = [("original\nMSE in [0, 1] and PSNR:\nmeans of the images shown", originals)]
+    told = (
+        "original\nfigures: means of the images\nshown, MSE in [0, 1], sharpness\nof the original 1"
+    )
+    labelled = [(told, originals)]
     for label, images in rows:
-        mse = _squared_errors(originals, images).mean()
-        psnr = np.mean(_psnr(originals, images))
-        labelled.append((f"{label}\nMSE {mse:.5f}\nPSNR {psnr:.1f} dB", images))
+        labelled.append(("\n".join((label, *_figures(originals, images))), images))
     _draw(path, labelled, names=names, title=title)
 
 
@@ -224,15 +226,25 @@ def _envelope(
     )
 
 
+def _figures(originals: Tensor, images: Tensor) -> list[str]:
+    """Say in two lines how near images are to their originals."""
+    from convae_zoo.evaluation.metrics import measure  # curves and grids do without torchmetrics
+
+    _check_pair(originals, images)
+    units = (originals.cpu().float() / 255, images.cpu().float() / 255)
+    found = measure([units], (0.0, 1.0))
+    lines = [
+        [f"MSE {found.mse:.5f}", f"PSNR {found.psnr:.1f} dB"],
+        ["" if found.ssim is None else f"SSIM {found.ssim:.3f}"],
+    ]
+    if found.sharpness is not None:
+        lines[1].append(f"sharpness {found.sharpness:.2f}")
+    return [text for line in lines if (text := ", ".join(filter(None, line)))]
+
+
 def _squared_errors(originals: Tensor, images: Tensor) -> NDArray[np.float64]:
     """Mean squared error of each image, black at 0 and white at 1."""
-    _check(originals)
-    _check(images)
-    if images.shape != originals.shape:
-        raise UsageError(
-            f"originals of shape {tuple(originals.shape)} and reconstructions of shape "
-            f"{tuple(images.shape)} cannot be compared; give both the same shape"
-        )
+    _check_pair(originals, images)
     difference = (originals.cpu().double() - images.cpu().double()) / 255
     errors: NDArray[np.float64] = difference.square().mean((1, 2, 3)).numpy()
     return errors
@@ -241,6 +253,16 @@ def _squared_errors(originals: Tensor, images: Tensor) -> NDArray[np.float64]:
 def _psnr(originals: Tensor, images: Tensor) -> list[float]:
     errors = np.maximum(_squared_errors(originals, images), 1e-10)  # 100 dB: equal
     return [float(value) for value in -10 * np.log10(errors)]
+
+
+def _check_pair(originals: Tensor, images: Tensor) -> None:
+    _check(originals)
+    _check(images)
+    if images.shape != originals.shape:
+        raise UsageError(
+            f"originals of shape {tuple(originals.shape)} and reconstructions of shape "
+            f"{tuple(images.shape)} cannot be compared; give both the same shape"
+        )
 
 
 def _check(images: Tensor) -> None:

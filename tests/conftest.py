@@ -12,6 +12,8 @@ from pathlib import Path
 import attrs
 import pytest
 
+from convae_zoo import registry
+
 REPOSITORY = Path(__file__).parents[1]
 
 ENCODER = """
@@ -54,12 +56,19 @@ class PluginSite:
     path: Path
     encoder: str = ENCODER
 
-    def install(self, distribution: str, plugins: dict[str, str], version: str = "1.0") -> None:
+    def install(
+        self,
+        distribution: str,
+        plugins: dict[str, str],
+        version: str = "1.0",
+        requires: tuple[str, ...] = (),
+    ) -> None:
         """Install a distribution: the source of a module for each plugin's name."""
         info = self.path / f"{distribution.replace('-', '_')}-{version}.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(
             f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
+            + "".join(f"Requires-Dist: {requirement}\n" for requirement in requires)
         )
         lines = ["[convae_zoo]"]
         for name, source in plugins.items():
@@ -177,3 +186,12 @@ def fresh_environment(tmp_path_factory) -> Environment:
     (wheel,) = folder.glob("convae_zoo-*.whl")
     made.install(wheel)
     return made
+
+
+@pytest.fixture
+def defects(monkeypatch):
+    """The plugins that are wrong in every way, installed for this process and its children."""
+    monkeypatch.syspath_prepend(REPOSITORY / "tests" / "testing" / "defects")
+    registry._installed.cache_clear()
+    yield
+    registry._installed.cache_clear()

@@ -59,6 +59,11 @@ class FlatConfig(SpatialConfig):
         return (self.size,)
 
 
+@attrs.frozen(kw_only=True)
+class RangedConfig(FlatConfig):
+    value_range: tuple[float, float] = fields.value_range()
+
+
 @pytest.fixture
 def calls(monkeypatch):
     """A registry of parts whose factories note that they were called."""
@@ -74,6 +79,7 @@ def calls(monkeypatch):
     def register_decoders(register):
         register(DecoderSpec(name="spatial", factory=part, config=SpatialConfig))
         register(DecoderSpec(name="flat", factory=part, config=FlatConfig))
+        register(DecoderSpec(name="ranged", factory=part, config=RangedConfig))
         register(DecoderSpec(name="odd", factory=dict, config=FlatConfig))
         register(DecoderSpec(name="lost", factory="no_such_module:Part", config=FlatConfig))
         register(DecoderSpec(name="greedy", factory=lambda: None, config=FlatConfig))
@@ -107,6 +113,21 @@ def test_parts_that_fit_are_joined(calls):
     assert calls == [{"size": 3, "only_here": "a"}, {"size": 3, "channels": 1}]
     assert (model.latent_shape, model.image_shape, model.value_range) == ((3,), (1, 2, 2), (0, 1))
     assert model.name == "vector+flat"
+
+
+def test_a_part_that_asks_for_the_value_range_is_given_the_models(calls):
+    compose("vector", "ranged", value_range=(0, 1))
+    assert calls[-1] == {"size": 4, "channels": 1, "value_range": (0.0, 1.0)}
+
+
+def test_a_part_set_to_another_value_range_is_refused(calls):
+    message = (
+        r"decoder 'ranged' is set to value_range \(0.0, 2.0\) but the model's is \(0.0, 1.0\); "
+        "leave it out"
+    )
+    with pytest.raises(ContractError, match=message):
+        compose("vector", "ranged", {}, {"value_range": [0.0, 2.0]}, value_range=(0, 1))
+    assert calls == []
 
 
 @pytest.mark.parametrize(
@@ -209,19 +230,22 @@ def test_an_override_goes_to_every_part_that_has_the_field(calls):
 @pytest.mark.parametrize(
     ("decoder", "message"),
     [
-        ("odd", "factory of decoder 'odd' must return an nn.Module, got {'size': 4"),
+        ("odd", "its factory must return an nn.Module, got {'size': 4"),
         (
             "lost",
             "factory 'no_such_module:Part' cannot be imported: ModuleNotFoundError: No module",
         ),
-        ("greedy", "factory of decoder 'greedy' (plugin 'mine') failed: "),
+        ("greedy", "its factory failed: TypeError: "),
     ],
 )
 @pytest.mark.usefixtures("calls")
 def test_a_factory_that_keeps_no_promise_is_the_plugins_fault(decoder, message):
     with pytest.raises(PluginError) as caught:
         compose("vector", decoder)
-    assert message in str(caught.value)
+    line = str(caught.value)
+    assert message in line
+    assert line.startswith(f"decoder {decoder!r} of plugin 'mine' (")
+    assert line.endswith(f"; tell its author what 'convae-zoo verify {decoder}' says")
     assert caught.value.exit_status == 1
 
 

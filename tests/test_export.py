@@ -92,11 +92,11 @@ def test_an_onnx_file_says_what_it_is(model, tmp_path):
 @pytest.mark.parametrize("part", export.PARTS)
 def test_a_torch_export_file_loads_back_equal_for_any_batch(part, model, tmp_path):
     path = tmp_path / f"{part}.pt2"
-    assert export_model(model, path, format="torch-export", part=part) == 0.0
+    assert export_model(model, path, format="torch-export", part=part) <= 1e-6
     loaded = torch.export.load(path).module()
     for count in (1, 7):
         x = torch.randn(count, *SHAPES[part])
-        assert torch.equal(loaded(x), expected(model, part, x))
+        torch.testing.assert_close(loaded(x), expected(model, part, x), rtol=0, atol=1e-6)
 
 
 def test_a_torch_export_file_holds_no_pickle(model, tmp_path):
@@ -130,7 +130,7 @@ def test_a_file_that_differs_from_the_model_is_not_put_in_place(model, tmp_path,
     assert [p.name for p in tmp_path.iterdir()] == ["m.pt2"]
 
 
-def test_a_model_that_branches_on_values_is_refused_in_one_line(model, tmp_path):
+def test_a_model_that_branches_on_values_is_refused_in_one_line(tmp_path):
     class Branch(torch.nn.Module):
         def forward(self, x):
             return x if x.sum() > 0 else -x

@@ -698,7 +698,7 @@ def test_an_untrained_tag_says_how_to_train():
     _told(
         lambda: load_model("shelf.untrained"),
         "not trained yet",
-        "convae-zoo train shelf --dataset photos --out runs/shelf.untrained",
+        "convae-zoo retrain shelf.untrained --out runs/shelf.untrained",
     )
 
 

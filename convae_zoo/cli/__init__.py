@@ -22,7 +22,8 @@ COMMANDS = {
     "pull": "Fetch trained weights from where they are stored.",
     "push": "Upload a weights file to the Hugging Face Hub.",
     "reconstruct": "Reconstruct image files into a grid.",
-    "show": "Show one entry: where it comes from and its config.",
+    "retrain": "Train stored weights anew and compare them.",
+    "show": "Show one entry, or the card of a model.",
     "train": "Train a model.",
     "verify": "Check that entries keep the zoo's contract.",
 }

@@ -91,8 +91,8 @@ class Loop:
         steps = math.ceil(len(order) / size)
         unread: list[Tensor] = []
         started = time.perf_counter()
-        batches = torch.split(order, size)[here.step :]
-        shares = [self._share(batch) for batch in batches]
+        begins = range(here.step * size, len(order), size)
+        shares = [self._share(order[begin : begin + size]) for begin in begins]
         images = feed.batches([indices for indices, _ in shares])
         for step, (_, weight) in enumerate(shares, here.step + 1):
             done = (here.epoch - 1) * steps + step - 1

@@ -1,6 +1,12 @@
 """What the plugin registers; no torch here."""
 
-from convae_losses.configs import BCEConfig, CharbonnierConfig, SSIMConfig
+from convae_losses.configs import (
+    AdversarialConfig,
+    BCEConfig,
+    CharbonnierConfig,
+    FocalFrequencyConfig,
+    SSIMConfig,
+)
 from convae_zoo import hookimpl
 from convae_zoo.hookspecs import Registrar
 from convae_zoo.specs import LossSpec
@@ -40,5 +46,38 @@ def register_losses(register: Registrar[LossSpec]) -> None:
             factory="convae_losses.ssim:SSIMLoss",
             config=SSIMConfig,
             summary="1 - structural similarity, window 11×11",
+        )
+    )
+    register(
+        LossSpec(
+            name="ms-ssim",
+            factory="convae_losses.ms_ssim:MSSSIMLoss",
+            config=SSIMConfig,
+            summary="1 - structural similarity at several scales",
+        )
+    )
+    register(
+        LossSpec(
+            name="gradient-difference",
+            factory="convae_losses.gradient_difference:GradientDifferenceLoss",
+            summary="absolute difference of the images' gradients",
+        )
+    )
+    register(
+        LossSpec(
+            name="focal-frequency",
+            factory="convae_losses.focal_frequency:FocalFrequencyLoss",
+            config=FocalFrequencyConfig,
+            summary="squared error of the spectrum, weighted to where it is worst",
+        )
+    )
+    register(
+        LossSpec(
+            name="adversarial",
+            factory="convae_losses.adversarial:AdversarialLoss",
+            config=AdversarialConfig,
+            summary="a patch discriminator that learns beside the model",
+            least=None,
+            symmetric=False,
         )
     )

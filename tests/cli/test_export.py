@@ -12,9 +12,9 @@ def test_it_writes_the_chosen_part_of_a_file(tmp_path, capsys):
     out = tmp_path / "decoder.pt2"
     arguments = ["export", str(tmp_path / "m.safetensors"), "--format", "torch-export"]
     assert main([*arguments, "--part", "decoder", "--out", str(out)]) == 0
-    assert capsys.readouterr().out.startswith(f"{out}  decoder of convae-200, within 0")
+    assert capsys.readouterr().out.startswith(f"{out}  decoder of convae-200, within ")
     z = torch.randn(3, 8)
-    assert torch.equal(torch.export.load(out).module()(z), model.eval().decode(z))
+    torch.testing.assert_close(torch.export.load(out).module()(z), model.eval().decode(z))
 
 
 def test_what_cannot_be_exported_is_one_line(tmp_path, capsys):

@@ -1,23 +1,10 @@
 """convae-zoo verify."""
 
 import json
-from pathlib import Path
 
 import pytest
 
-from convae_zoo import registry
 from convae_zoo.cli import main
-
-DEFECTS = Path(__file__).parents[1] / "testing" / "defects"
-
-
-@pytest.fixture
-def defects(monkeypatch):
-    """The defective plugins, installed on the import path."""
-    monkeypatch.syspath_prepend(DEFECTS)
-    registry._installed.cache_clear()
-    yield
-    registry._installed.cache_clear()
 
 
 def verify(capsys, *arguments):
