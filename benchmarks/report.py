@@ -120,7 +120,7 @@ def chart(contents: list[dict[str, Any]], path: Path) -> None:
     for content in contents:
         for record in content["benchmarks"]:
             if "gflop_per_second" in record["extra_info"]:
-                label = f"{record['extra_info']['device']}: {case(record)}"
+                label = case(record)
                 cases[label][contender(record)] = record
     if not cases:
         raise click.ClickException("there is nothing to draw: no record has GFLOP/s")

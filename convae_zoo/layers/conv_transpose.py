@@ -31,8 +31,8 @@ class ConvTranspose2d(nn.ConvTranspose2d):
     """``nn.ConvTranspose2d`` with the same arguments, parameters, state dict, output and gradients.
 
     Maps N×C×H×W to N×C'×H'×W', floats. What it computes agrees with PyTorch's to rounding. Off the
-    CPU, without oneDNN, for unbatched input, and while a graph is traced, compiled or exported,
-    it is PyTorch's own.
+    CPU, without oneDNN, for unbatched input, under `torch.func`, and while a graph is traced,
+    compiled or exported, it is PyTorch's own.
     """
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:  # noqa: A002 - as PyTorch names it
@@ -44,20 +44,22 @@ class ConvTranspose2d(nn.ConvTranspose2d):
             dtype = torch.get_autocast_dtype("cpu")
             x, weight = x.to(dtype), weight.to(dtype)
             bias = bias.to(dtype) if bias is not None else None
-        output: Tensor = _ConvTranspose.apply(
-            x,
-            weight,
-            bias,
+        geometry: tuple[Any, ...] = (
             self.stride,
             self.padding,
             self.dilation,
             self.output_padding,
             self.groups,
         )
+        if not torch.is_grad_enabled():
+            return _conv_transpose(x, weight, bias, *geometry)
+        output: Tensor = _ConvTranspose.apply(x, weight, bias, *geometry)
         return output
 
     def _is_faster(self, x: Tensor, output_size: list[int] | None) -> bool:
         if torch.jit.is_tracing() or torch.compiler.is_compiling():  # type: ignore[attr-defined,no-untyped-call]  # torch leaves it untyped
+            return False
+        if torch._C._are_functorch_transforms_active():  # noqa: SLF001 - there is no public way to ask
             return False
         return (
             x.device.type == "cpu"
@@ -71,46 +73,45 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         )
 
 
+def _conv_transpose(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    dilation: tuple[int, ...],
+    output_padding: tuple[int, ...],
+    groups: int,
+) -> Tensor:
+    """Compute the output in the fastest form."""
+    kernel = weight.shape[2:]
+    around = [d * (k - 1) - p for d, k, p in zip(dilation, kernel, padding, strict=True)]
+    plain = set(stride) == {1} and set(output_padding) == {0} and groups == 1
+    if not plain or min(around) < 0:
+        return functional.conv_transpose2d(
+            x, weight, bias, stride, padding, output_padding, groups, dilation
+        )
+    flipped = weight.flip(2, 3).transpose(0, 1)
+    width = x.shape[3] + 2 * around[1] - dilation[1] * (kernel[1] - 1)
+    if (
+        len(flipped) <= FEW_CHANNELS
+        and set(dilation) == {1}
+        and width % NEIGHBOURS == 0
+        and x.is_contiguous(memory_format=torch.channels_last)
+        and not x.is_contiguous()
+    ):
+        return _few_channels(x, flipped, bias, around)
+    return functional.conv2d(x, flipped, bias, 1, around, dilation)
+
+
 class _ConvTranspose(torch.autograd.Function):
     """The transposed convolution; its bias gradient is a sum of its own."""
 
-    generate_vmap_rule = True
-
     @staticmethod
-    def forward(
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
-        stride: list[int],
-        padding: list[int],
-        dilation: list[int],
-        output_padding: list[int],
-        groups: int,
-    ) -> Tensor:
-        kernel = weight.shape[2:]
-        around = [d * (k - 1) - p for d, k, p in zip(dilation, kernel, padding, strict=True)]
-        plain = set(stride) == {1} and set(output_padding) == {0} and groups == 1
-        if not plain or min(around) < 0:
-            return functional.conv_transpose2d(
-                x, weight, bias, stride, padding, output_padding, groups, dilation
-            )
-        flipped = weight.flip(2, 3).transpose(0, 1)
-        width = x.shape[3] + 2 * around[1] - dilation[1] * (kernel[1] - 1)
-        if (
-            len(flipped) <= FEW_CHANNELS
-            and set(dilation) == {1}
-            and width % NEIGHBOURS == 0
-            and x.is_contiguous(memory_format=torch.channels_last)
-            and not x.is_contiguous()
-        ):
-            return _few_channels(x, flipped, bias, around)
-        return functional.conv2d(x, flipped, bias, 1, around, dilation)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG004 - PyTorch's own protocol
-        x, weight, bias, *ctx.geometry = inputs
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, *geometry: Any) -> Tensor:
         ctx.save_for_backward(x, weight)
-        ctx.has_bias = bias is not None
+        ctx.has_bias, ctx.geometry = bias is not None, geometry
+        return _conv_transpose(x, weight, bias, *geometry)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
