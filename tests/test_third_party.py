@@ -1,26 +1,16 @@
 """Somebody else's package, installed by pip beside the zoo in a fresh environment.
 
-The environment borrows the heavy libraries of the one that runs the tests, but neither its zoo nor
-its plugins: the zoo is installed from a wheel, as a user has it.
+The zoo is installed from a wheel, as a user has it.
 """
 
 import json
-import os
-import subprocess
-import sys
-import venv
-from collections.abc import Iterator
-from importlib.metadata import distributions
 from pathlib import Path
 
-import attrs
 import numpy as np
 import pytest
 from PIL import Image
 
 pytestmark = pytest.mark.slow
-
-REPOSITORY = Path(__file__).parents[1]
 
 PLAIN = {
     "pyproject.toml": """
@@ -104,52 +94,6 @@ broken = "convae_broken"
 }
 
 
-@attrs.frozen
-class Environment:
-    """A virtual environment, and a folder to work in."""
-
-    root: Path
-
-    def python(self, *args: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run its interpreter, in an environment without the tests' own settings."""
-        foreign = ("PYTHON", "CONVAE_ZOO", "PIP_")
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(foreign)}
-        return subprocess.run(
-            [self.root / "bin" / "python", *args],
-            cwd=self.root,
-            env={**inherited, "OMP_NUM_THREADS": "1", **environment},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-
-    def code(self, code: str) -> str:
-        """Run Python code that must succeed, and return what it printed."""
-        done = self.python("-c", code)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def zoo(self, *args: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run the script that pip installed."""
-        return self.python(str(self.root / "bin" / "convae-zoo"), *args, **environment)
-
-    def document(self, *args: str) -> dict:
-        """Run a command with ``--json`` that must succeed in silence."""
-        done = self.zoo(*args, "--json")
-        assert (done.returncode, done.stderr) == (0, "")
-        return json.loads(done.stdout)
-
-    def pip(self, *args: str) -> None:
-        """Run pip, which must succeed without the network."""
-        done = self.python("-m", "pip", *args, "--quiet", "--disable-pip-version-check")
-        assert done.returncode == 0, done.stderr
-
-    def install(self, source: Path) -> None:
-        """Install a package from its source, by the build tool that is there."""
-        self.pip("install", "--no-index", "--no-deps", "--no-build-isolation", str(source))
-
-
 def write_package(folder: Path, files: dict[str, str]) -> Path:
     for name, text in files.items():
         path = folder / name
@@ -158,39 +102,17 @@ def write_package(folder: Path, files: dict[str, str]) -> Path:
     return folder
 
 
-def borrow(target: Path) -> None:
-    """Link every installed package into a folder, but the zoo's and its plugins' metadata."""
-    plugins = {
-        dist._path.name
-        for dist in distributions()
-        if any(point.group == "convae_zoo" for point in dist.entry_points)
-    }
-    target.mkdir()
-    for site in (Path(p) for p in sys.path if Path(p).name in {"site-packages", "dist-packages"}):
-        for package in site.iterdir():
-            link = target / package.name
-            if package.name not in plugins and package.suffix != ".pth" and not link.exists():
-                link.symlink_to(package)
-
-
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory) -> Environment:
+def environment(new_environment, tmp_path_factory):
     """A fresh environment with the zoo and the package ``convae-plain``."""
+    made = new_environment()
     folder = tmp_path_factory.mktemp("third_party")
-    venv.create(folder / "venv", with_pip=False)
-    made = Environment(folder / "venv")
-    borrow(folder / "borrowed")
-    site = Path(made.code("import sysconfig; print(sysconfig.get_path('purelib'))").strip())
-    (site / "borrowed.pth").write_text(f"{folder / 'borrowed'}\n")
-    made.pip("wheel", "--no-deps", "--no-build-isolation", "-w", str(folder), str(REPOSITORY))
-    (wheel,) = folder.glob("convae_zoo-*.whl")
-    made.install(wheel)
     made.install(write_package(folder / "convae-plain", PLAIN))
     return made
 
 
 @pytest.fixture
-def broken(environment, tmp_path) -> Iterator[Environment]:
+def broken(environment, tmp_path):
     """The same environment with a plugin that raises at import, for one test."""
     environment.install(write_package(tmp_path / "convae-broken", BROKEN))
     yield environment
