@@ -1,6 +1,7 @@
 # make demo   trains convae-200 on photographs, measures it against PCA, draws pictures
 # make test   runs every test
 # make lint   checks format, lint and types
+# make bench  times the core, the parts, whole runs: a short set, a table and a chart
 # Each makes .venv and installs what it needs first.
 
 PYTHON ?= python3
@@ -8,18 +9,21 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/demo
 EPOCHS := 4
+# Photographs that come with scikit-image and are kept out of training.
+UNSEEN = $$($(BIN)/python -c "import skimage as s; print(*(s.__path__[0] + '/data/' + n for n in ('chelsea.png', 'coffee.png')))")
 
-.PHONY: demo test lint format clean
+.PHONY: demo test lint format bench bench-full clean
 
 demo: $(VENV)/installed
 	$(BIN)/convae-zoo train convae-200 --dataset photos --epochs $(EPOCHS) --out $(DEMO) --overwrite
 	$(BIN)/convae-zoo evaluate $(DEMO) --dataset photos
-	$(BIN)/python -m convae_datasets.photos $(DEMO)/unseen
-	$(BIN)/convae-zoo reconstruct $(DEMO) $(DEMO)/unseen/*.png --out $(DEMO)/reconstructions.png
+	$(BIN)/convae-zoo compare $(DEMO) --dataset photos --out $(DEMO)/first_and_last_epoch.png
+	$(BIN)/convae-zoo reconstruct $(DEMO) $(UNSEEN) --out $(DEMO)/reconstructions.png
 	@echo
-	@echo "Originals and reconstructions, an epoch each:  $(DEMO)/pictures"
-	@echo "Photographs that it never saw:                 $(DEMO)/reconstructions.png"
-	@echo "Loss curves:                                   $(DEMO)/loss_curves.png"
+	@echo "Originals and reconstructions, one picture an epoch:  $(DEMO)/pictures"
+	@echo "The first epoch beside the last:                      $(DEMO)/first_and_last_epoch.png"
+	@echo "Photographs that it never saw:                        $(DEMO)/reconstructions.png"
+	@echo "Loss curves:                                          $(DEMO)/loss_curves.png"
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest
@@ -32,6 +36,12 @@ lint: $(VENV)/installed
 format: $(VENV)/installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+bench bench-full: $(VENV)/installed
+	mkdir -p runs/bench
+	$(BIN)/python -m pytest benchmarks -q --benchmark-json=runs/bench/$@.json --benchmark-quiet \
+	  $(if $(filter bench-full,$@),--full --timeout 3600) -p no:cacheprovider
+	$(BIN)/python -m benchmarks.report runs/bench/$@.json --out runs/bench
 
 clean:
 	rm -rf $(VENV) runs

@@ -1,51 +1,55 @@
-"""What the zoo itself costs: a fresh process that imports, lists or shows, beside a bare one.
-
-Run with ``pytest benchmarks/test_zoo.py``. ``extra_info`` holds the median of a bare
-``python -c pass`` measured in turns with the command, and how many times that the command takes.
-"""
+"""The zoo itself: fresh processes that import, list or show, and loading by path."""
 
 import statistics
 import subprocess
 import sys
 import sysconfig
-import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+import safetensors.torch
+import torch
 
-ROUNDS = 20
+import convae_zoo as zoo
+from benchmarks.conftest import Report
+from benchmarks.turns import CLOCK, in_turns
+
+CPU = torch.device("cpu")
 SCRIPT = str(Path(sysconfig.get_path("scripts")) / "convae-zoo")
 BARE = (sys.executable, "-c", "pass")
 COMMANDS = {
     "import": (sys.executable, "-c", "import convae_zoo"),
     "list from python": (sys.executable, "-c", "import convae_zoo; convae_zoo.list_models()"),
     "list": (SCRIPT, "list"),
-    "list --json": (SCRIPT, "list", "--json"),
     "show": (SCRIPT, "show", "convae-200"),
     "plugins": (SCRIPT, "plugins"),
 }
 
 
-def run(command: tuple[str, ...]) -> float:
-    """Run a command in a fresh process and return the seconds that it took."""
-    start = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - start
+def _run(command: tuple[str, ...]) -> Callable[[], object]:
+    return lambda: subprocess.run(command, check=True, capture_output=True)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_a_fresh_process(benchmark: Any, name: str) -> None:
-    """Time a command in fresh processes, a bare interpreter before each."""
-    bare: list[float] = []
-    seconds: list[float] = []
-    benchmark.pedantic(
-        lambda: seconds.append(run(COMMANDS[name])),
-        setup=lambda: bare.append(run(BARE)),
-        rounds=ROUNDS,
-        warmup_rounds=1,
-    )
-    middle = statistics.median(bare[1:])
-    benchmark.extra_info["bare_seconds"] = middle
-    benchmark.extra_info["times_bare"] = statistics.median(seconds[1:]) / middle
-    benchmark.extra_info["python"] = sys.version.split()[0]
+@pytest.mark.benchmark(group="zoo", timer=CLOCK)
+@pytest.mark.parametrize("what", COMMANDS)
+def test_a_fresh_process(what: str, budget: float, report: Report) -> None:
+    """A command in fresh processes, in turns with a bare ``python -c pass``."""
+    timings = in_turns({what: _run(COMMANDS[what]), "bare": _run(BARE)}, CPU, 16 * budget)
+    bare = statistics.median(timings["bare"].seconds)
+    times = statistics.median(timings[what].seconds) / bare
+    report(timings[what], CPU, who="ours", bare_seconds=round(bare, 5), times_bare=round(times, 2))
+
+
+@pytest.mark.benchmark(group="zoo", timer=CLOCK)
+@pytest.mark.parametrize("who", ["safetensors", "ours"])
+def test_loading(who: str, tmp_path: Path, budget: float, report: Report) -> None:
+    """``load_model``, which checks and builds, beside ``safetensors.torch.load_file``."""
+    path = tmp_path / "model.safetensors"
+    zoo.save_model(zoo.create_model("convae-200"), path)
+    work: dict[str, Callable[[], object]] = {
+        "safetensors": lambda: safetensors.torch.load_file(path),
+        "ours": lambda: zoo.load_model(path),
+    }
+    timings = in_turns(work, CPU, 2 * budget)
+    report(timings[who], CPU, who=who)

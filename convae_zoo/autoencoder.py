@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Union
 import torch
 from torch import Tensor, nn
 
-from convae_zoo.build import Plan
+from convae_zoo.build import Plan, blame, shape_text
 from convae_zoo.data import pixels
 from convae_zoo.errors import UsageError
 from convae_zoo.layers import use_fast_layers
@@ -83,8 +83,12 @@ class Autoencoder(nn.Module):
         return images
 
     def forward(self, x: Tensor) -> Tensor:
-        """Reconstruct images N×C×H×W; the same shape comes back."""
-        return self.decode(self.encode(x))
+        """Reconstruct images N×C×H×W; the same shape comes back.
+
+        Raises:
+            PluginError: the decoder gives another shape than it declares.
+        """
+        return self._checked(self.decode(self.encode(x)), x)
 
     def forward_with_terms(self, x: Tensor) -> tuple[Tensor, Terms]:
         """Reconstruct images and collect the loss terms that the parts add by themselves."""
@@ -92,7 +96,13 @@ class Autoencoder(nn.Module):
         images, decoder_terms = _with_terms(self.decoder, latent)
         for name, term in decoder_terms.items():  # both parts may have a term of one name
             encoder_terms[name] = encoder_terms[name] + term if name in encoder_terms else term
-        return images, encoder_terms
+        return self._checked(images, x), encoder_terms
+
+    def _checked(self, images: Tensor, x: Tensor) -> Tensor:
+        if images.shape[1:] != x.shape[1:] and tuple(x.shape[1:]) == self.image_shape:
+            got, declared = shape_text(images.shape[1:]), shape_text(self.image_shape)
+            raise blame(self.plan.decoder, f"it gives images {got} but declares {declared}")
+        return images
 
     def start_from_data(self, images: Tensor) -> None:
         """Let the parts set their fresh weights by the training images, where they can.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
-from convae_zoo.errors import ConfigError, ContractError, PluginError, UsageError, unknown
+from convae_zoo.errors import ConfigError, ContractError, PluginError, UsageError, ZooError, unknown
 from convae_zoo.registry import find_model, get_registry
 from convae_zoo.specs import (
     DatasetSpec,
@@ -15,6 +15,7 @@ from convae_zoo.specs import (
     Factory,
     LossSpec,
     ModelSpec,
+    Provenance,
     Shape,
 )
 
@@ -76,16 +77,26 @@ def build(spec: BuiltSpec, config: Any, **more: Any) -> Any:
     """Call an entry's factory with its config's fields as keyword arguments.
 
     Raises:
-        PluginError: the factory is not there, or does not take the config's fields.
+        PluginError: the factory is not there, does not take the config's fields, or fails.
     """
-    factory = resolve(spec.factory)
     try:
-        return factory(**config_values(config), **more)
-    except TypeError as error:
-        where = spec.provenance.plugin if spec.provenance else "?"
-        raise PluginError(
-            f"factory of {kind_of(spec)} {spec.name!r} (plugin {where!r}) failed: {error}"
-        ) from error
+        return resolve(spec.factory)(**config_values(config), **more)
+    except PluginError as error:
+        raise blame(spec, str(error)) from error
+    except (ZooError, OSError):
+        raise  # data or weights that are not there
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise blame(spec, f"its factory failed: {reason}") from error
+
+
+def blame(spec: BuiltSpec, what: str) -> PluginError:
+    """Make the error for an entry that broke a rule: which entry, whose it is, what to do."""
+    source = spec.provenance or Provenance("?", "an unknown distribution", "?")
+    return PluginError(
+        f"{kind_of(spec)} {spec.name!r} of plugin {source.plugin!r} ({source.distribution} "
+        f"{source.version}): {what}; tell its author what 'convae-zoo verify {spec.name}' says"
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -160,10 +171,7 @@ class Plan:
         ):
             part = build(spec, config)
             if not callable(getattr(part, "state_dict", None)):
-                raise PluginError(
-                    f"factory of {kind_of(spec)} {spec.name!r} must return an nn.Module, "
-                    f"got {part!r:.80}"
-                )
+                raise blame(spec, f"its factory must return an nn.Module, got {part!r:.80}")
             parts.append(part)
         return Autoencoder(*parts, plan=self)
 

@@ -7,8 +7,8 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
-from convae_zoo.build import build, field_names, make_config
-from convae_zoo.errors import ConfigError, PluginError, unknown
+from convae_zoo.build import blame, build, field_names, make_config
+from convae_zoo.errors import ConfigError, unknown
 from convae_zoo.registry import get_registry
 from convae_zoo.specs import LossSpec
 
@@ -90,17 +90,25 @@ def create_loss(name: str, **config: Any) -> nn.Module:
     return WeightedSum([w for w, _ in terms], losses)
 
 
-def create_training_loss(name: str, value_range: tuple[float, float]) -> nn.Module:
-    """Build a loss for images of a value range, which goes to every loss that asks for it."""
+def create_training_loss(
+    name: str, value_range: tuple[float, float], in_channels: int = 3
+) -> nn.Module:
+    """Build a loss for a model's images: their range and channels go to every loss that asks."""
     specs = [cast("LossSpec", get_registry().get("loss", n)) for _, n in parse_loss(name)]
-    asked = any("value_range" in field_names(spec) for spec in specs)
-    return create_loss(name, value_range=value_range) if asked else create_loss(name)
+    asked = {field for spec in specs for field in field_names(spec)}
+    images = {"value_range": value_range, "in_channels": in_channels}
+    return create_loss(name, **{k: v for k, v in images.items() if k in asked})
 
 
 def _build(spec: LossSpec, values: dict[str, Any]) -> nn.Module:
     loss = build(spec, make_config(spec, values))
     if not isinstance(loss, nn.Module):
-        raise PluginError(
-            f"factory of loss {spec.name!r} must return an nn.Module, got {loss!r:.80}"
-        )
+        raise blame(spec, f"its factory must return an nn.Module, got {loss!r:.80}")
+
+    def check(_: nn.Module, __: Any, value: Any) -> None:
+        if not isinstance(value, Tensor) or value.shape != ():
+            got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"{value!r:.40}"
+            raise blame(spec, f"a loss must return a scalar tensor, such as the mean, got {got}")
+
+    loss.register_forward_hook(check)
     return loss

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import warnings
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from importlib.metadata import Distribution, EntryPoint
 
 OWN_DISTRIBUTION = "convae-zoo"
+
+_ZOO = re.compile(r"convae[-_.]zoo(?![\w.-])", re.IGNORECASE)
+_LOWER_BOUND = re.compile(r"(?:>=|~=|==|>)\s*(\d+(?:\.\d+)*)")
+_NUMBERS = re.compile(r"\d+")
 
 STRICT = "CONVAE_ZOO_PLUGINS_STRICT"
 ALLOWED = "CONVAE_ZOO_LOAD_PLUGINS"
@@ -154,20 +159,60 @@ def load_entry_points() -> PluginManager:
         if reason := _blocked(entry_point.name):
             manager.found[provenance] = Plugin(provenance, "blocked", reason)
         else:
-            manager.add(provenance, entry_point.load)
+            manager.add(provenance, functools.partial(_load, entry_point))
     return manager
 
 
+def _load(entry_point: "EntryPoint") -> object:
+    """Import a plugin, unless its distribution asks for a newer zoo than this.
+
+    Raises:
+        PluginError: it does.
+    """
+    needed = _needed_zoo(entry_point.dist) if entry_point.dist else ""
+    if _release(needed) > _release(_zoo_version()):
+        raise PluginError(
+            f"it needs {OWN_DISTRIBUTION} {needed} or newer but {_zoo_version()} is installed; "
+            f"pip install --upgrade {OWN_DISTRIBUTION}"
+        )
+    return entry_point.load()
+
+
 def _provenance(entry_point: "EntryPoint") -> Provenance:
-    name, version = _name_and_version(entry_point.dist) if entry_point.dist else (None, None)
+    name, version = _metadata(entry_point.dist)[:2] if entry_point.dist else (None, None)
     # A distribution whose metadata is damaged has None for both.
     return Provenance(entry_point.name, name or "an unknown distribution", version or "?")
 
 
 @functools.cache  # the metadata, a whole README, is parsed anew at each access
-def _name_and_version(dist: "Distribution") -> tuple[str | None, str | None]:
+def _metadata(dist: "Distribution") -> tuple[str | None, str | None, tuple[str, ...]]:
+    """Return a distribution's name, version and requirements."""
     metadata = dist.metadata
-    return metadata["Name"], metadata["Version"]
+    return metadata["Name"], metadata["Version"], tuple(metadata.get_all("Requires-Dist") or ())
+
+
+def _needed_zoo(dist: "Distribution") -> str:
+    """Return the oldest zoo that a distribution takes, as ``1.2``; empty where it does not say.
+
+    Of a requirement only a lower bound matters here, and reading that by itself is quicker than
+    importing a library for it.
+    """
+    for requirement in _metadata(dist)[2]:
+        if (name := _ZOO.match(requirement)) and ";" not in requirement:
+            bound = _LOWER_BOUND.search(requirement, name.end())
+            return bound[1] if bound else ""
+    return ""
+
+
+def _zoo_version() -> str:
+    from convae_zoo import __version__  # not there yet while this module is imported
+
+    return __version__
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """Return the first three numbers of a version, zeros where it has fewer."""
+    return tuple(int(n) for n in [*_NUMBERS.findall(version), "0", "0", "0"][:3])
 
 
 def _order(provenance: Provenance) -> tuple[bool, str, str]:

@@ -1,7 +1,7 @@
 """What a plugin registers: attrs classes that describe an entry without importing torch."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Protocol, TypeAlias
 
@@ -123,7 +123,8 @@ class DecoderSpec(_Built):
 class LossSpec(_Built):
     """A loss: an ``nn.Module`` that maps (reconstruction, target) to a scalar.
 
-    A config field named ``value_range`` is given the model's range in training.
+    In training, config fields named ``value_range`` and ``in_channels`` are given the model's. A
+    loss that has parameters of its own is trained as `convae_zoo.training.learners` says.
 
     Attributes:
         least: the value at equality, or None where it depends on the images.
@@ -198,6 +199,8 @@ class WeightsSpec:
         recipe: how they were trained, where it differs from the model's recipe.
         metrics: what `evaluate` gave on the validation split.
         license: of the weights.
+        card: what else is worth knowing: the data's fingerprints and licence, how the weights are
+            stored and what that costs, what training took.
     """
 
     tag: str = attrs.field(validator=check_name)
@@ -211,6 +214,7 @@ class WeightsSpec:
     recipe: Recipe | None = None
     metrics: Mapping[str, Any] = attrs.field(factory=dict, converter=_freeze)
     license: str = "Apache-2.0"
+    card: Mapping[str, Any] = attrs.field(factory=dict, converter=_freeze)
 
     def __attrs_post_init__(self) -> None:
         sources = [s for s in ("file", "hub", "url") if getattr(self, s) is not None]
@@ -238,6 +242,10 @@ class WeightsSpec:
         return self.hub is not None or self.url is not None
 
 
+def _as_tuple(weights: Iterable[WeightsSpec]) -> tuple[WeightsSpec, ...]:
+    return tuple(weights)
+
+
 @attrs.frozen(kw_only=True)
 class ModelSpec(_Spec):
     """A model: an encoder and a decoder by name, their configs, a recipe, trained weights.
@@ -255,7 +263,7 @@ class ModelSpec(_Spec):
     decoder_config: Mapping[str, Any] = attrs.field(factory=dict, converter=_freeze)
     value_range: tuple[float, float] = fields.value_range()
     recipe: Recipe = attrs.field(factory=Recipe)
-    weights: tuple[WeightsSpec, ...] = attrs.field(default=(), converter=tuple)
+    weights: tuple[WeightsSpec, ...] = attrs.field(default=(), converter=_as_tuple)
     parameters: int | None = None
     flops: int | None = None
 

@@ -96,7 +96,8 @@ def save_comparison(
 ) -> None:
     """Draw originals and, beneath, a row for each model's reconstructions of them.
 
-    To a row's label are added its MSE in [0, 1] and its PSNR, means over the images drawn.
+    To a row's label are added its MSE in [0, 1], PSNR, SSIM and sharpness, means over the images
+    drawn, as `convae_zoo.evaluation.Metrics` says.
 
     Args:
         path: where to write, ending in ``.png``; its folder is made where it is missing.
@@ -109,11 +110,12 @@ def save_comparison(
         UsageError: images that cannot be drawn, or too many for one picture.
         FileError: the file cannot be written.
     """
-    labelled = [("original\nMSE in [0, 1] and PSNR:\nmeans of the images shown", originals)]
+    told = (
+        "original\nfigures: means of the images\nshown, MSE in [0, 1], sharpness\nof the original 1"
+    )
+    labelled = [(told, originals)]
     for label, images in rows:
-        mse = _squared_errors(originals, images).mean()
-        psnr = np.mean(_psnr(originals, images))
-        labelled.append((f"{label}\nMSE {mse:.5f}\nPSNR {psnr:.1f} dB", images))
+        labelled.append(("\n".join((label, *_figures(originals, images))), images))
     _draw(path, labelled, names=names, title=title)
 
 
@@ -171,12 +173,12 @@ def save_curves(
     axes.set_xlim(0, max(at[-1], len(val)) * 1.02)
     axes.set_xlabel(f"epoch (of {steps:,} optimiser steps)" if steps else "optimiser step")
     axes.set_ylabel("loss")
-    axes.set_title(_printable(title), fontsize=12, color=_INK, parse_math=False)
+    axes.set_title(printable(title), fontsize=12, color=_INK, parse_math=False)
     axes.grid(visible=True, which="major", color="#dddddd", lw=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
-    _write(path, figure)
+    write_figure(path, figure)
 
 
 def _scale(axes: Any, losses: NDArray[np.float64]) -> None:
@@ -224,15 +226,25 @@ def _envelope(
     )
 
 
+def _figures(originals: Tensor, images: Tensor) -> list[str]:
+    """Say in two lines how near images are to their originals."""
+    from convae_zoo.evaluation.metrics import measure  # curves and grids do without torchmetrics
+
+    _check_pair(originals, images)
+    units = (originals.cpu().float() / 255, images.cpu().float() / 255)
+    found = measure([units], (0.0, 1.0))
+    lines = [
+        [f"MSE {found.mse:.5f}", f"PSNR {found.psnr:.1f} dB"],
+        ["" if found.ssim is None else f"SSIM {found.ssim:.3f}"],
+    ]
+    if found.sharpness is not None:
+        lines[1].append(f"sharpness {found.sharpness:.2f}")
+    return [text for line in lines if (text := ", ".join(filter(None, line)))]
+
+
 def _squared_errors(originals: Tensor, images: Tensor) -> NDArray[np.float64]:
     """Mean squared error of each image, black at 0 and white at 1."""
-    _check(originals)
-    _check(images)
-    if images.shape != originals.shape:
-        raise UsageError(
-            f"originals of shape {tuple(originals.shape)} and reconstructions of shape "
-            f"{tuple(images.shape)} cannot be compared; give both the same shape"
-        )
+    _check_pair(originals, images)
     difference = (originals.cpu().double() - images.cpu().double()) / 255
     errors: NDArray[np.float64] = difference.square().mean((1, 2, 3)).numpy()
     return errors
@@ -241,6 +253,16 @@ def _squared_errors(originals: Tensor, images: Tensor) -> NDArray[np.float64]:
 def _psnr(originals: Tensor, images: Tensor) -> list[float]:
     errors = np.maximum(_squared_errors(originals, images), 1e-10)  # 100 dB: equal
     return [float(value) for value in -10 * np.log10(errors)]
+
+
+def _check_pair(originals: Tensor, images: Tensor) -> None:
+    _check(originals)
+    _check(images)
+    if images.shape != originals.shape:
+        raise UsageError(
+            f"originals of shape {tuple(originals.shape)} and reconstructions of shape "
+            f"{tuple(images.shape)} cannot be compared; give both the same shape"
+        )
 
 
 def _check(images: Tensor) -> None:
@@ -307,8 +329,8 @@ def _draw(
     columns = max(1, min(count, _COLUMNS, _WIDTH // pitch))
     bands = math.ceil(count / columns)
 
-    labels = [[_printable(line) for line in label.split("\n")] for label, _ in rows]
-    heads = [_fit(_printable(name), cell_width - _GAP) for name in names or [""] * count]
+    labels = [[printable(line) for line in label.split("\n")] for label, _ in rows]
+    heads = [_fit(printable(name), cell_width - _GAP) for name in names or [""] * count]
     if len(heads) != count:
         raise UsageError(f"{count} images have {len(heads)} names; give one an image")
     head = _LINE * max(name.count("\n") + 1 if name else 0 for name in heads)
@@ -322,7 +344,7 @@ def _draw(
     if height > _HIGHEST:
         raise UsageError(f"{count} images are too many for one picture; give fewer")
     width = left + columns * pitch - _GAP + _MARGIN
-    title = _shorten(_printable(title), max(width, 640) - 2 * _MARGIN, _LARGE)
+    title = shorten(printable(title), max(width, 640) - 2 * _MARGIN, _LARGE)
     width = max(width, math.ceil(_width(title, _LARGE)) + 2 * _MARGIN)
 
     figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor=_PAPER)
@@ -346,10 +368,10 @@ def _draw(
         for column, index in enumerate(chosen if notes else ()):
             middle = left + column * pitch + cell_width / 2
             pen.text(middle, y, notes[index], _SMALL, ha="center", color=_FAINT)
-    _write(path, figure)
+    write_figure(path, figure)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Put text on one line, with a box for what the font does not have."""
     known = _font(_NORMAL).get_charmap()
     return "".join(c if ord(c) in known else "\u25a1" for c in " ".join(text.split()))
@@ -370,7 +392,7 @@ def _width(text: str, size: float = _NORMAL) -> float:
     return float(font.get_width_height()[0]) / 64
 
 
-def _shorten(text: str, width: float, size: float = _NORMAL) -> str:
+def shorten(text: str, width: float, size: float = _NORMAL) -> str:
     """Leave out the middle of a text that is wider than so many pixels."""
     if _width(text, size) <= width:
         return text
@@ -390,10 +412,16 @@ def _fit(name: str, width: float) -> str:
         lines = name[:cut].strip(), name[cut:].strip()
         if all(_width(line, _SMALL) <= width for line in lines):
             return "\n".join(lines)
-    return _shorten(name, width, _SMALL)
+    return shorten(name, width, _SMALL)
 
 
-def _write(path: str | Path, figure: Figure) -> None:
+def write_figure(path: str | Path, figure: Figure) -> None:
+    """Write a figure as a PNG file, whole or not at all; its folder is made where it is missing.
+
+    Raises:
+        UsageError: the path does not end in ``.png``, or is a folder.
+        FileError: the file cannot be written.
+    """
     check_picture_path(path)
     buffer = io.BytesIO()
     canvas: Any = FigureCanvasAgg(figure)  # its methods have no types

@@ -220,18 +220,17 @@ def _registered(name: str) -> WeightsSpec:
                 f"{name!r} is a model without weights; load {' or '.join(map(repr, trained))}, or "
                 "make one with fresh weights with create_model"
             )
-        raise UsageError(f"model {name!r} has no trained weights; {_how_to_train(name, 'photos')}")
+        raise UsageError(f"model {name!r} has no trained weights; {_how_to_train(name)}")
     if not weights.trained:
-        raise WeightsError(f"{name!r} is not trained yet; {_how_to_train(name, weights.dataset)}")
+        raise WeightsError(f"{name!r} is not trained yet; {_how_to_train(name)}")
     return weights
 
 
-def _how_to_train(name: str, dataset: str) -> str:
+def _how_to_train(name: str) -> str:
+    """Say the command that trains a model, or what a tag declares."""
     out = f"runs/{name}"
-    return (
-        f"train it with 'convae-zoo train {name.partition('.')[0]} --dataset {dataset} "
-        f"--out {out}' and load {out!r}"
-    )
+    how = f"retrain {name}" if "." in name else f"train {name} --dataset photos"
+    return f"train it with 'convae-zoo {how} --out {out}' and load {out!r}"
 
 
 def _resource(name: str, weights: WeightsSpec) -> Traversable:

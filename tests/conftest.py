@@ -6,12 +6,13 @@ import os
 import subprocess
 import sys
 import venv
-from collections.abc import Callable
 from importlib.metadata import distributions
 from pathlib import Path
 
 import attrs
 import pytest
+
+from convae_zoo import registry
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -55,12 +56,19 @@ class PluginSite:
     path: Path
     encoder: str = ENCODER
 
-    def install(self, distribution: str, plugins: dict[str, str], version: str = "1.0") -> None:
+    def install(
+        self,
+        distribution: str,
+        plugins: dict[str, str],
+        version: str = "1.0",
+        requires: tuple[str, ...] = (),
+    ) -> None:
         """Install a distribution: the source of a module for each plugin's name."""
         info = self.path / f"{distribution.replace('-', '_')}-{version}.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(
             f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
+            + "".join(f"Requires-Dist: {requirement}\n" for requirement in requires)
         )
         lines = ["[convae_zoo]"]
         for name, source in plugins.items():
@@ -146,7 +154,7 @@ class Environment:
         self.pip("install", "--no-index", "--no-deps", "--no-build-isolation", str(source))
 
 
-def _borrow(target: Path) -> None:
+def borrow(target: Path) -> None:
     """Link every installed package into a folder, but the zoo's and its plugins' metadata."""
     plugins = {
         dist._path.name
@@ -162,22 +170,28 @@ def _borrow(target: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def new_environment(tmp_path_factory) -> Callable[[], Environment]:
-    """Make a fresh environment with the zoo, installed from a wheel and without the network.
+def fresh_environment(tmp_path_factory) -> Environment:
+    """A fresh virtual environment with the zoo, installed from a wheel.
 
-    It borrows the heavy libraries of the one that runs the tests, but neither its zoo nor plugins.
+    It borrows the heavy libraries of the one that runs the tests, but neither its zoo nor its
+    plugins. A test that installs something uninstalls it again.
     """
+    folder = tmp_path_factory.mktemp("fresh_environment")
+    venv.create(folder / "venv", with_pip=False)
+    made = Environment(folder / "venv")
+    borrow(folder / "borrowed")
+    site = Path(made.code("import sysconfig; print(sysconfig.get_path('purelib'))").strip())
+    (site / "borrowed.pth").write_text(f"{folder / 'borrowed'}\n")
+    made.pip("wheel", "--no-deps", "--no-build-isolation", "-w", str(folder), str(REPOSITORY))
+    (wheel,) = folder.glob("convae_zoo-*.whl")
+    made.install(wheel)
+    return made
 
-    def make() -> Environment:
-        folder = tmp_path_factory.mktemp("environment")
-        venv.create(folder / "venv", with_pip=False)
-        made = Environment(folder / "venv")
-        _borrow(folder / "borrowed")
-        site = Path(made.code("import sysconfig; print(sysconfig.get_path('purelib'))").strip())
-        (site / "borrowed.pth").write_text(f"{folder / 'borrowed'}\n")
-        made.pip("wheel", "--no-deps", "--no-build-isolation", "-w", str(folder), str(REPOSITORY))
-        (wheel,) = folder.glob("convae_zoo-*.whl")
-        made.install(wheel)
-        return made
 
-    return make
+@pytest.fixture
+def defects(monkeypatch):
+    """The plugins that are wrong in every way, installed for this process and its children."""
+    monkeypatch.syspath_prepend(REPOSITORY / "tests" / "testing" / "defects")
+    registry._installed.cache_clear()
+    yield
+    registry._installed.cache_clear()

@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 from torch import nn
 
-from convae_zoo import create_model
+from convae_zoo import __version__, create_model
 from convae_zoo.autoencoder import Autoencoder
 from convae_zoo.build import plan_model
-from convae_zoo.errors import DataError
+from convae_zoo.errors import DataError, PluginError
 
 SMALL = {"width": 2, "latent_dim": 5, "image_size": 8}
 
@@ -134,3 +134,14 @@ def test_a_model_can_be_copied(model):
     x = torch.randn(1, 3, 8, 8)
     assert torch.equal(other(x), model(x))
     assert other.name == model.name
+
+
+def test_a_decoder_that_gives_another_shape_than_it_declares_is_told_with_its_plugin(model):
+    model.decoder = nn.Sequential(model.decoder, nn.Upsample(scale_factor=2))
+    for call in (model, model.forward_with_terms):
+        with pytest.raises(PluginError) as caught:
+            call(torch.rand(2, 3, 8, 8))
+        assert str(caught.value) == (
+            f"decoder 'convae' of plugin 'reference' (convae-zoo {__version__}): it gives images "
+            "3×16×16 but declares 3×8×8; tell its author what 'convae-zoo verify convae' says"
+        )

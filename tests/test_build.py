@@ -230,19 +230,22 @@ def test_an_override_goes_to_every_part_that_has_the_field(calls):
 @pytest.mark.parametrize(
     ("decoder", "message"),
     [
-        ("odd", "factory of decoder 'odd' must return an nn.Module, got {'size': 4"),
+        ("odd", "its factory must return an nn.Module, got {'size': 4"),
         (
             "lost",
             "factory 'no_such_module:Part' cannot be imported: ModuleNotFoundError: No module",
         ),
-        ("greedy", "factory of decoder 'greedy' (plugin 'mine') failed: "),
+        ("greedy", "its factory failed: TypeError: "),
     ],
 )
 @pytest.mark.usefixtures("calls")
 def test_a_factory_that_keeps_no_promise_is_the_plugins_fault(decoder, message):
     with pytest.raises(PluginError) as caught:
         compose("vector", decoder)
-    assert message in str(caught.value)
+    line = str(caught.value)
+    assert message in line
+    assert line.startswith(f"decoder {decoder!r} of plugin 'mine' (")
+    assert line.endswith(f"; tell its author what 'convae-zoo verify {decoder}' says")
     assert caught.value.exit_status == 1
 
 

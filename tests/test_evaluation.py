@@ -69,6 +69,29 @@ def test_metrics_equal_plain_float64_formulas(pair):
     assert found.psnr == pytest.approx((-10 * np.log10(errors)).mean(), rel=1e-6)
     plain = np.mean([plain_ssim(a, b) for a, b in zip(x, shown, strict=True)])
     assert found.ssim == pytest.approx(plain, abs=1e-5)
+    edges = [
+        np.hypot(v[:, :, 1:, :-1] - v[:, :, :-1, :-1], v[:, :, :-1, 1:] - v[:, :, :-1, :-1])
+        for v in (shown, x)
+    ]
+    assert found.sharpness == pytest.approx(edges[0].mean() / edges[1].mean(), rel=1e-6)
+
+
+def test_sharpness_is_one_for_the_original_less_for_blur_and_more_for_noise(pair):
+    originals, noisy = pair
+    blurred = nn.functional.avg_pool2d(originals, 3, stride=1, padding=1)
+    same, soft, rough = (
+        measure([(originals, v)], (0.0, 1.0)).sharpness for v in (originals, blurred, noisy)
+    )
+    assert same == 1.0
+    assert soft < 0.6
+    assert rough > 1.0
+
+
+def test_sharpness_is_none_where_the_originals_have_no_edges():
+    flat = torch.full((2, 1, 12, 12), 0.5)
+    assert measure([(flat, torch.rand(flat.shape))], (0.0, 1.0)).sharpness is None
+    row = torch.rand(2, 1, 1, 12)
+    assert measure([(row, row)], (0.0, 1.0)).sharpness is None
 
 
 def test_ssim_is_torchmetrics_own_where_its_window_fits(pair):
@@ -92,7 +115,7 @@ def test_unequal_last_batches_change_nothing(pair, size):
     originals, reconstructions = pair
     parts = zip(originals.split(size), reconstructions.split(size), strict=True)
     whole, batched = measure([pair], (-1.0, 1.0)), measure(parts, (-1.0, 1.0))
-    for name in ("mse", "mse_in_range", "psnr", "ssim"):
+    for name in ("mse", "mse_in_range", "psnr", "ssim", "sharpness"):
         assert getattr(batched, name) == pytest.approx(getattr(whole, name), rel=1e-5), name
 
 
@@ -225,7 +248,7 @@ def test_the_batch_size_changes_nothing(model):
     train, val = image_set(100, split="train", seed=1), image_set(40, seed=2)
     one, other = (evaluate(model, val, train=train, batch_size=n) for n in (7, 256))
     for part in ("model", "pca"):
-        for name in ("mse", "mse_in_range", "psnr", "ssim"):
+        for name in ("mse", "mse_in_range", "psnr", "ssim", "sharpness"):
             values = [getattr(getattr(e, part), name) for e in (one, other)]
             assert values[0] == pytest.approx(values[1], rel=1e-5), (part, name)
 

@@ -156,10 +156,23 @@ def test_a_factory_that_gives_no_module_is_told_with_its_name(monkeypatch):
     plugin = ModuleType("odd")
     plugin.register_losses = register_losses
     manager = load_entry_points()
-    manager.add(plugin, Provenance("odd", "odd-dist", "1"))
+    manager.add(Provenance("odd", "odd-dist", "1"), lambda: plugin)
     built = build_registry(manager)
     monkeypatch.setattr("convae_zoo.losses.get_registry", lambda: built)
-    with pytest.raises(PluginError, match=r"'plain' must return an nn\.Module"):
+    with pytest.raises(PluginError, match=r"loss 'plain' of plugin 'odd' .* must return an nn\.M"):
         create_loss("plain")
     assert "plain" not in list_losses()
     assert "plain" not in registry.get_registry().names("loss")
+
+
+@pytest.mark.usefixtures("defects")
+@pytest.mark.parametrize("name", ["loss-scalar", "0.5*mse + 2*loss-scalar"])
+def test_a_loss_that_returns_a_vector_is_told_with_its_plugin(name):
+    images = torch.rand(4, 3, 8, 8)
+    with pytest.raises(PluginError) as caught:
+        create_loss(name)(images, images)
+    assert str(caught.value) == (
+        "loss 'loss-scalar' of plugin 'defects' (convae-defects 0.1): a loss must return a scalar "
+        "tensor, such as the mean, got shape (4,); tell its author what "
+        "'convae-zoo verify loss-scalar' says"
+    )

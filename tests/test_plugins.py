@@ -6,7 +6,7 @@ import warnings
 
 import pytest
 
-from convae_zoo import hookimpl
+from convae_zoo import __version__, hookimpl
 from convae_zoo.errors import PluginError, ZooWarning
 from convae_zoo.plugins import ALLOWED, BLOCKED, STRICT, Plugin, load_entry_points, new_manager
 from convae_zoo.registry import build_registry
@@ -224,3 +224,46 @@ def test_a_plugin_added_under_a_taken_name_leaves_the_first_in_place():
         manager.add(Provenance("mine", "two", "1"), module)
     assert [p.provenance.distribution for p in manager.loaded()] == ["one"]
     assert manager.hooks.has_plugin("mine")
+
+
+@pytest.mark.parametrize(
+    "requirement",
+    [
+        "convae-zoo>=99.1",
+        "convae_zoo >=99.1,<100",
+        "Convae-Zoo[test] (>=99.1)",
+        "convae.zoo!=3,>=99.1",
+        "convae-zoo~=99.1",
+    ],
+)
+def test_a_plugin_built_for_a_newer_zoo_is_not_imported_and_says_what_to_do(
+    plugin_site, requirement
+):
+    source = "raise RuntimeError('imported')"
+    plugin_site.install("new-dist", {"new": source}, requires=("torch>=2", requirement))
+    with pytest.warns(ZooWarning, match="plugin 'new' of new-dist"):
+        _, plugins = installed()
+    assert plugins["new", "new-dist"].status == "broken"
+    assert plugins["new", "new-dist"].reason == (
+        f"it needs convae-zoo 99.1 or newer but {__version__} is installed; "
+        "pip install --upgrade convae-zoo"
+    )
+    assert plugins["reference", "convae-zoo"].status == "loaded"
+
+
+@pytest.mark.parametrize(
+    "requirement",
+    [
+        "convae-zoo",
+        f"convae-zoo>={__version__}",
+        f"convae-zoo>={__version__}.0",
+        "convae-zoo<99",
+        "convae-zoo-extras>=99",
+        "torch>=99",
+        "convae-zoo[test]>=99; extra == 'test'",
+    ],
+)
+def test_a_plugin_that_this_zoo_is_new_enough_for_is_loaded(plugin_site, requirement):
+    plugin_site.install("tiny-dist", {"tiny": plugin_site.encoder}, requires=(requirement,))
+    _, plugins = installed()
+    assert plugins["tiny", "tiny-dist"].status == "loaded"

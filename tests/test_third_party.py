@@ -1,6 +1,7 @@
 """Somebody else's package, installed by pip beside the zoo in a fresh environment.
 
-The zoo is installed from a wheel, as a user has it.
+The environment borrows the heavy libraries of the one that runs the tests, but neither its zoo nor
+its plugins: the zoo is installed from a wheel, as a user has it.
 """
 
 import json
@@ -103,12 +104,12 @@ def write_package(folder: Path, files: dict[str, str]) -> Path:
 
 
 @pytest.fixture(scope="module")
-def environment(new_environment, tmp_path_factory):
+def environment(fresh_environment, tmp_path_factory):
     """A fresh environment with the zoo and the package ``convae-plain``."""
-    made = new_environment()
     folder = tmp_path_factory.mktemp("third_party")
-    made.install(write_package(folder / "convae-plain", PLAIN))
-    return made
+    fresh_environment.install(write_package(folder / "convae-plain", PLAIN))
+    yield fresh_environment
+    fresh_environment.pip("uninstall", "--yes", "convae-plain")
 
 
 @pytest.fixture
@@ -137,6 +138,14 @@ def test_the_zoo_is_the_installed_one_and_has_its_own_plugins(environment):
     plugins = environment.document("plugins")["plugins"]
     assert {p["distribution"] for p in plugins} == {"convae-zoo", "convae-plain"}
     assert {p["status"] for p in plugins} == {"loaded"}
+
+
+def test_the_wheel_holds_every_weights_file_of_the_source(environment):
+    plugins = Path(__file__).parents[1] / "plugins"
+    files = {p.relative_to(plugins) for p in plugins.glob("*/weights/*") if p.name[0] != "."}
+    site = Path(environment.code("import convae_reference as r; print(r.__path__[0])").strip())
+    missing = [str(f) for f in files if not (site.parent / f).is_file()]
+    assert missing == []
 
 
 def test_its_encoder_is_listed(environment):

@@ -4,7 +4,9 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 pytestmark = pytest.mark.slow
 
@@ -28,12 +30,12 @@ print(tuple(latent.shape), type(model.encoder).__module__)
 
 
 @pytest.fixture(scope="module")
-def environment(new_environment, tmp_path_factory):
-    """A fresh environment with the zoo and the distribution, from a copy of its source."""
-    made = new_environment()
+def environment(fresh_environment, tmp_path_factory):
+    """The fresh environment with the distribution, from a copy of its source."""
     copy = tmp_path_factory.mktemp("source") / "convae_vgg16"
-    made.install(shutil.copytree(SOURCE, copy))
-    return made
+    fresh_environment.install(shutil.copytree(SOURCE, copy))
+    yield fresh_environment
+    fresh_environment.pip("uninstall", "--yes", "convae-vgg16")
 
 
 def test_it_adds_its_models(environment):
@@ -64,23 +66,20 @@ def test_encode_equals_torchvisions_features(environment):
     assert environment.code(EQUAL) == "(1, 25088) convae_vgg16.encoder\n"
 
 
-def test_its_model_is_trained_by_the_command(environment):
-    code = (
-        "import numpy as np; from pathlib import Path; from PIL import Image\n"
-        "draw = np.random.default_rng(0); folder = Path('pictures'); folder.mkdir()\n"
-        "for n in range(20):\n"
-        "    pixels = draw.integers(0, 256, (32, 32, 3)).astype(np.uint8)\n"
-        "    Image.fromarray(pixels).save(folder / f'{n:02}.png')"
-    )
-    environment.code(code)
+def test_its_model_is_trained_by_the_command(environment, tmp_path):
+    draw = np.random.default_rng(0)
+    for number in range(20):
+        pixels = draw.integers(0, 256, (32, 32, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number:02}.png")
     small = ("--set", "image_size=32", "--set", "width=4", "--set", "frozen=true")
-    data = ("--dataset", "image-folder", "--data", "pictures", "--device", "cpu")
-    settings = ("--epochs", "1", "--batch-size", "8", "--out", "run")
+    data = ("--dataset", "image-folder", "--data", str(tmp_path), "--device", "cpu")
+    run = tmp_path / "run"
+    settings = ("--epochs", "1", "--batch-size", "8", "--out", str(run))
     done = environment.zoo("train", "vgg16-25088", *small, *data, *settings)
     assert done.returncode == 0, done.stderr
-    history = (environment.root / "run" / "history.jsonl").read_text().splitlines()
+    history = (run / "history.jsonl").read_text().splitlines()
     assert {json.loads(line)["kind"] for line in history} >= {"step", "epoch"}
     loaded = environment.code(
-        "import convae_zoo as zoo; print(zoo.load_model('run').plan.encoder_config.frozen)"
+        f"import convae_zoo as zoo; print(zoo.load_model({str(run)!r}).plan.encoder_config.frozen)"
     )
     assert loaded == "True\n"

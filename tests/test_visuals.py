@@ -92,6 +92,17 @@ def test_a_comparison_has_a_row_for_each_model_under_the_originals(tmp_path):
         assert [y for y, _ in corners] == sorted(y for y, _ in corners)
 
 
+def test_a_row_of_a_comparison_tells_its_figures(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(visuals, "_draw", lambda _, rows, **__: drawn.extend(rows))
+    rows = [("same", images(3)), ("black", torch.zeros_like(images(3)))]
+    visuals.save_comparison(tmp_path / "c.png", images(3), rows)
+    labels = [label for label, _ in drawn]
+    assert labels[1] == "same\nMSE 0.00000, PSNR 100.0 dB\nSSIM 1.000, sharpness 1.00"
+    assert labels[2].startswith("black\nMSE 0.")
+    assert labels[2].endswith("sharpness 0.00")
+
+
 def ink(picture, columns):
     return int((picture[:, columns] < 128).all(-1).sum())
 
@@ -119,7 +130,7 @@ def test_a_title_of_any_length_stays_within_the_picture(tmp_path, length):
 @given(st.text(max_size=60))
 @settings(max_examples=60, deadline=None)
 def test_a_name_of_any_kind_is_fitted_to_its_column(name):
-    lines = visuals._fit(visuals._printable(name), 120).split("\n")
+    lines = visuals._fit(visuals.printable(name), 120).split("\n")
     assert len(lines) <= 2
     assert all(visuals._width(line, visuals._SMALL) <= 120 for line in lines)
 

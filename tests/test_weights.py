@@ -9,7 +9,7 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -588,7 +588,7 @@ def test_a_name_without_weights_says_how_to_train():
 
 def test_an_unknown_name_or_tag_is_told_with_the_nearest():
     _told(lambda: load_model("convae-20"), "'convae-200'", kind=UnknownNameError)
-    _told(lambda: load_model("convae-200.phtos"), "convae-200.phtos", kind=UnknownNameError)
+    _told(lambda: load_model("convae-200.phtos"), "convae-200", "phtos", kind=UnknownNameError)
 
 
 class Stubborn(nn.Linear):
@@ -633,7 +633,7 @@ class OddConfig:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Add a plugin with models that have weights in an importable package; give its folder."""
     folder = tmp_path / "shelf_of_weights"
     (folder / "files").mkdir(parents=True)
@@ -669,13 +669,10 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     hooks = (register_models, register_encoders, register_decoders)
     plugin = ModuleType("shelf")
     vars(plugin).update({hook.__name__: hook for hook in hooks})
-    manager.add(plugin, Provenance("shelf", "shelf-dist", "1"))
+    manager.add(Provenance("shelf", "shelf-dist", "1"), lambda: plugin)
     built = build_registry(manager)
-    registry.get_registry.cache_clear()
-    monkeypatch.setattr(registry, "load_entry_points", lambda: manager)
-    monkeypatch.setattr(registry, "build_registry", lambda _: built)
-    yield folder / "files"
-    registry.get_registry.cache_clear()
+    monkeypatch.setattr(registry, "_installed", lambda: built)
+    return folder / "files"
 
 
 @pytest.mark.usefixtures("shelf")
@@ -701,7 +698,7 @@ def test_an_untrained_tag_says_how_to_train():
     _told(
         lambda: load_model("shelf.untrained"),
         "not trained yet",
-        "convae-zoo train shelf --dataset photos --out runs/shelf.untrained",
+        "convae-zoo retrain shelf.untrained --out runs/shelf.untrained",
     )
 
 

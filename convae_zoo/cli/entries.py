@@ -1,5 +1,6 @@
 """Entries of the registry as documents that JSON can hold; no torch here."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,7 +8,7 @@ import attrs
 
 from convae_zoo import fields
 from convae_zoo.errors import ZooError
-from convae_zoo.registry import SHAPES
+from convae_zoo.registry import SHAPES, get_registry
 from convae_zoo.specs import (
     DatasetSpec,
     DecoderSpec,
@@ -49,7 +50,9 @@ def describe_weights(spec: ModelSpec, weights: WeightsSpec) -> dict[str, Any]:
         "name": f"{spec.name}.{weights.tag}",
         "summary": f"{spec.name} trained on {weights.dataset}",
         "model": spec.name,
+        **_parts(spec),
         **_weights(weights),
+        "dataset_license": _dataset_license(weights),
         "recipe": attrs.asdict(weights.recipe or spec.recipe),
         **_provenance(spec),
     }
@@ -60,6 +63,22 @@ def _provenance(spec: Spec) -> dict[str, str]:
 
 
 def _model(spec: ModelSpec) -> dict[str, Any]:
+    return {
+        **_parts(spec),
+        "recipe": attrs.asdict(spec.recipe),
+        "weights": [_weights(weights) for weights in spec.weights],
+    }
+
+
+def _dataset_license(weights: WeightsSpec) -> str:
+    """Say the licence of the data: as it was stored, else as the dataset declares it."""
+    stored = weights.card.get("dataset", {}).get("license")
+    declared = get_registry().entries["dataset"].get(weights.dataset)
+    return stored or (declared.license if isinstance(declared, DatasetSpec) else "not stated")
+
+
+def _parts(spec: ModelSpec) -> dict[str, Any]:
+    """Return what a model is made of and what it costs."""
     from convae_zoo.build import config_values, plan_model
 
     document: dict[str, Any] = {
@@ -74,6 +93,8 @@ def _model(spec: ModelSpec) -> dict[str, Any]:
     else:
         document["image_shape"] = list(plan.image_shape)
         document["latent_shape"] = list(plan.latent_shape)
+        floats, values = math.prod(plan.latent_shape), math.prod(plan.image_shape)
+        document |= {"latent_floats": floats, "compression_ratio": values / floats}
         for role, part, config in (
             ("encoder", plan.encoder, plan.encoder_config),
             ("decoder", plan.decoder, plan.decoder_config),
@@ -83,9 +104,7 @@ def _model(spec: ModelSpec) -> dict[str, Any]:
                 "config": config_values(config),
                 **_provenance(part),
             }
-    document["recipe"] = attrs.asdict(spec.recipe)
-    document["weights"] = [_weights(weights) for weights in spec.weights]
-    return document
+    return document | {"parameters": spec.parameters, "flops": spec.flops}
 
 
 def _weights(weights: WeightsSpec) -> dict[str, Any]:
@@ -102,6 +121,7 @@ def _weights(weights: WeightsSpec) -> dict[str, Any]:
         "recipe": attrs.asdict(recipe) if recipe else None,
         "metrics": dict(weights.metrics),
         "license": weights.license,
+        "card": dict(weights.card),
     }
 
 

@@ -37,6 +37,7 @@ def command(
 
     MODEL is the name of trained weights, a .safetensors file or a run folder. MSE is of the values
     as they come out, PSNR and SSIM are of values clipped to [0, 1]; all are means over images.
+    Sharpness is the strength of the edges divided by that of the originals': below 1 is blurred.
 
     \b
     Example: convae-zoo evaluate runs/first --dataset photos
@@ -73,7 +74,15 @@ def _print(found: "Evaluation", values: int) -> None:
     rows = [(found.name, *_cells(found.model), "" if ratio is None else f"{ratio:.3f}")]
     if found.pca is not None:
         rows.append((f"PCA-{found.latent_floats}", *_cells(found.pca), "1.000"))
-    head = ("", "mse in [0, 1]", f"mse in [{low:g}, {high:g}]", "psnr", "ssim", "mse / pca's")
+    head = (
+        "",
+        "mse in [0, 1]",
+        f"mse in [{low:g}, {high:g}]",
+        "psnr",
+        "ssim",
+        "sharpness",
+        "mse / pca's",
+    )
     print_table(head, rows)
     print_fields([(name, f"{value:g}") for name, value in found.figures.items()])
     if found.pca is not None:
@@ -82,13 +91,15 @@ def _print(found: "Evaluation", values: int) -> None:
         click.echo(f"no PCA: {found.pca_reason}")
 
 
-def _cells(metrics: "Metrics") -> tuple[str, str, str, str]:
+def _cells(metrics: "Metrics") -> tuple[str, str, str, str, str]:
     similarity = "-" if metrics.ssim is None else f"{metrics.ssim:.4f}"
+    sharpness = "-" if metrics.sharpness is None else f"{metrics.sharpness:.3f}"
     return (
         f"{metrics.mse:.6f}",
         f"{metrics.mse_in_range:.6f}",
         f"{metrics.psnr:.2f} dB",
         similarity,
+        sharpness,
     )
 
 

@@ -7,25 +7,36 @@ import click
 
 from convae_zoo.build import shape_text
 from convae_zoo.cli.entries import describe, describe_weights
-from convae_zoo.cli.options import json_option
+from convae_zoo.cli.options import device_option, json_option
 from convae_zoo.cli.output import cell, print_fields, print_json, print_table
+from convae_zoo.errors import UsageError
 from convae_zoo.registry import KINDS, find_model, get_registry
 
 
 @click.command(name="show")
 @click.argument("name")
 @click.option("--kind", type=click.Choice(list(KINDS)), help="Show the entry of that kind only.")
+@click.option("--measure", is_flag=True, help="Measure a model's speed on this machine.")
+@device_option
 @json_option
-def command(name: str, kind: str | None, *, as_json: bool) -> None:
+def command(name: str, kind: str | None, *, measure: bool, device: str, as_json: bool) -> None:
     """Show an entry: where it comes from, its shapes, config, recipe and weights.
 
     NAME is a model, weights as in MODEL.TAG, an encoder, decoder, loss or dataset. Where entries of
-    several kinds have the name, all are shown.
+    several kinds have the name, all are shown. FLOPs are those of one image there and back, a
+    multiply-add as two; the compression ratio is pixel values of an image for each float of its
+    latent.
 
     \b
     Example: convae-zoo show convae-200
     """  # noqa: D301 - \b keeps click from wrapping
     entries = _find(name, kind)
+    if measure:
+        models = [entry for entry in entries if entry["kind"] in {"model", "weights"}]
+        if not models:
+            raise UsageError(f"--measure is for models; {name!r} is none")
+        for entry in models:
+            entry.update(_measure(entry.get("model", entry["name"]), device))
     if as_json:
         print_json({"entries": entries})
         return
@@ -33,6 +44,18 @@ def command(name: str, kind: str | None, *, as_json: bool) -> None:
         if number:
             click.echo()
         _print(entry)
+
+
+def _measure(model: str, device: str) -> dict[str, Any]:
+    from convae_zoo.build import create_model
+    from convae_zoo.evaluation.cost import count_parameters, image_flops, measure_speed
+
+    built = create_model(model)
+    return {
+        "parameters": count_parameters(built),
+        "flops": image_flops(built),
+        "speed": measure_speed(built, device),
+    }
 
 
 def _find(name: str, kind: str | None) -> list[dict[str, Any]]:
@@ -52,6 +75,8 @@ def _find(name: str, kind: str | None) -> list[dict[str, Any]]:
 def _print(entry: Mapping[str, Any]) -> None:
     click.echo(f"{entry['name']}  {entry['kind']}")
     print_fields([(label, cell(value)) for label, value in _rows(entry)])
+    if entry["kind"] == "weights" and "pca_mse" in entry["metrics"]:
+        _print_quality(entry)
     for role in ("encoder", "decoder"):
         if role in entry:
             part = entry[role]
@@ -85,17 +110,24 @@ def _rows(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("problem", entry.get("problem", "")),
         ("images", _shape(entry, "image_shape") + in_range),
         ("takes", _shape(entry, "input_shape")),
-        ("latent", _shape(entry, "latent_shape")),
+        ("latent", _shape(entry, "latent_shape") + _ratio(entry)),
         ("gives", _shape(entry, "output_shape")),
+        ("parameters", _count(entry.get("parameters"))),
+        ("FLOPs", _count(entry.get("flops"))),
+        ("speed", _speed(entry.get("speed"))),
         ("model", entry.get("model", "")),
         ("dataset", entry.get("dataset", "")),
+        ("data licence", entry.get("dataset_license", "")),
         ("trained", _value(entry["trained"]) if entry["kind"] == "weights" else ""),
+        ("train it", "" if entry.get("trained", True) else _how_to_train(entry["name"])),
         ("file", entry.get("file") or ""),
         ("hub", entry.get("hub") or ""),
         ("revision", entry.get("revision") or ""),
         ("url", entry.get("url") or ""),
         ("sha256", entry.get("sha256") or ""),
-        ("metrics", _metrics(entry)),
+        ("storage", _storage(entry.get("card", {}).get("storage"))),
+        ("training", _training(entry.get("card", {}).get("training"))),
+        ("metrics", "" if "pca_mse" in entry.get("metrics", {}) else _metrics(entry)),
         ("splits", ", ".join(entry.get("splits", ()))),
         ("license", entry.get("license", "")),
         ("source", entry.get("source", "")),
@@ -103,13 +135,83 @@ def _rows(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
+def _ratio(entry: Mapping[str, Any]) -> str:
+    ratio = entry.get("compression_ratio")
+    if ratio is None:
+        return ""
+    return f", {entry['latent_floats']:,} floats, {ratio:.2f} pixel values each"
+
+
+def _count(number: int | None) -> str:
+    return "" if number is None else f"{number:,}"
+
+
+def _speed(speed: Mapping[str, Any] | None) -> str:
+    if speed is None:
+        return ""
+    return (
+        f"{speed['images_per_second']:,.0f} images/s there and back, in batches of "
+        f"{speed['batch_size']}, {speed['device']}"
+    )
+
+
+def _how_to_train(name: str) -> str:
+    return f"convae-zoo retrain {name} --out runs/{name}"
+
+
+def _storage(storage: Mapping[str, Any] | None) -> str:
+    if storage is None:
+        return ""
+    return (
+        f"{storage['dtype']}, {storage['bytes'] / 2**20:.2f} MiB; costs {storage['cost']:.4%} "
+        "of the mse"
+    )
+
+
+def _training(training: Mapping[str, Any] | None) -> str:
+    if training is None:
+        return ""
+    seconds, flops = training["seconds"], training["flops"]
+    return f"{seconds:,.0f} s, {training['device']}; {flops:.3g} FLOPs"
+
+
+def _print_quality(entry: Mapping[str, Any]) -> None:
+    """Print a table of a model's figures beside those of PCA."""
+    metrics = entry["metrics"]
+    ratio = metrics.get("ratio_to_pca")
+    rows = [
+        (label, *_figures(metrics, prefix), compared)
+        for label, prefix, compared in (
+            (entry["name"], "", "" if ratio is None else f"{ratio:.3f}"),
+            (f"PCA-{entry.get('latent_floats', '')}", "pca_", "1.000"),
+        )
+    ]
+    click.echo(f"quality on {metrics.get('images', 0):,} images that it was not trained on")
+    print_table(("", "mse in [0, 1]", "psnr", "ssim", "mse / pca's"), rows)
+
+
+def _figures(metrics: Mapping[str, Any], prefix: str) -> tuple[str, str, str]:
+    mse, psnr, ssim = (metrics.get(f"{prefix}{name}") for name in ("mse", "psnr", "ssim"))
+    return (
+        "-" if mse is None else f"{mse:.6f}",
+        "-" if psnr is None else f"{psnr:.2f} dB",
+        "-" if ssim is None else f"{ssim:.4f}",
+    )
+
+
 def _weights(name: str, weights: Mapping[str, Any]) -> list[str]:
     trained = _value(weights["trained"])
     return [name, cell(weights["dataset"]), trained, cell(weights["license"]), _metrics(weights)]
 
 
+_SHORT = ("mse", "psnr", "ssim", "ratio_to_pca")
+"""The figures that stand for all where these are many."""
+
+
 def _metrics(entry: Mapping[str, Any]) -> str:
     metrics = cast("Mapping[str, Any]", entry.get("metrics") or {})
+    if "pca_mse" in metrics:
+        metrics = {name: metrics[name] for name in _SHORT if name in metrics}
     return ", ".join(f"{name} {_value(value)}" for name, value in metrics.items())
 
 

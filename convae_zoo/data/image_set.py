@@ -12,8 +12,8 @@ from convae_zoo.errors import DataError
 
 NOT_STATED = "not stated"
 
-EXEMPLARS = 10
-"""How many images stand for a set that has no classes."""
+EXEMPLARS, MOST_EXEMPLARS = 10, 64
+"""How many images stand for a set that has few classes, or many."""
 
 
 @attrs.define(kw_only=True, eq=False, slots=False)
@@ -71,17 +71,21 @@ class ImageSet:
         digest.update(self.images.contiguous().numpy().data)
         return digest.hexdigest()
 
-    def exemplars(self, limit: int = 64) -> Tensor:
+    def exemplars(self, count: int | None = None) -> Tensor:
         """Choose the images that stand for the set in pictures: indices, int64.
 
-        The first image of each class; where there are no labels, some that are evenly spaced.
+        The first image of each class and then, until there are `count`, others that are evenly
+        spaced. Without `count` there are ten, or one a class where there are more classes, 64 at
+        most.
         """
-        if self.labels is None:
-            count = min(EXEMPLARS, limit, len(self))
-            return torch.linspace(0, len(self) - 1, count).long()
-        labels = self.labels.tolist()
+        labels = self.labels.tolist() if self.labels is not None else []
         first = {label: index for index, label in reversed(list(enumerate(labels)))}
-        return torch.tensor([first[label] for label in sorted(first)][:limit])
+        wanted = min(count or min(max(EXEMPLARS, len(first)), MOST_EXEMPLARS), len(self))
+        chosen = [first[label] for label in sorted(first)][:wanted]
+        others = [index for index in range(len(self)) if index not in chosen]
+        missing = wanted - len(chosen)
+        chosen += [others[i * len(others) // missing] for i in range(missing)]
+        return torch.tensor(chosen)
 
     def label_name(self, index: int) -> str:
         """Name the class of one image; empty where there are no labels."""

@@ -1,4 +1,4 @@
-"""Metrics of reconstructions: MSE, PSNR and SSIM, each averaged over images."""
+"""Metrics of reconstructions, averaged over images: MSE, PSNR, SSIM and sharpness."""
 
 from collections.abc import Iterable
 
@@ -22,7 +22,7 @@ _SMALLEST = 3
 
 @attrs.frozen(kw_only=True)
 class Metrics:
-    """How near reconstructions are to their originals; every figure is a mean over images.
+    """How near reconstructions are to their originals, in means over images.
 
     Attributes:
         mse: mean squared error with black at 0 and white at 1, of values as they come out.
@@ -30,12 +30,16 @@ class Metrics:
         psnr: peak signal-to-noise ratio in dB of values clipped to [0, 1], at most `PSNR_LIMIT`.
         ssim: structural similarity of values clipped to [0, 1]; None where the images have a side
             of less than three pixels.
+        sharpness: the mean strength of the edges of values clipped to [0, 1], divided by that of
+            the originals' edges: below 1 they are blurred, above 1 they have edges or noise that
+            the originals lack. None where the originals have no edges.
     """
 
     mse: float
     mse_in_range: float
     psnr: float
     ssim: float | None
+    sharpness: float | None = None
 
 
 def measure(pairs: Iterable[tuple[Tensor, Tensor]], value_range: tuple[float, float]) -> Metrics:
@@ -48,7 +52,7 @@ def measure(pairs: Iterable[tuple[Tensor, Tensor]], value_range: tuple[float, fl
     Raises:
         DataError: there are no images, or a reconstruction has a value that is not finite.
     """
-    count, total = 0, torch.zeros(3, dtype=torch.float64)
+    count, total = 0, torch.zeros(5, dtype=torch.float64)
     has_ssim = False
     for originals, reconstructions in pairs:
         if not reconstructions.isfinite().all():
@@ -63,18 +67,21 @@ def measure(pairs: Iterable[tuple[Tensor, Tensor]], value_range: tuple[float, fl
             (reconstructions - originals).square().mean((1, 2, 3)),
             psnr(shown, originals),
             torch.zeros(len(originals)) if similarity is None else similarity,
+            edge_strength(shown),
+            edge_strength(originals),
         )
         total += torch.stack([values.double().sum().cpu() for values in each])
         count += len(originals)
     if count == 0:
         raise DataError("there are no images to measure")
     low, high = value_range
-    mse, mean_psnr, mean_ssim = (total / count).tolist()
+    mse, mean_psnr, mean_ssim, edges, original_edges = (total / count).tolist()
     return Metrics(
         mse=mse,
         mse_in_range=mse * (high - low) ** 2,
         psnr=mean_psnr,
         ssim=mean_ssim if has_ssim else None,
+        sharpness=edges / original_edges if original_edges else None,
     )
 
 
@@ -118,3 +125,18 @@ def ssim(reconstructions: Tensor, originals: Tensor) -> Tensor | None:
     )
     # A single image comes back without its batch axis.
     return values.reshape(-1) if isinstance(values, Tensor) else values[0].reshape(-1)
+
+
+def edge_strength(images: Tensor) -> Tensor:
+    """Mean length of the gradient of each image, N; 0 where a side has a single pixel.
+
+    The gradient of a pixel is its difference from the one below and from the one to the right, in
+    each channel; the last row and column have none.
+
+    Args:
+        images: floats N×C×H×W.
+    """
+    if min(images.shape[-2:]) < 2:  # noqa: PLR2004 - a difference takes two
+        return images.new_zeros(len(images))
+    down, across = images.diff(dim=-2)[..., :-1], images.diff(dim=-1)[..., :-1, :]
+    return torch.hypot(down, across).mean((1, 2, 3))

@@ -8,16 +8,15 @@ import sys
 from typing import Any, cast
 
 import attrs
-import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from convae_zoo import fields
 from convae_zoo.build import BuiltSpec, Plan, config_values, make_config, plan_compose, plan_model
 from convae_zoo.errors import UsageError
+from convae_zoo.evaluation.cost import count_flops, count_parameters
 from convae_zoo.plugins import ALLOWED
 from convae_zoo.specs import ModelSpec
 from convae_zoo.testing.configs import at_drawn
-from convae_zoo.testing.entry import Case, Entry, run
+from convae_zoo.testing.entry import Case, Entry
 from convae_zoo.testing.result import ConformanceFailure, Skip
 
 _LIST = """
@@ -140,15 +139,3 @@ def numbers(entry: Entry) -> None:
         declared = getattr(spec, name)
         if declared is not None and declared != count:
             raise case.failure(f"it declares {declared:,} {name} but has {count:,}")
-
-
-def count_parameters(model: torch.nn.Module) -> int:
-    """Count the numbers in a module's parameters, frozen ones too."""
-    return sum(p.numel() for p in model.parameters())
-
-
-def count_flops(model: torch.nn.Module, x: torch.Tensor) -> int:
-    """Count the floating-point operations of one forward pass, a multiply-add as two."""
-    with FlopCounterMode(display=False) as counter:
-        run(model, x)
-    return int(counter.get_total_flops())

@@ -16,6 +16,8 @@ from convae_zoo.data import pixels
 from convae_zoo.specs import Recipe
 from convae_zoo.training.cuda_graph import GraphedStep
 from convae_zoo.training.distributed import World
+from convae_zoo.training.half_weights import HalfWeights
+from convae_zoo.training.learners import Learners
 from convae_zoo.training.memory import fastest_layout, keep_freed_memory
 from convae_zoo.training.probe import bf16_pays
 
@@ -29,14 +31,19 @@ class _Objective(nn.Module):
         super().__init__()
         self.model, self.loss = model, loss
 
-    def forward(self, target: Tensor, *, bf16: bool) -> Tensor:
-        """Return the loss of images in the model's value range, a float32 scalar."""
+    def forward(self, target: Tensor, *, bf16: bool) -> tuple[Tensor, Tensor]:
+        """Map images in the model's value range to their loss and their reconstruction.
+
+        Returns:
+            The loss, a float32 scalar; and the reconstruction, float32, without a gradient.
+        """
         with torch.autocast(target.device.type, dtype=torch.bfloat16, enabled=bf16):
             reconstruction, terms = self.model.forward_with_terms(target)
-        total: Tensor = self.loss(reconstruction.float(), target)
+        reconstruction = reconstruction.float()
+        total: Tensor = self.loss(reconstruction, target)
         for term in terms.values():
             total = total + term
-        return total
+        return total, reconstruction.detach()
 
 
 class Engine:
@@ -44,7 +51,8 @@ class Engine:
 
     Args:
         model: trained in place, on its device.
-        loss: maps (reconstruction, target) to a scalar.
+        loss: maps (reconstruction, target) to a scalar; it may have parameters of its own, as
+            `convae_zoo.training.learners` says.
         recipe: learning rate, optimiser and precision.
         world: the processes that train together.
     """
@@ -60,11 +68,14 @@ class Engine:
         self._layout = fastest_layout(model)
         model.to(memory_format=self._layout)
         self.optimizer = _make_optimizer(model, recipe)
+        self._learners = Learners(self.loss, self.world)
         self._objective = self.world.wrap(_Objective(model, self.loss))
+        lends = self.precision == "bf16" and self.world.size == 1
+        self._half = HalfWeights(model) if lends else None
         self._graphed: GraphedStep | None = None
         if self.device.type == "cpu":
             keep_freed_memory()
-        elif self.device.type == "cuda" and self.world.size == 1:
+        elif self.device.type == "cuda" and self.world.size == 1 and not self._learners:
             self._graphed = GraphedStep(self._step, recipe.batch_size)
 
     def step(self, images: Tensor, weight: float = 1.0) -> Tensor:
@@ -85,12 +96,16 @@ class Engine:
 
     def _step(self, images: Tensor, weight: float = 1.0) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)
-        loss: Tensor = weight * self._objective(
-            self._to_float(images), bf16=self.precision == "bf16"
-        )
+        target = self._to_float(images)
+        with self._half.lent() if self._half else contextlib.nullcontext():
+            objective, reconstruction = self._objective(target, bf16=self.precision == "bf16")
+        loss: Tensor = weight * objective
         # The processes' gradients are averaged, but the shares' are to be summed.
         (loss * self.world.size).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        if self._half is not None:
+            self._half.bring_gradients()
         self.optimizer.step()
+        self._learners.step(reconstruction, target, weight)
         return loss.detach()
 
     def set_learning_rate(self, rate: float) -> None:
@@ -103,11 +118,15 @@ class Engine:
 
     def state(self) -> dict[str, Any]:
         """Return all that another step depends on but the model's weights."""
-        return {"loss": self.loss.state_dict(), "optimizer": self.optimizer.state_dict()}
+        return {**self._learners.state(), "optimizer": self.optimizer.state_dict()}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take up the state that `state` gave."""
-        self.loss.load_state_dict(state["loss"])
+        """Take up the state that `state` gave.
+
+        Raises:
+            TrainingError: it is that of another loss.
+        """
+        self._learners.load_state(state)
         self.optimizer.load_state_dict(state["optimizer"])
         for parameter, kept in self.optimizer.state.items():
             for name, value in kept.items():

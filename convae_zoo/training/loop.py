@@ -10,10 +10,12 @@ import torch
 from torch import Tensor
 
 from convae_zoo.data import ImageSet
+from convae_zoo.data.large import is_mapped
 from convae_zoo.errors import TrainingError
 from convae_zoo.specs import Recipe
 from convae_zoo.training.distributed import World
 from convae_zoo.training.engine import Engine
+from convae_zoo.training.feed import Feed
 from convae_zoo.training.history import Epoch, History
 from convae_zoo.training.order import epoch_order
 from convae_zoo.training.progress import Progress
@@ -69,9 +71,10 @@ class Loop:
             TrainingError: the loss is no longer finite, the step is named; or SIGTERM came.
             KeyboardInterrupt: Ctrl-C came.
         """
-        images = self.train.images.to(self.engine.device)
+        images = self.train.images
+        feed = Feed(images, self.engine.device, streamed=is_mapped(images))
         while self.position.epoch <= self.recipe.epochs:
-            self._train_epoch(images)
+            self._train_epoch(feed)
             record = self._record()
             self.history.add_epoch(record)
             self.progress.epoch(record)
@@ -80,20 +83,22 @@ class Loop:
             self.save(self.position)
             self._stop_if_asked()
 
-    def _train_epoch(self, images: Tensor) -> None:
+    def _train_epoch(self, feed: Feed) -> None:
         here, size = self.position, self.recipe.batch_size
         order = epoch_order(
             len(self.train), epoch=here.epoch, seed=self.recipe.seed, shuffle=self.recipe.shuffle
-        ).to(images.device)
+        ).to(feed.index_device)
         steps = math.ceil(len(order) / size)
         unread: list[Tensor] = []
         started = time.perf_counter()
-        for step in range(here.step + 1, steps + 1):
-            batch = order[(step - 1) * size : step * size]
+        begins = range(here.step * size, len(order), size)
+        shares = [self._share(order[begin : begin + size]) for begin in begins]
+        images = feed.batches([indices for indices, _ in shares])
+        for step, (_, weight) in enumerate(shares, here.step + 1):
             done = (here.epoch - 1) * steps + step - 1
             rate = learning_rate_at(self.recipe, done, self.recipe.epochs * steps)
             self.engine.set_learning_rate(rate)
-            unread.append(self._step(images, batch))
+            unread.append(self.engine.step(next(images), weight))
             saves = step % self.save_every == 0 and step < steps
             alone_and_asked = self.world.size == 1 and self.stop.signal is not None
             if len(unread) == READ_EVERY or step == steps or saves or alone_and_asked:
@@ -107,11 +112,12 @@ class Loop:
                     self._stop_if_asked()
                 started = time.perf_counter()
 
-    def _step(self, images: Tensor, batch: Tensor) -> Tensor:
+    def _share(self, batch: Tensor) -> tuple[Tensor, float]:
+        """Return this process's share of a batch, and the share's weight."""
         share = self.world.share(batch)
         if len(share) == 0:  # fewer images than processes: this one goes along with weight 0
-            return self.engine.step(images[batch[:1]], weight=0.0)
-        return self.engine.step(images[share], weight=len(share) / len(batch))
+            return batch[:1], 0.0
+        return share, len(share) / len(batch)
 
     def _read(self, unread: list[Tensor]) -> None:
         asked = torch.tensor([float(self.stop.signal or 0)], device=self.engine.device)

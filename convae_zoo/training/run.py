@@ -140,7 +140,7 @@ def train(
     ):
         torch.manual_seed(recipe.seed)
         built = plan.build() if isinstance(model, str) else model
-        criterion = create_training_loss(recipe.loss, plan.value_range)
+        criterion = create_training_loss(recipe.loss, plan.value_range, plan.image_shape[0])
         train_set, val_set = _images(dataset, plan, path=path, download=download)
         _check_shares(world, train_set, recipe)
         if isinstance(model, str):

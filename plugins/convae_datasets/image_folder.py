@@ -9,6 +9,7 @@ The rule:
 - Splits: with a folder ``train`` and one ``val`` (or ``test``), these. Otherwise an image is in val
   where a hash of its name below the folder, as a fraction, is less than `val_fraction`: more files
   do not move the others. Where that leaves a split empty, the nearest image goes there.
+- Images that do not fit the memory lie in a file that goes with the process; see `empty_images`.
 - A file that cannot be read is left out and named in `ImageSet.skipped`.
 """
 
@@ -22,6 +23,7 @@ from torch import Tensor
 
 from convae_zoo.data import pixels
 from convae_zoo.data.image_set import ImageSet
+from convae_zoo.data.large import empty_images
 from convae_zoo.data.listing import list_images
 from convae_zoo.errors import DataError, UsageError
 
@@ -109,7 +111,7 @@ def _read(files: Files, image_size: int) -> tuple[Tensor, list[str], list[str]]:
         except DataError as error:
             return str(error)
 
-    images = torch.empty(len(files), *shape, dtype=torch.uint8)
+    images = empty_images(len(files), shape)
     kept: list[str] = []
     skipped: list[str] = []
     pool = ThreadPoolExecutor(_THREADS)

@@ -31,10 +31,66 @@ class BCEConfig:
 
 @attrs.frozen(kw_only=True)
 class SSIMConfig:
-    """Config of the structural similarity.
+    """Config of the structural similarity, of one scale or several.
 
     Attributes:
         value_range: the (low, high) of the model's pixel values.
     """
 
     value_range: tuple[float, float] = fields.value_range()
+
+
+@attrs.frozen(kw_only=True)
+class FocalFrequencyConfig:
+    """Config of the focal frequency loss.
+
+    Attributes:
+        alpha: how much the frequencies that are far off weigh more than the others.
+    """
+
+    alpha: float = fields.number(1.0, minimum=0.0, maximum=10.0)
+
+
+@attrs.frozen(kw_only=True)
+class AdversarialConfig:
+    """Config of the adversarial loss.
+
+    Attributes:
+        value_range: the (low, high) of the model's pixel values.
+        in_channels: channels of the images.
+        width: channels of the discriminator's first layer.
+        learning_rate: of the discriminator's own optimiser.
+    """
+
+    value_range: tuple[float, float] = fields.value_range()
+    in_channels: int = fields.integer(3)
+    width: int = fields.integer(32)
+    learning_rate: float = fields.number(2e-4, minimum=1e-12, maximum=1.0)
+
+
+@attrs.frozen(kw_only=True)
+class PerceptualConfig:
+    """Config of the perceptual loss.
+
+    Attributes:
+        value_range: the (low, high) of the model's pixel values.
+        weights: a .safetensors file of VGG-16; None for torchvision's cache.
+    """
+
+    value_range: tuple[float, float] = fields.value_range()
+    weights: str | None = fields.text()
+
+
+@attrs.frozen(kw_only=True)
+class LPIPSConfig:
+    """Config of LPIPS.
+
+    Attributes:
+        value_range: the (low, high) of the model's pixel values.
+        network: ``vgg`` or ``alex``.
+        weights: a .safetensors file of the network; None for torchvision's cache.
+    """
+
+    value_range: tuple[float, float] = fields.value_range()
+    network: str = fields.choice("vgg", ("vgg", "alex"))
+    weights: str | None = fields.text()

@@ -1,6 +1,14 @@
 """What the plugin registers; no torch here."""
 
-from convae_losses.configs import BCEConfig, CharbonnierConfig, SSIMConfig
+from convae_losses.configs import (
+    AdversarialConfig,
+    BCEConfig,
+    CharbonnierConfig,
+    FocalFrequencyConfig,
+    LPIPSConfig,
+    PerceptualConfig,
+    SSIMConfig,
+)
 from convae_zoo import hookimpl
 from convae_zoo.hookspecs import Registrar
 from convae_zoo.specs import LossSpec
@@ -40,5 +48,54 @@ def register_losses(register: Registrar[LossSpec]) -> None:
             factory="convae_losses.ssim:SSIMLoss",
             config=SSIMConfig,
             summary="1 - structural similarity, window 11×11",
+        )
+    )
+    register(
+        LossSpec(
+            name="ms-ssim",
+            factory="convae_losses.ms_ssim:MSSSIMLoss",
+            config=SSIMConfig,
+            summary="1 - structural similarity at several scales",
+        )
+    )
+    register(
+        LossSpec(
+            name="gradient-difference",
+            factory="convae_losses.gradient_difference:GradientDifferenceLoss",
+            summary="absolute difference of the images' gradients",
+        )
+    )
+    register(
+        LossSpec(
+            name="focal-frequency",
+            factory="convae_losses.focal_frequency:FocalFrequencyLoss",
+            config=FocalFrequencyConfig,
+            summary="squared error of the spectrum, weighted to where it is worst",
+        )
+    )
+    register(
+        LossSpec(
+            name="adversarial",
+            factory="convae_losses.adversarial:AdversarialLoss",
+            config=AdversarialConfig,
+            summary="a patch discriminator that learns beside the model",
+            least=None,
+            symmetric=False,
+        )
+    )
+    register(
+        LossSpec(
+            name="perceptual",
+            factory="convae_losses.perceptual:PerceptualLoss",
+            config=PerceptualConfig,
+            summary="distance of what VGG-16 sees",
+        )
+    )
+    register(
+        LossSpec(
+            name="lpips",
+            factory="convae_losses.lpips:LPIPSLoss",
+            config=LPIPSConfig,
+            summary="perceptual distance, fitted to people's judgements",
         )
     )

@@ -1,5 +1,7 @@
 """What the plugin registers; no torch here."""
 
+import attrs
+
 from convae_modern.linear_residual.configs import LinearResidualConfig
 from convae_modern.residual.configs import ResidualConfig
 from convae_modern.residual_spatial.configs import ResidualSpatialConfig
@@ -7,7 +9,8 @@ from convae_modern.variational.configs import VariationalConfig
 from convae_modern.vector_quantised.configs import VectorQuantisedConfig
 from convae_zoo import hookimpl
 from convae_zoo.hookspecs import Registrar
-from convae_zoo.specs import DecoderSpec, EncoderSpec, ModelSpec, Recipe
+from convae_zoo.shipped import shipped_weights
+from convae_zoo.specs import DecoderSpec, EncoderSpec, ModelSpec, Recipe, WeightsSpec
 
 RECIPE = Recipe(
     loss="mse",
@@ -18,6 +21,107 @@ RECIPE = Recipe(
     warmup_steps=100,
     optimizer="adam",
     shuffle=True,
+)
+
+LONG = attrs.evolve(RECIPE, epochs=20)
+"""What starts as PCA goes on learning for longer."""
+
+WEIGHTS = {
+    "linear-residual-200": (
+        WeightsSpec(tag="photos", dataset="photos"),
+        WeightsSpec(tag="fashion-mnist", dataset="fashion-mnist"),
+        WeightsSpec(tag="cifar10", dataset="cifar10"),
+    ),
+}
+"""The weights of each model, trained or yet to be; a recipe where it differs from the model's."""
+
+
+def _of_bottleneck(
+    architecture: str,
+    latent_dim: int,
+    *,
+    parameters: int,
+    flops: int,
+    summary: str,
+    recipe: Recipe = RECIPE,
+) -> ModelSpec:
+    return ModelSpec(
+        name=f"{architecture}-{latent_dim}",
+        encoder=architecture,
+        decoder=architecture,
+        encoder_config={"latent_dim": latent_dim},
+        decoder_config={"latent_dim": latent_dim},
+        recipe=recipe,
+        parameters=parameters,
+        flops=flops,
+        summary=summary,
+    )
+
+
+MODELS = (
+    _of_bottleneck(
+        "residual",
+        200,
+        parameters=1_850_932,
+        flops=46_661_632,
+        summary="residual blocks, bottleneck 200",
+    ),
+    _of_bottleneck(
+        "residual",
+        1000,
+        parameters=8_405_332,
+        flops=59_768_832,
+        summary="residual blocks, bottleneck 1000",
+    ),
+    _of_bottleneck(
+        "linear-residual",
+        200,
+        parameters=5_309_692,
+        flops=71_254_016,
+        summary="starts as PCA-200 and learns what PCA misses",
+        recipe=LONG,
+    ),
+    _of_bottleneck(
+        "linear-residual",
+        1000,
+        parameters=11_045_692,
+        flops=82_722_816,
+        summary="starts as PCA-1000 and learns what PCA misses",
+        recipe=LONG,
+    ),
+    ModelSpec(
+        name="residual-spatial-192",
+        encoder="residual-spatial",
+        decoder="residual-spatial",
+        encoder_config={"latent_channels": 3},
+        decoder_config={"latent_channels": 3},
+        recipe=RECIPE,
+        parameters=210_223,
+        flops=43_630_592,
+        summary="residual blocks, latent 3×8×8",
+    ),
+    ModelSpec(
+        name="variational-200",
+        encoder="variational",
+        decoder="residual",
+        encoder_config={"latent_dim": 200},
+        decoder_config={"latent_dim": 200},
+        recipe=RECIPE,
+        parameters=2_670_332,
+        flops=48_300_032,
+        summary="variational, bottleneck 200; draws new images",
+    ),
+    ModelSpec(
+        name="vector-quantised-512",
+        encoder="vector-quantised",
+        decoder="residual-spatial",
+        encoder_config={"latent_channels": 16, "codes": 512},
+        decoder_config={"latent_channels": 16},
+        recipe=RECIPE,
+        parameters=218_556,
+        flops=45_744_128,
+        summary="8×8 codes out of 512: 72 bytes an image",
+    ),
 )
 
 
@@ -97,60 +201,8 @@ def register_decoders(register: Registrar[DecoderSpec]) -> None:
 
 @hookimpl
 def register_models(register: Registrar[ModelSpec]) -> None:
-    """Register one model or two of each architecture."""
-    for latent_dim in (200, 1000):
-        register(
-            ModelSpec(
-                name=f"residual-{latent_dim}",
-                encoder="residual",
-                decoder="residual",
-                encoder_config={"latent_dim": latent_dim},
-                decoder_config={"latent_dim": latent_dim},
-                recipe=RECIPE,
-                summary=f"residual blocks, bottleneck {latent_dim}",
-            )
-        )
-        register(
-            ModelSpec(
-                name=f"linear-residual-{latent_dim}",
-                encoder="linear-residual",
-                decoder="linear-residual",
-                encoder_config={"latent_dim": latent_dim},
-                decoder_config={"latent_dim": latent_dim},
-                recipe=RECIPE,
-                summary=f"starts as PCA-{latent_dim} and learns what PCA misses",
-            )
-        )
-    register(
-        ModelSpec(
-            name="residual-spatial-192",
-            encoder="residual-spatial",
-            decoder="residual-spatial",
-            encoder_config={"latent_channels": 3},
-            decoder_config={"latent_channels": 3},
-            recipe=RECIPE,
-            summary="residual blocks, latent 3×8×8",
-        )
-    )
-    register(
-        ModelSpec(
-            name="variational-200",
-            encoder="variational",
-            decoder="residual",
-            encoder_config={"latent_dim": 200},
-            decoder_config={"latent_dim": 200},
-            recipe=RECIPE,
-            summary="variational, bottleneck 200; draws new images",
-        )
-    )
-    register(
-        ModelSpec(
-            name="vector-quantised-512",
-            encoder="vector-quantised",
-            decoder="residual-spatial",
-            encoder_config={"latent_channels": 16, "codes": 512},
-            decoder_config={"latent_channels": 16},
-            recipe=RECIPE,
-            summary="8×8 codes out of 512: 72 bytes an image",
-        )
-    )
+    """Register the models with what weights there are of them."""
+    shipped = shipped_weights("convae_modern")
+    for spec in MODELS:
+        weights = [shipped.fill(spec.name, w) for w in WEIGHTS.get(spec.name, ())]
+        register(attrs.evolve(spec, weights=weights))

@@ -3,7 +3,8 @@
 from convae_reference.configs import ConvaeConfig
 from convae_zoo import hookimpl
 from convae_zoo.hookspecs import Registrar
-from convae_zoo.specs import DecoderSpec, EncoderSpec, LossSpec, ModelSpec, Recipe
+from convae_zoo.shipped import shipped_weights
+from convae_zoo.specs import DecoderSpec, EncoderSpec, LossSpec, ModelSpec, Recipe, WeightsSpec
 
 ARTICLE = Recipe(
     loss="mse",
@@ -13,6 +14,9 @@ ARTICLE = Recipe(
     optimizer="adam",
     shuffle=False,
 )
+
+TAGS = ("photos", "fashion-mnist", "cifar10")
+"""The data sets that both models have weights of, trained or yet to be."""
 
 
 @hookimpl
@@ -56,19 +60,22 @@ def register_losses(register: Registrar[LossSpec]) -> None:
 @hookimpl
 def register_models(register: Registrar[ModelSpec]) -> None:
     """Register the two bottleneck sizes that the article compares."""
+    shipped = shipped_weights("convae_reference")
     for latent_dim, parameters, flops in (
         (200, 1_786_795, 42_795_008),
         (1000, 8_341_195, 55_902_208),
     ):
+        name = f"convae-{latent_dim}"
         register(
             ModelSpec(
-                name=f"convae-{latent_dim}",
+                name=name,
                 encoder="convae",
                 decoder="convae",
                 encoder_config={"latent_dim": latent_dim},
                 decoder_config={"latent_dim": latent_dim},
                 value_range=(-1.0, 1.0),
                 recipe=ARTICLE,
+                weights=[shipped.fill(name, WeightsSpec(tag=tag, dataset=tag)) for tag in TAGS],
                 parameters=parameters,
                 flops=flops,
                 summary=f"the article's autoencoder, bottleneck {latent_dim}",

@@ -292,7 +292,7 @@ def test_processes_under_torchrun_share_the_work(weights, folder, tmp_path):
     one, two = tmp_path / "one.safetensors", tmp_path / "two.safetensors"
     encoded(weights, folder, one)
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    command += ["--master-port", "0", "-m", "convae_zoo", "encode", str(weights), str(folder)]
+    command += ["--standalone", "-m", "convae_zoo", "encode", str(weights), str(folder)]
     done = subprocess.run(
         [*command, "--device", "cpu", "--out", str(two)],
         capture_output=True,

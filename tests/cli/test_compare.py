@@ -49,8 +49,8 @@ def test_a_run_gives_its_first_and_last_epoch_and_a_file_one_row(
     assert (status, printed, err) == (0, f"picture  {tmp_path / out}\n", "")
     [((_, originals, rows), options)] = calls
     assert [label for label, _ in rows] == [
-        "first\nconvae-200, epoch 1\nbottleneck 6",
-        "first\nconvae-200, epoch 2\nbottleneck 6",
+        "first\nconvae-200, epoch 1 of mse\nbottleneck 6",
+        "first\nconvae-200, epoch 2 of mse\nbottleneck 6",
         "other.safetensors\nconvae-200\nbottleneck 9",
     ]
     assert options["names"][:2] == ["calm", "rough"]
@@ -59,6 +59,14 @@ def test_a_run_gives_its_first_and_last_epoch_and_a_file_one_row(
     for (_, images), file in zip(rows, files, strict=True):
         assert images.equal(reconstruct(zoo.load_model(file), originals))
     assert not rows[0][1].equal(rows[1][1])
+
+
+def test_the_last_epochs_alone_can_be_asked_for(run, finished_run, tmp_path, monkeypatch):
+    calls = drawn(monkeypatch)
+    args = ("compare", finished_run, "--dataset", "waves", "--last", "--out", tmp_path / "c.png")
+    assert run(*args)[0] == 0
+    [((_, _, rows), _)] = calls
+    assert [label for label, _ in rows] == ["first\nconvae-200, epoch 2 of mse\nbottleneck 6"]
 
 
 def test_the_picture_holds_the_originals(run, trained, waves_dataset, tmp_path):

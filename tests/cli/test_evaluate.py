@@ -38,6 +38,7 @@ def test_the_table_has_a_row_for_the_model_and_one_for_pca(run, trained, waves_d
         f"{found.model.psnr:.2f}",
         "dB",
         f"{found.model.ssim:.4f}",
+        f"{found.model.sharpness:.3f}",
         f"{found.ratio_to_pca:.3f}",
     ]
     assert pca.split()[:2] == ["PCA-6", f"{found.pca.mse:.6f}"]

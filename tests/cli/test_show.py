@@ -142,3 +142,66 @@ def test_an_unknown_name_suggests_the_nearest(plugin_site, args, line):
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(line)
     assert done.stderr.count("\n") == 1
+
+
+CARD = """
+from convae_zoo import hookimpl
+from convae_zoo.specs import ModelSpec, WeightsSpec
+@hookimpl
+def register_models(register):
+    parts = {"latent_dim": 7, "image_size": 16, "width": 2}
+    figures = {"mse": 0.01, "psnr": 21.5, "ssim": 0.75}
+    pca = {"pca_mse": 0.0125, "pca_psnr": 20.25, "pca_ssim": None, "ratio_to_pca": 0.8}
+    register(ModelSpec(
+        name="mine", encoder="convae", decoder="convae", encoder_config=parts,
+        decoder_config=parts, parameters=1234, flops=56789,
+        weights=[
+            WeightsSpec(tag="clothes", dataset="fashion-mnist", file="p:f.safetensors",
+                        sha256="0" * 64, metrics={**figures, **pca, "images": 10000},
+                        card={"storage": {"dtype": "fp16", "bytes": 2**20, "cost": 0.0001},
+                              "training": {"seconds": 61.4, "device": "cpu", "flops": 12e12}}),
+            WeightsSpec(tag="late", dataset="photos"),
+        ]))
+"""
+
+
+def test_the_card_of_weights_tells_parts_cost_quality_beside_pca_and_licences(plugin_site):
+    plugin_site.install("mine-dist", {"mine": CARD})
+    (card,) = shown(plugin_site, "mine.clothes")
+    assert card["encoder"]["config"]["latent_dim"] == 7
+    assert (card["parameters"], card["flops"]) == (1234, 56789)
+    assert card["latent_floats"] == 7
+    assert card["compression_ratio"] == 3 * 16 * 16 / 7
+    assert card["dataset_license"] == "MIT"
+    lines = [
+        " ".join(li.split()) for li in plugin_site.run("show", "mine.clothes").stdout.split("\n")
+    ]
+    for line in (
+        "latent 7, 7 floats, 109.71 pixel values each",
+        "parameters 1,234",
+        "FLOPs 56,789",
+        "data licence MIT",
+        "storage fp16, 1.00 MiB; costs 0.0100% of the mse",
+        "training 61 s, cpu; 1.2e+13 FLOPs",
+        "mine.clothes 0.010000 21.50 dB 0.7500 0.800",
+        "PCA-7 0.012500 20.25 dB - 1.000",
+    ):
+        assert line in lines
+
+
+def test_the_card_of_untrained_weights_says_how_to_train_them(plugin_site):
+    plugin_site.install("mine-dist", {"mine": CARD})
+    text = plugin_site.run("show", "mine.late").stdout
+    assert "train it      convae-zoo retrain mine.late --out runs/mine.late" in text
+
+
+def test_measuring_counts_and_times_a_model_on_this_machine(plugin_site):
+    plugin_site.install("mine-dist", {"mine": CARD})
+    (card,) = shown(plugin_site, "mine.late", "--measure", "--device", "cpu")
+    model = convae_zoo.create_model("convae-200", latent_dim=7, image_size=16, width=2)
+    assert card["parameters"] == sum(p.numel() for p in model.parameters())
+    assert card["flops"] > 2 * card["parameters"]
+    assert card["speed"]["images_per_second"] > 1
+    done = plugin_site.run("show", "mse", "--measure")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "'mse' is none" in done.stderr

@@ -17,12 +17,19 @@ def test_a_set_knows_its_size_and_the_shape_of_an_image():
 
 
 def test_the_exemplars_are_the_first_image_of_each_class_in_the_classes_order():
-    assert make(labels=[2, 0, 2, 1, 0, 1]).exemplars().tolist() == [1, 3, 0]
-    assert make(labels=[2, 0, 2, 1, 0, 1]).exemplars(limit=2).tolist() == [1, 3]
+    assert make(labels=[2, 0, 2, 1, 0, 1]).exemplars(3).tolist() == [1, 3, 0]
+    assert make(labels=[2, 0, 2, 1, 0, 1]).exemplars(2).tolist() == [1, 3]
+
+
+def test_where_classes_are_few_other_images_follow():
+    assert make(labels=[0, 0, 0, 0, 1, 1]).exemplars(4).tolist() == [0, 4, 1, 3]
+    assert make(labels=[0, 0, 1]).exemplars().tolist() == [0, 2, 1]
+    many = make(labels=list(range(80)))
+    assert many.exemplars().tolist() == list(range(64))
 
 
 def test_without_labels_the_exemplars_are_spread_over_the_set():
-    assert make(100).exemplars().tolist() == [0, 11, 22, 33, 44, 55, 66, 77, 88, 99]
+    assert make(100).exemplars().tolist() == [0, 10, 20, 30, 40, 50, 60, 70, 80, 90]
     assert make(3).exemplars().tolist() == [0, 1, 2]
 
 

@@ -1,54 +1,39 @@
 from pathlib import Path
 
+import attrs
 import pytest
 import torch
 
+from convae_zoo import fields
+from convae_zoo.data import ImageSet
 from convae_zoo.data.load import dataset_for, load_dataset
 from convae_zoo.errors import ConfigError, PluginError, UnknownNameError, UsageError
-
-PLUGIN = """
-from convae_zoo import fields, hookimpl
+from convae_zoo.registry import Registry, get_registry
 from convae_zoo.specs import DatasetSpec
-import attrs
 
 
 @attrs.frozen(kw_only=True)
-class Config:
+class RampConfig:
     image_size: int = fields.integer(8)
 
 
-def ramp(split, image_size):
-    import torch
-    from convae_zoo.data import ImageSet
-
+def make_ramp(*, split: str, image_size: int) -> ImageSet:
     images = torch.arange(4, dtype=torch.uint8).view(4, 1, 1, 1)
-    return ImageSet(
-        name="ramp", split=split, images=images.expand(4, 3, image_size, image_size).clone()
-    )
-
-
-@hookimpl
-def register_datasets(register):
-    register(DatasetSpec(name="ramp", factory=ramp, config=Config, license="CC0"))
-    register(DatasetSpec(name="wrong", factory=lambda split: [1, 2]))
-"""
+    images = images.expand(4, 3, image_size, image_size).clone()
+    return ImageSet(name="ramp", split=split, images=images)
 
 
 @pytest.fixture
-def ramp(monkeypatch):
-    """The datasets ``ramp`` and ``wrong``, registered beside those that are installed."""
-    import types
-
-    from convae_zoo import registry
-    from convae_zoo.plugins import load_entry_points
-    from convae_zoo.specs import Provenance
-
-    module = types.ModuleType("ramp_plugin")
-    exec(PLUGIN, module.__dict__)  # noqa: S102 - the plugin above
-    manager = load_entry_points()
-    manager.add(module, Provenance("ramp", "ramp", "1.0"))
-    built = registry.build_registry(manager)
-    monkeypatch.setattr("convae_zoo.data.load.get_registry", lambda: built)
+def ramp(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The datasets ``ramp`` and ``wrong`` beside those that are installed."""
+    installed = get_registry()
+    added = {
+        "ramp": DatasetSpec(name="ramp", factory=make_ramp, config=RampConfig, license="CC0"),
+        "wrong": DatasetSpec(name="wrong", factory=lambda split: [split]),
+    }
+    datasets = {**installed.entries["dataset"], **added}
+    registry = Registry({**installed.entries, "dataset": datasets}, installed.plugins)
+    monkeypatch.setattr("convae_zoo.data.load.get_registry", lambda: registry)
 
 
 @pytest.mark.usefixtures("ramp")
@@ -74,7 +59,9 @@ def test_a_size_that_the_user_gives_is_kept_and_the_images_are_fitted():
 
 @pytest.mark.usefixtures("ramp")
 def test_a_factory_that_gives_no_image_set_is_a_fault_of_its_plugin():
-    with pytest.raises(PluginError, match="'wrong' must return an ImageSet, got"):
+    with pytest.raises(
+        PluginError, match=r"dataset 'wrong' of plugin .* must return an ImageSet, got"
+    ):
         load_dataset("wrong")
 
 

@@ -217,7 +217,7 @@ def test_files_that_are_no_images_are_refused_in_one_line(tmp_path: Path):
         assert "\n" not in str(caught.value)
 
 
-@pytest.mark.filterwarnings("ignore:Truncated File Read", "ignore:.*[Cc]orrupt")
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 @settings(deadline=None, max_examples=60)
 @given(ending=st.sampled_from(["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"]), data=st.data())
 def test_a_damaged_file_gives_an_image_or_one_data_error(tmp_path_factory, ending, data):

@@ -1,12 +1,10 @@
 """The conformance kit: it passes what is sound, and catches and names each planted defect."""
 
 import re
-import sys
-from pathlib import Path
 
 import pytest
 
-from convae_zoo import export, registry
+from convae_zoo import export
 from convae_zoo.errors import PluginError, UnknownNameError
 from convae_zoo.testing import (
     PROPERTIES,
@@ -17,8 +15,6 @@ from convae_zoo.testing import (
     entries,
     properties_of,
 )
-
-DEFECTS = Path(__file__).parent / "defects"
 
 ELSEWHERE = {"listing": "defects-torch"}
 """Defects that need a plugin of their own."""
@@ -55,16 +51,6 @@ SHOWN = {
     "dataset-splits": r"image 8 of 'val' is in 'train' too",
 }
 """What the kit says of each planted defect."""
-
-
-@pytest.fixture(scope="module")
-def defects():
-    """The defective plugins, installed on the import path of this process and its children."""
-    sys.path.insert(0, str(DEFECTS))
-    registry._installed.cache_clear()
-    yield
-    sys.path.remove(str(DEFECTS))
-    registry._installed.cache_clear()
 
 
 @pytest.mark.usefixtures("defects")

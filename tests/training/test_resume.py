@@ -110,13 +110,19 @@ def run(out, *, kill_at=None, monkeypatch=None, **settings):
             monkeypatch.undo()
 
 
+@pytest.mark.parametrize("loss", ["mse", "mse + 0.01*adversarial"])
 @pytest.mark.parametrize("kill_at", [0, 3, 5, 7, 9, 20])
-def test_resuming_from_any_step_gives_the_losses_of_a_whole_run(tmp_path, monkeypatch, kill_at):
-    """Seven steps an epoch and a checkpoint every four: before, on and after each of them."""
-    whole = run(tmp_path / "whole")
+def test_resuming_from_any_step_gives_the_losses_of_a_whole_run(
+    tmp_path, monkeypatch, kill_at, loss
+):
+    """Seven steps an epoch and a checkpoint every four: before, on and after each of them.
+
+    A loss with parameters of its own goes on with them, and with its optimiser.
+    """
+    whole = run(tmp_path / "whole", loss=loss)
     with pytest.raises(Killed):
-        run(tmp_path / "run", kill_at=kill_at, monkeypatch=monkeypatch)
-    resumed = run(tmp_path / "run", resume=True)
+        run(tmp_path / "run", kill_at=kill_at, monkeypatch=monkeypatch, loss=loss)
+    resumed = run(tmp_path / "run", resume=True, loss=loss)
     assert resumed.train_losses == whole.train_losses
     assert resumed.val_losses == whole.val_losses
     for ours, theirs in zip(resumed.model.parameters(), whole.model.parameters(), strict=True):

@@ -18,8 +18,8 @@ class LinearResidualConfig(ImageConfig):
         activation: before every layer of a block.
     """
 
-    width: int = fields.integer(32)
-    depth: int = fields.integer(1, minimum=0)
+    width: int = fields.integer(48)
+    depth: int = fields.integer(2, minimum=0)
     hidden: int = fields.integer(512)
     latent_dim: int = fields.integer(200)
     activation: str = fields.choice("silu", ACTIVATIONS)

@@ -63,7 +63,7 @@ def test_flat_patches_are_few(sets):
 
 
 def test_exemplars_are_one_patch_of_each_photograph(sets):
-    chosen = sets["train"].exemplars()
+    chosen = sets["train"].exemplars(8)
     assert sets["train"].labels[chosen].tolist() == list(range(8))
 
 

@@ -12,8 +12,8 @@ OVERRIDES = {
     "residual-spatial-192": {"width": 4, "latent_channels": 2},
     "variational-200": {"width": 4, "latent_dim": 12},
     "vector-quantised-512": {"width": 4, "latent_channels": 6, "codes": 10},
-    "linear-residual-200": {"width": 4, "latent_dim": 12, "hidden": 16},
-    "linear-residual-1000": {"width": 4, "latent_dim": 20, "hidden": 16},
+    "linear-residual-200": {"width": 4, "latent_dim": 12, "hidden": 16, "depth": 1},
+    "linear-residual-1000": {"width": 4, "latent_dim": 20, "hidden": 16, "depth": 1},
 }
 
 

@@ -24,6 +24,7 @@ LINEAR = {
     "in_channels": st.integers(1, 4),
     "image_size": st.sampled_from([4, 8, 12]),
     "width": st.integers(1, 5),
+    "depth": st.integers(0, 2),
     "hidden": st.integers(1, 9),
     "latent_dim": st.integers(1, 16),
     "activation": st.sampled_from(["silu", "gelu", "relu"]),

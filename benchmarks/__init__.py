@@ -1,0 +1,1 @@
+"""How fast the convolutions, the parts, a whole run and the zoo itself are."""

@@ -1,0 +1,129 @@
+"""What every benchmark shares: devices, the limit, and what a record holds."""
+
+import functools
+import platform
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from benchmarks.turns import CLOCK, Timing, matmul_peak
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+Report = Callable[..., None]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--full``."""
+    parser.addoption("--full", action="store_true", help="every batch size, longer rounds")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give batch sizes: 64, or all of them with ``--full``."""
+    if "batch" in metafunc.fixturenames:
+        full = metafunc.config.getoption("full")
+        metafunc.parametrize("batch", [1, 64, 256] if full else [64])
+
+
+@pytest.fixture
+def budget(pytestconfig: pytest.Config) -> float:
+    """Seconds that the contenders of one case are timed for."""
+    return 2.0 if pytestconfig.getoption("full") else 0.25
+
+
+@pytest.fixture(params=["cpu", "cuda"])
+def device(request: pytest.FixtureRequest) -> torch.device:
+    """Each kind of device; one that is not there is skipped."""
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("PyTorch finds no CUDA device")
+    return torch.device(request.param)
+
+
+@functools.cache
+def peak_of(kind: str, precision: str) -> float:
+    """Return the limit, measured once in a run."""
+    return matmul_peak(torch.device(kind), DTYPES[precision])
+
+
+def device_name(device: torch.device) -> str:
+    """Name the hardware."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return _cpu_name()
+
+
+def _cpu_name() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123 - no path of ours
+            names = [line.partition(":")[2].strip() for line in file if "model name" in line]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+@pytest.fixture
+def report(benchmark: Any) -> Report:
+    """Hand a timing on to pytest-benchmark, with all that a record holds."""
+
+    def record(
+        timing: Timing,
+        device: torch.device,
+        *,
+        images: int = 0,
+        gflop: float = 0.0,
+        precision: str = "fp32",
+        **more: Any,
+    ) -> None:
+        CLOCK.load(timing.seconds)
+        benchmark.pedantic(lambda: None, rounds=len(timing.seconds))
+        median = benchmark.stats.stats.median
+        peak = peak_of(device.type, precision) if gflop else 0.0
+        benchmark.extra_info.update(
+            device=device.type,
+            device_name=device_name(device),
+            threads=torch.get_num_threads(),
+            torch=torch.__version__,
+            precision=precision,
+            warm_up_seconds=round(timing.warm_up, 4),
+            peak_megabytes=round(timing.peak_bytes / 1e6, 1),
+            **more,
+        )
+        if images:
+            benchmark.extra_info["images_per_second"] = round(images / median, 1)
+        if gflop:
+            rate = gflop / median
+            benchmark.extra_info.update(
+                gflop_per_second=round(rate, 2),
+                matmul_peak=round(peak, 1),
+                share_of_peak=round(rate / peak, 4),
+            )
+
+    return record
+
+
+def pytest_benchmark_update_machine_info(config: Any, machine_info: dict[str, Any]) -> None:  # noqa: ARG001 - a hook's arguments
+    """Keep what the hardware is, and nothing that names the machine."""
+    kept = {key: machine_info[key] for key in ("python_version", "system", "machine")}
+    machine_info.clear()
+    machine_info.update(kept, cpu=_cpu_name(), torch=torch.__version__)
+
+
+def pytest_benchmark_update_commit_info(config: Any, commit_info: dict[str, Any]) -> None:  # noqa: ARG001 - a hook's arguments
+    """Keep the commit alone."""
+    commit = commit_info.get("id")
+    commit_info.clear()
+    commit_info["id"] = commit
+
+
+def pytest_benchmark_update_json(
+    config: Any,  # noqa: ARG001 - a hook's arguments
+    benchmarks: Any,  # noqa: ARG001 - a hook's arguments
+    output_json: dict[str, Any],
+) -> None:
+    """Keep the files small: the statistics without the single rounds."""
+    kept = ("min", "q1", "median", "q3", "rounds")
+    for record in output_json["benchmarks"]:
+        record["stats"] = {key: record["stats"][key] for key in kept}
+        for key in ("options", "params", "param"):
+            record.pop(key, None)

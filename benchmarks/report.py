@@ -1,0 +1,186 @@
+"""Saved benchmark files as Markdown and a chart, or two of them compared.
+
+    python -m benchmarks.report FILE... [--out FOLDER]
+    python -m benchmarks.report --compare OLD NEW
+
+A comparison names what became slower beyond the noise and then exits with status 1.
+"""
+
+import json
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import click
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+TOLERANCE = 1.05
+"""A median within 5% is noise, whatever the quartiles say."""
+
+COLOURS = {"ours": "#1f77b4", "pytorch": "#ff7f0e", "limit": "#999999"}
+_OTHERS = ("#2ca02c", "#9467bd", "#8c564b", "#17becf")
+Record = dict[str, Any]
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read a file that ``pytest --benchmark-json`` wrote.
+
+    Raises:
+        ClickException: it is missing or something else.
+    """
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        for record in content["benchmarks"]:
+            record["name"], record["stats"]["median"], record["extra_info"]
+    except OSError as error:
+        raise click.ClickException(f"cannot read {path}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError):
+        raise click.ClickException(f"{path} is not a file of pytest --benchmark-json") from None
+    return content
+
+
+def slower(old: list[Record], new: list[Record]) -> list[tuple[str, float]]:
+    """Name what became slower beyond the noise, with the factor; the worst first.
+
+    That is: the median grew by more than 5%, and the middle halves of the rounds do not overlap.
+    """
+    before = {r["fullname"]: r["stats"] for r in old}
+    found = []
+    for record in new:
+        was, now = before.get(record["fullname"]), record["stats"]
+        if was is None:
+            continue
+        factor = now["median"] / was["median"]
+        if factor > TOLERANCE and now["q1"] > was["q3"]:
+            found.append((record["fullname"], factor))
+    return sorted(found, key=lambda item: -item[1])
+
+
+def contender(record: Record) -> str:
+    """Tell whose time a record holds: ``ours``, ``pytorch``, or a peer's name."""
+    who: str = record["extra_info"].get("who", "ours")
+    return {"zoo": "ours", "zoo-fp32": "ours, fp32", "article": "pytorch"}.get(who, who)
+
+
+def case(record: Record) -> str:
+    """Name what was timed, without whose it is."""
+    who = record["extra_info"].get("who", "")
+    name: str = record["name"].removeprefix("test_")
+    return name.replace(f"-{who}]", "]").replace(f"[{who}-", "[").replace(f"[{who}]", "")
+
+
+def table(content: dict[str, Any]) -> str:
+    """Write a file's records as Markdown tables, one a group."""
+    lines = [f"### {content['machine_info'].get('cpu', 'unknown')}", ""]
+    groups: dict[str, dict[str, dict[str, Record]]] = defaultdict(lambda: defaultdict(dict))
+    for record in content["benchmarks"]:
+        groups[record["group"]][case(record)][contender(record)] = record
+    for group, cases in groups.items():
+        lines += [
+            f"#### {group}",
+            "",
+            "| what | whose | median ms | images/s | GFLOP/s | of the limit | against PyTorch |",
+            "|---|---|--:|--:|--:|--:|--:|",
+        ]
+        for name, records in cases.items():
+            lines += [_row(name, who, r, records.get("pytorch")) for who, r in records.items()]
+        lines.append("")
+    info = [r["extra_info"] for r in content["benchmarks"]]
+    limits = sorted(
+        {(i["device_name"], i["precision"], i["matmul_peak"]) for i in info if "matmul_peak" in i}
+    )
+    lines += [f"Limit, a matrix product on {d} in {p}: {v:,.0f} GFLOP/s." for d, p, v in limits]
+    lines += [
+        f"Threads: {n}, torch {t}." for n, t in sorted({(i["threads"], i["torch"]) for i in info})
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _row(name: str, who: str, record: Record, plain: Record | None) -> str:
+    info, median = record["extra_info"], record["stats"]["median"]
+    cells = [
+        name,
+        who,
+        f"{median * 1e3:,.3f}",
+        f"{info['images_per_second']:,.0f}" if "images_per_second" in info else "",
+        f"{info['gflop_per_second']:,.0f}" if "gflop_per_second" in info else "",
+        f"{info['share_of_peak']:.0%}" if "share_of_peak" in info else "",
+        f"{plain['stats']['median'] / median:.2f}×"
+        if plain is not None and plain is not record
+        else "",
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def chart(contents: list[dict[str, Any]], path: Path) -> None:
+    """Draw GFLOP/s of every case that has them: ours, plain PyTorch, peers, and the limit."""
+    cases: dict[str, dict[str, Record]] = defaultdict(dict)
+    for content in contents:
+        for record in content["benchmarks"]:
+            if "gflop_per_second" in record["extra_info"]:
+                label = f"{record['extra_info']['device']}: {case(record)}"
+                cases[label][contender(record)] = record
+    if not cases:
+        raise click.ClickException("there is nothing to draw: no record has GFLOP/s")
+    names = sorted({who for records in cases.values() for who in records})
+    others = iter(_OTHERS * len(names))
+    colours = {who: COLOURS.get(who) or next(others) for who in names}
+    figure = Figure(figsize=(11, 1.6 + 0.3 * len(cases)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    height = 0.85 / len(names)
+    for index, who in enumerate(names):
+        places = [y + index * height for y, r in enumerate(cases.values()) if who in r]
+        values = [r[who]["extra_info"]["gflop_per_second"] for r in cases.values() if who in r]
+        axes.barh(places, values, height, color=colours[who], label=who)
+    limits = [max(r["extra_info"]["matmul_peak"] for r in rs.values()) for rs in cases.values()]
+    middle = height * (len(names) - 1) / 2
+    axes.scatter(
+        limits,
+        [y + middle for y in range(len(cases))],
+        marker="|",
+        s=120,
+        color="black",
+        label="limit: a matrix product in the fastest precision of the row",
+    )
+    axes.set_yticks([y + middle for y in range(len(cases))], list(cases), fontsize=7)
+    axes.invert_yaxis()
+    axes.margins(y=0.01)
+    axes.set_xlabel("GFLOP/s (counted as PyTorch's own layers compute them)")
+    axes.set_title("convae_zoo beside plain PyTorch and peers")
+    axes.legend(
+        loc="lower center", bbox_to_anchor=(0.4, 1.01 + 0.6 / len(cases)), ncols=4, fontsize=8
+    )
+    figure.savefig(path, dpi=110)
+
+
+@click.command()
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for report.md and chart.png.")
+@click.option("--compare", nargs=2, type=click.Path(path_type=Path), help="OLD and NEW.")
+def main(files: tuple[Path, ...], out: Path | None, compare: tuple[Path, Path] | None) -> None:
+    """Print saved benchmark FILES as Markdown and draw a chart, or compare two of them."""
+    if compare is not None:
+        old, new = (read(path)["benchmarks"] for path in compare)
+        found = slower(old, new)
+        for name, factor in found:
+            click.echo(f"slower by {factor - 1:.0%}: {name}")
+        shared = {r["fullname"] for r in old} & {r["fullname"] for r in new}
+        click.echo(f"{len(found)} of {len(shared)} became slower beyond the noise")
+        sys.exit(1 if found else 0)
+    if not files:
+        raise click.UsageError("name the files to report, or --compare OLD NEW")
+    contents = [read(path) for path in files]
+    text = "\n".join(table(content) for content in contents)
+    click.echo(text)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "report.md").write_text(text, encoding="utf-8")
+        chart(contents, out / "chart.png")
+        click.echo(f"report  {out / 'report.md'}\nchart   {out / 'chart.png'}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,195 @@
+"""Models of one image shape measured on the same images, with PCA of many sizes beside them."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import attrs
+import torch
+
+from convae_zoo.autoencoder import Autoencoder
+from convae_zoo.build import plan_model, shape_text
+from convae_zoo.data import ImageSet, pixels
+from convae_zoo.data.load import dataset_for
+from convae_zoo.errors import UsageError
+from convae_zoo.evaluation.cost import count_parameters, image_flops
+from convae_zoo.evaluation.inference import BATCH_SIZE
+from convae_zoo.evaluation.measure import evaluate
+from convae_zoo.evaluation.metrics import Metrics, measure
+from convae_zoo.evaluation.pca import Baseline, fit_pca, fitted_images
+from convae_zoo.registry import find_model, get_registry, list_models
+from convae_zoo.specs import DatasetSpec
+
+_STEP = 2.0 ** (1 / 2)
+"""From one size of PCA in the line to the next."""
+
+
+@attrs.frozen(kw_only=True)
+class Row:
+    """A model's place.
+
+    Attributes:
+        name: what it was loaded by.
+        latent_floats: floats of one latent.
+        parameters: numbers in its parameters.
+        flops: operations of one image there and back.
+        metrics: on the split.
+        pca_mse: the MSE of PCA with as many components as a latent has floats; None where there
+            is no such PCA.
+    """
+
+    name: str
+    latent_floats: int
+    parameters: int
+    flops: int
+    metrics: Metrics
+    pca_mse: float | None
+
+    @property
+    def ratio_to_pca(self) -> float | None:
+        """The model's MSE divided by PCA's: below 1 the model is better."""
+        return self.metrics.mse / self.pca_mse if self.pca_mse else None
+
+
+@attrs.frozen(kw_only=True)
+class PcaPoint:
+    """PCA of one size: its latent floats, operations an image there and back, and metrics."""
+
+    latent_floats: int
+    flops: int
+    metrics: Metrics
+
+
+@attrs.frozen(kw_only=True)
+class Leaderboard:
+    """What `leaderboard` found.
+
+    Attributes:
+        dataset: the dataset's name.
+        split: the split that was measured.
+        images: how many images that is.
+        rows: the models, the least MSE first.
+        pca: PCA of several sizes, the least first; empty where there is none.
+    """
+
+    dataset: str
+    split: str
+    images: int
+    rows: tuple[Row, ...]
+    pca: tuple[PcaPoint, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it as what JSON can hold."""
+        rows = [{**attrs.asdict(row), "ratio_to_pca": row.ratio_to_pca} for row in self.rows]
+        return {**attrs.asdict(self), "rows": rows}
+
+
+def trained_on(dataset: str) -> list[str]:
+    """List the names of registered weights that are trained on a dataset."""
+    found = {name: find_model(name)[1] for name in list_models(pretrained=True)}
+    return [name for name, weights in found.items() if weights and weights.dataset == dataset]
+
+
+def leaderboard(
+    models: Mapping[str, Autoencoder],
+    dataset: str,
+    *,
+    path: str | None = None,
+    download: bool = False,
+    device: str = "auto",
+) -> Leaderboard:
+    """Measure models on a dataset's validation split, and PCA of sizes around theirs.
+
+    PCA is fitted once on the train split; a smaller one is its first components.
+
+    Args:
+        models: autoencoders of one image shape, by name.
+        dataset: a dataset's name.
+        path: the folder that holds the data, for datasets that read one.
+        download: fetch the data if it is not there, for datasets that can.
+        device: ``auto``, ``cpu`` or ``cuda``.
+
+    Raises:
+        UnknownNameError: no such dataset.
+        UsageError: there are no models, or two differ in their image shape.
+        DataError: the data is missing or cannot be fitted to the models.
+    """
+    if not models:
+        raise UsageError(
+            f"there are no models to compare: no weights trained on {dataset!r} are installed and "
+            "none were given; pass weights files or run folders"
+        )
+    shape = _one_shape(models)
+    splits = cast("DatasetSpec", get_registry().get("dataset", dataset)).splits
+    train, val = (
+        dataset_for(dataset, split, shape, path=path, download=download) for split in splits[:2]
+    )
+    measured = {
+        name: evaluate(model, val, baseline=False, device=device) for name, model in models.items()
+    }
+    sizes = {found.latent_floats for found in measured.values()}
+    pca = _pca_line(train, val, sizes)
+    pca_mse = {point.latent_floats: point.metrics.mse for point in pca}
+    rows = [
+        Row(
+            name=name,
+            latent_floats=measured[name].latent_floats,
+            parameters=count_parameters(model),
+            flops=image_flops(model),
+            metrics=measured[name].model,
+            pca_mse=pca_mse.get(measured[name].latent_floats),
+        )
+        for name, model in models.items()
+    ]
+    return Leaderboard(
+        dataset=dataset,
+        split=val.split,
+        images=len(val),
+        rows=tuple(sorted(rows, key=lambda row: (row.metrics.mse, row.name))),
+        pca=tuple(pca),
+    )
+
+
+def fits(name: str, shape: tuple[int, int, int]) -> bool:
+    """Tell whether a registered model takes images of a shape."""
+    return plan_model(name.partition(".")[0]).image_shape == shape
+
+
+def _one_shape(models: Mapping[str, Autoencoder]) -> tuple[int, int, int]:
+    (first, model), *others = models.items()
+    for name, other in others:
+        if other.image_shape != model.image_shape:
+            raise UsageError(
+                f"{first} takes images of {shape_text(model.image_shape)} and {name} of "
+                f"{shape_text(other.image_shape)}; compare models of one image shape"
+            )
+    return model.image_shape
+
+
+def _pca_line(train: ImageSet, val: ImageSet, sizes: set[int]) -> list[PcaPoint]:
+    """Measure PCA of these sizes, and of others from half the least to twice the greatest."""
+    values = math.prod(val.image_shape)
+    limit = min(values, fitted_images(len(train), values))
+    wanted = {size for size in {*sizes, *_between(min(sizes) / 2, max(sizes) * 2)} if size <= limit}
+    if not wanted:
+        return []
+    whole = fit_pca(train.images, max(wanted))
+    return [
+        PcaPoint(
+            latent_floats=size,
+            flops=4 * values * size,  # two products of a vector and a matrix
+            metrics=_measure_pca(attrs.evolve(whole, components=whole.components[:size]), val),
+        )
+        for size in sorted(wanted)
+    ]
+
+
+def _between(low: float, high: float) -> set[int]:
+    steps = math.ceil(math.log(high / low, _STEP))
+    return {max(1, round(low * _STEP**i)) for i in range(steps + 1)}
+
+
+def _measure_pca(pca: Baseline, val: ImageSet) -> Metrics:
+    batches: Sequence[torch.Tensor] = torch.split(val.images, BATCH_SIZE)
+    pairs = (pixels.to_float(batch, (0.0, 1.0)) for batch in batches)
+    return measure(((x, pca.reconstruct(x)) for x in pairs), (0.0, 1.0))

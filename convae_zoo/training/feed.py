@@ -1,0 +1,80 @@
+"""From a set of images to batches on the device."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import torch
+from torch import Tensor
+
+RESIDENT_SHARE = 0.5
+"""Share of a GPU's free memory that a set may fill; a larger one is streamed."""
+
+AHEAD = 3
+"""Batches that are made ready before they are asked for, where a set is streamed."""
+
+
+class Feed:
+    """Gives the images of a set a batch at a time, on the device, in any order.
+
+    On a GPU the whole set lies in its memory where it fits. Where it does not, a thread gathers the
+    next batches in pinned memory and sends them ahead. On a CPU batches are taken where they lie; a
+    set that is a mapped file is gathered ahead too, so that the disk is not waited for. The batches
+    are the same in each case.
+
+    Args:
+        images: uint8, N×C×H×W, on the CPU.
+        device: where the batches go.
+        budget: bytes that the set may fill on a GPU; by default half of what is free there.
+        streamed: gather ahead on a CPU.
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        device: torch.device,
+        *,
+        budget: int | None = None,
+        streamed: bool = False,
+    ) -> None:
+        self.device = device
+        self.resident = not streamed
+        if device.type == "cuda":
+            if budget is None:
+                budget = int(RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0])
+            self.resident = images.nbytes <= budget
+        self._images = images.to(device) if self.resident else images
+
+    @property
+    def index_device(self) -> torch.device:
+        """Where indices are looked up: where the images lie."""
+        return self._images.device
+
+    def batches(self, chosen: Sequence[Tensor]) -> Iterator[Tensor]:
+        """Give one batch for each tensor of indices, uint8, on the device.
+
+        Args:
+            chosen: the indices of each batch, int64, on `index_device`.
+        """
+        if self.resident:
+            for indices in chosen:
+                yield self._images[indices]
+            return
+        waiting: deque[Future[Tensor]] = deque()
+        with ThreadPoolExecutor(1, "feed") as gatherer:
+            try:
+                for indices in chosen:
+                    waiting.append(gatherer.submit(self._gather, indices))
+                    if len(waiting) > AHEAD:
+                        yield self._send(waiting.popleft())
+                while waiting:
+                    yield self._send(waiting.popleft())
+            finally:
+                gatherer.shutdown(wait=True, cancel_futures=True)
+
+    def _gather(self, indices: Tensor) -> Tensor:
+        batch = self._images[indices]
+        return batch.pin_memory() if self.device.type == "cuda" else batch
+
+    def _send(self, batch: Future[Tensor]) -> Tensor:
+        return batch.result().to(self.device, non_blocking=True)

@@ -1,0 +1,129 @@
+"""Losses that have parameters of their own, and the step that trains them.
+
+Such a loss has two methods beside ``forward``; in a weighted sum, too, they are found::
+
+    class Critic(nn.Module):
+        def own_loss(self, reconstruction, target): ...  # a scalar: what its parameters minimise
+        def own_optimizer(self): ...                     # a torch optimiser of its parameters
+
+The model and the loss are trained apart: the model's step leaves the loss's parameters alone, and
+`own_loss` is given a reconstruction that no gradient leads back from.
+"""
+
+from typing import Any, Protocol, cast, runtime_checkable
+
+from torch import Tensor, nn, optim
+
+from convae_zoo.errors import TrainingError
+from convae_zoo.training.distributed import World
+
+
+@runtime_checkable
+class LearningLoss(Protocol):
+    """What a loss with parameters of its own has beside ``forward``."""
+
+    def own_loss(self, reconstruction: Tensor, target: Tensor) -> Tensor:
+        """Map two batches N×C×H×W to a scalar, a mean over images: what the loss minimises."""
+
+    def own_optimizer(self) -> optim.Optimizer:
+        """Make the optimiser of the loss's parameters; called once, on their device."""
+
+
+class _OwnObjective(nn.Module):
+    """What all of them minimise, as one module: the unweighted sum of their own losses."""
+
+    def __init__(self, losses: list[nn.Module]) -> None:
+        super().__init__()
+        self.losses = nn.ModuleList(losses)
+
+    def forward(self, reconstruction: Tensor, target: Tensor) -> Tensor:
+        terms = [cast("LearningLoss", m).own_loss(reconstruction, target) for m in self.losses]
+        total: Tensor = sum(terms[1:], terms[0])
+        return total
+
+
+class Learners:
+    """The losses with parameters of their own that are in a loss; often none.
+
+    Their parameters take no gradient but within `step`.
+
+    Args:
+        loss: on its device; it may be one itself, or hold some at any depth.
+        world: the processes that train together.
+    """
+
+    def __init__(self, loss: nn.Module, world: World) -> None:
+        self.world = world
+        # What is frozen now stays as it was built: a checkpoint need not hold it.
+        self._frozen = {n for n, p in loss.named_parameters() if not p.requires_grad}
+        self._loss = loss
+        found = [m for m in loss.modules() if isinstance(m, LearningLoss)]
+        self.optimizers = [m.own_optimizer() for m in found]
+        self._parameters = [
+            p
+            for optimizer in self.optimizers
+            for group in optimizer.param_groups
+            for p in group["params"]
+        ]
+        self._objective: nn.Module | None = None
+        if found:
+            self._objective = world.wrap(_OwnObjective(cast("list[nn.Module]", found)))
+        self._require_gradients(yes=False)
+
+    def __bool__(self) -> bool:
+        """Tell whether there are any."""
+        return self._objective is not None
+
+    def step(self, reconstruction: Tensor, target: Tensor, weight: float) -> None:
+        """Let each take a step of its own optimiser.
+
+        Args:
+            reconstruction: float32 N×C×H×W, without a gradient.
+            target: of the same shape.
+            weight: this process's part of the batch.
+        """
+        if self._objective is None:
+            return
+        self._require_gradients(yes=True)
+        try:
+            for optimizer in self.optimizers:
+                optimizer.zero_grad(set_to_none=True)
+            loss: Tensor = self._objective(reconstruction, target)
+            (loss * (weight * self.world.size)).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            for optimizer in self.optimizers:
+                optimizer.step()
+        finally:
+            self._require_gradients(yes=False)
+
+    def state(self) -> dict[str, Any]:
+        """Return what the loss has learnt, and its optimisers' state."""
+        return {
+            "loss": self._weights(frozen=False),
+            "own_optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take up what `state` gave.
+
+        Raises:
+            TrainingError: it is that of another loss.
+        """
+        kept = state.get("own_optimizers", [])
+        try:
+            self._loss.load_state_dict({**self._weights(frozen=True), **state["loss"]})
+            for optimizer, one in zip(self.optimizers, kept, strict=True):
+                optimizer.load_state_dict(one)
+        except (RuntimeError, ValueError, KeyError) as error:
+            reason = " ".join(str(error).split())
+            raise TrainingError(
+                "the checkpoint holds another loss than the one to go on with (has its plugin "
+                f"changed?): {reason:.200}; train anew with --overwrite"
+            ) from error
+
+    def _weights(self, *, frozen: bool) -> dict[str, Tensor]:
+        state = self._loss.state_dict()
+        return {name: value for name, value in state.items() if (name in self._frozen) == frozen}
+
+    def _require_gradients(self, *, yes: bool) -> None:
+        for parameter in self._parameters:
+            parameter.requires_grad_(yes)

@@ -1,0 +1,28 @@
+"""convae-zoo export."""
+
+import torch
+
+import convae_zoo as zoo
+from convae_zoo.cli import main
+
+
+def test_it_writes_the_chosen_part_of_a_file(tmp_path, capsys):
+    model = zoo.create_model("convae-200", width=4, latent_dim=8, image_size=8)
+    zoo.save_model(model, tmp_path / "m.safetensors")
+    out = tmp_path / "decoder.pt2"
+    arguments = ["export", str(tmp_path / "m.safetensors"), "--format", "torch-export"]
+    assert main([*arguments, "--part", "decoder", "--out", str(out)]) == 0
+    assert capsys.readouterr().out.startswith(f"{out}  decoder of convae-200, within ")
+    z = torch.randn(3, 8)
+    torch.testing.assert_close(torch.export.load(out).module()(z), model.eval().decode(z))
+
+
+def test_what_cannot_be_exported_is_one_line(tmp_path, capsys):
+    out = str(tmp_path / "m.onnx")
+    assert main(["export", "convae-200.nothing", "--out", out]) == 2
+    assert main(["export", str(tmp_path / "no.safetensors"), "--out", out]) == 1
+    assert main(["export", "convae-200", "--format", "onx", "--out", out]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3
+    assert all(line.startswith("error: ") for line in lines)
+    assert not (tmp_path / "m.onnx").exists()

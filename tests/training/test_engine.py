@@ -1,0 +1,175 @@
+"""The engine: what makes a step fast changes nothing of what is computed."""
+
+import copy
+
+import attrs
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+import convae_zoo as zoo
+from convae_zoo.data import pixels
+from convae_zoo.inference import Inference
+from convae_zoo.losses import create_training_loss
+from convae_zoo.specs import Recipe
+from convae_zoo.training import engine as engine_module
+from convae_zoo.training.engine import Engine
+from convae_zoo.training.half_weights import HalfWeights
+from convae_zoo.training.memory import fastest_layout
+from convae_zoo.training.probe import bf16_pays
+
+SMALL = {"width": 4, "latent_dim": 16, "image_size": 8}
+RECIPE = Recipe(precision="fp32")
+
+
+def small_model(seed=0):
+    torch.manual_seed(seed)
+    return zoo.create_model("convae-200", **SMALL).train()
+
+
+def make_engine(model, **changes):
+    loss = create_training_loss("mse", model.value_range)
+    return Engine(model, loss, attrs.evolve(RECIPE, **changes))
+
+
+def batch(count=16, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (count, 3, 8, 8), dtype=torch.uint8, generator=generator)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_steps_equal_those_of_a_plain_loop_with_the_same_optimiser(optimizer):
+    ours = small_model()
+    plain = copy.deepcopy(ours)
+    engine = make_engine(ours, optimizer=optimizer)
+    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
+    reference = kinds[optimizer](plain.parameters(), lr=RECIPE.learning_rate)
+    for seed in range(5):
+        x = pixels.to_float(batch(seed=seed), plain.value_range)
+        reference.zero_grad()
+        expected = functional.mse_loss(plain(x), x)
+        expected.backward()
+        reference.step()
+        torch.testing.assert_close(
+            engine.step(batch(seed=seed)), expected.detach(), rtol=1e-5, atol=0
+        )
+    engine.release()
+    for got, wanted in zip(ours.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(got, wanted, rtol=1e-3, atol=1e-5)
+        assert got.is_contiguous()
+
+
+def test_lent_bf16_weights_give_the_losses_and_weights_of_plain_autocast_to_the_bit():
+    ours = small_model()
+    plain = copy.deepcopy(ours)
+    engine = make_engine(ours, precision="bf16")
+    plain.to(memory_format=torch.channels_last)
+    reference = torch.optim.Adam(plain.parameters(), lr=RECIPE.learning_rate, fused=True)
+    for seed in range(5):
+        x = pixels.to_float(batch(seed=seed), plain.value_range)
+        x = x.contiguous(memory_format=torch.channels_last)
+        reference.zero_grad()
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            y = plain(x)
+        loss = functional.mse_loss(y.float(), x)
+        loss.backward()
+        reference.step()
+        assert torch.equal(engine.step(batch(seed=seed)), loss.detach())
+    for got, wanted in zip(ours.parameters(), plain.parameters(), strict=True):
+        assert got.dtype == torch.float32
+        assert torch.equal(got, wanted)
+
+
+def test_shared_and_frozen_weights_are_not_lent():
+    shared = nn.Linear(3, 3)
+    model = nn.Sequential(shared, nn.Linear(3, 3), nn.BatchNorm1d(3))
+    model[1].weight = shared.weight
+    model[1].bias.requires_grad_(requires_grad=False)
+    own = dict(model.named_parameters())
+    half = HalfWeights(model)
+    with half.lent():
+        lent = {k for k, v in model.named_parameters() if v.dtype == torch.bfloat16}
+        assert lent == {"0.bias"}
+    assert all(v is own[k] for k, v in model.named_parameters())
+
+
+def test_a_forward_pass_that_fails_leaves_the_model_with_its_own_weights():
+    engine = make_engine(small_model(), precision="bf16")
+    with pytest.raises(RuntimeError):
+        engine.step(batch()[:, :2])
+    assert {p.dtype for p in engine.model.parameters()} == {torch.float32}
+
+
+def test_auto_takes_bf16_only_where_the_probe_says_that_it_pays(monkeypatch):
+    for pays, chosen in ((True, "bf16"), (False, "fp32")):
+        monkeypatch.setattr(engine_module, "bf16_pays", lambda _, pays=pays: pays)
+        assert make_engine(small_model(), precision="auto").precision == chosen
+
+
+def test_the_probe_measures_once_and_leaves_the_random_state_alone():
+    before = torch.get_rng_state()
+    first = bf16_pays(torch.device("cpu"))
+    assert bf16_pays(torch.device("cpu")) is first
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_part_that_needs_the_contiguous_layout_gets_it():
+    class Views(nn.Module):
+        def __init__(self, inner):
+            super().__init__()
+            self.inner, self.conv = inner, nn.Conv2d(3, 3, 3, padding=1)
+
+        def forward(self, x):
+            y = self.conv(x)
+            return self.inner(y.view(len(x), -1).view(x.shape))
+
+    model = small_model()
+    assert fastest_layout(model) == torch.channels_last
+    model.encoder = Views(model.encoder)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    assert fastest_layout(model) == torch.contiguous_format
+    assert model.training
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+    assert make_engine(model).step(batch()).isfinite()
+
+
+def test_state_goes_through_a_contiguous_copy_and_the_next_steps_are_the_same_to_the_bit():
+    engine = make_engine(small_model())
+    for seed in range(3):
+        engine.step(batch(seed=seed))
+    other = make_engine(copy.deepcopy(engine.model))
+    state = copy.deepcopy(engine.state())
+    for kept in state["optimizer"]["state"].values():
+        kept.update({k: v.contiguous() for k, v in kept.items()})
+    other.load_state(state)
+    for seed in range(3, 6):
+        assert torch.equal(engine.step(batch(seed=seed)), other.step(batch(seed=seed)))
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-5), ("bf16", 0.02)])
+def test_inference_agrees_with_the_model_and_leaves_it_as_it_is(precision, tolerance):
+    model = small_model()
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    x = pixels.to_float(batch(), model.value_range)
+    fast = Inference(model, precision)
+    got, expected = fast(x), model.eval()(x).detach()
+    assert got.dtype == torch.float32
+    torch.testing.assert_close(got, expected, rtol=0, atol=tolerance)
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+    assert all(p.requires_grad for p in model.parameters())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no CUDA device")
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_a_captured_step_gives_the_losses_of_eager_steps(optimizer):
+    """Full batches are replayed, a smaller one between them is not; the rate may change."""
+    captured = make_engine(small_model().cuda(), batch_size=16, optimizer=optimizer)
+    eager = make_engine(small_model().cuda(), batch_size=16, optimizer=optimizer)
+    eager._graphed = None
+    for step in range(12):
+        images = batch(7 if step == 8 else 16, seed=step)
+        for engine in (captured, eager):
+            engine.set_learning_rate(1e-3 if step < 10 else 1e-4)
+        torch.testing.assert_close(captured.step(images), eager.step(images), rtol=1e-4, atol=1e-6)
+    assert captured._graphed._graph is not None
