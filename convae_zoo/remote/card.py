@@ -45,7 +45,7 @@ def model_card(metadata: Mapping[str, Any], repo: str, sha256: str) -> str:
         "",
         f"# {facts['model']}",
         "",
-        "A convolutional autoencoder for [convae_zoo](https://pypi.org/project/convae-zoo).",
+        "A convolutional autoencoder for convae_zoo.",
         "",
         "```sh",
         f"pip install {' '.join(sorted({d['distribution'] for d in metadata['distributions']}))}",
