@@ -7,9 +7,11 @@ from collections.abc import Iterator
 import attrs
 import torch
 from torch import Tensor, distributed, nn
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from convae_zoo.errors import UsageError
+from convae_zoo.training.rendezvous import fresh_store
 
 
 @attrs.frozen
@@ -91,7 +93,13 @@ def join_world(device: torch.device) -> Iterator[tuple[World, torch.device]]:
             )
         device = torch.device("cuda", world.local_rank)
         torch.cuda.set_device(device)
-    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    shared, rank, size = next(rendezvous("env://"))
+    distributed.init_process_group(
+        "nccl" if device.type == "cuda" else "gloo",
+        store=fresh_store(shared, rank, size),
+        rank=rank,
+        world_size=size,
+    )
     try:
         yield world, device
     finally:

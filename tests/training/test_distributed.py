@@ -68,9 +68,6 @@ def test_more_processes_than_images_of_a_batch_are_refused():
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    run=False, reason="restarted processes wait for each other for ever in gloo's rendezvous"
-)
 def test_a_killed_rank_restarts_and_the_run_ends_as_an_undisturbed_one(tmp_path):
     whole = results(torchrun(2, epochs=12, out=str(tmp_path / "whole")))[0]
     process = torchrun(2, epochs=12, restarts=2, out=str(tmp_path / "run"), checkpoint_every=4)
