@@ -10,7 +10,7 @@ from torch import Tensor, distributed, nn
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
-from convae_zoo.errors import UsageError
+from convae_zoo.errors import TrainingError, UsageError
 from convae_zoo.training.rendezvous import fresh_store
 
 
@@ -80,6 +80,7 @@ def join_world(device: torch.device) -> Iterator[tuple[World, torch.device]]:
 
     Raises:
         UsageError: there are more processes than GPUs on this machine.
+        TrainingError: another process died.
     """
     if not under_torchrun() or distributed.is_initialized():
         yield World(), device
@@ -102,5 +103,12 @@ def join_world(device: torch.device) -> Iterator[tuple[World, torch.device]]:
     )
     try:
         yield world, device
+    except RuntimeError as error:
+        if not isinstance(error, distributed.DistError) and "gloo" not in str(error):
+            raise
+        raise TrainingError(
+            "lost another process of this run; --resume goes on from the last checkpoint, and "
+            "torchrun --max-restarts does so by itself"
+        ) from error
     finally:
         distributed.destroy_process_group()

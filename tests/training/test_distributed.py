@@ -80,6 +80,9 @@ def test_a_killed_rank_restarts_and_the_run_ends_as_an_undisturbed_one(tmp_path)
     ]
     assert len(workers) == 2
     workers[-1].send_signal(signal.SIGKILL)
-    again = results(process)[0]
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert "error: lost another process of this run; --resume goes on from" in err
+    again = next(json.loads(line) for line in out.splitlines() if line.startswith("{"))
     torch.testing.assert_close(again["train"], whole["train"], rtol=1e-6, atol=0)
     torch.testing.assert_close(again["val"], whole["val"], rtol=1e-6, atol=0)
