@@ -166,6 +166,8 @@ class Recipe:
         warmup_steps: optimiser steps over which the learning rate rises to its highest.
         optimizer: ``adam``, ``adamw`` or ``sgd``, with PyTorch's defaults for the rest.
         shuffle: a fresh order an epoch, drawn from the seed; else the data's own order.
+        augment: how training images are changed at random, each epoch anew: ``none``; ``flip``,
+            half of them mirrored left and right; ``dihedral``, mirrored and turned by quarters.
         precision: ``auto``, ``fp32`` or ``bf16``.
         seed: of the start weights and the order.
     """
@@ -178,6 +180,7 @@ class Recipe:
     warmup_steps: int = fields.integer(0, minimum=0)
     optimizer: str = fields.choice("adam", ("adam", "adamw", "sgd"))
     shuffle: bool = fields.flag(default=False)
+    augment: str = fields.choice("none", ("none", "flip", "dihedral"))
     precision: str = fields.choice("auto", ("auto", "fp32", "bf16"))
     seed: int = fields.integer(0, minimum=0)
 

@@ -13,6 +13,7 @@ from convae_zoo.data import ImageSet
 from convae_zoo.data.large import is_mapped
 from convae_zoo.errors import TrainingError
 from convae_zoo.specs import Recipe
+from convae_zoo.training.augment import epoch_poses, show
 from convae_zoo.training.distributed import World
 from convae_zoo.training.engine import Engine
 from convae_zoo.training.feed import Feed
@@ -84,21 +85,24 @@ class Loop:
             self._stop_if_asked()
 
     def _train_epoch(self, feed: Feed) -> None:
-        here, size = self.position, self.recipe.batch_size
-        order = epoch_order(
-            len(self.train), epoch=here.epoch, seed=self.recipe.seed, shuffle=self.recipe.shuffle
-        ).to(feed.index_device)
+        here, size, recipe = self.position, self.recipe.batch_size, self.recipe
+        count, draw = len(self.train), {"epoch": here.epoch, "seed": recipe.seed}
+        order = epoch_order(count, **draw, shuffle=recipe.shuffle).to(feed.index_device)
+        poses = epoch_poses(count, **draw, augment=recipe.augment)
         steps = math.ceil(len(order) / size)
         unread: list[Tensor] = []
         started = time.perf_counter()
         begins = range(here.step * size, len(order), size)
         shares = [self._share(order[begin : begin + size]) for begin in begins]
-        images = feed.batches([indices for indices, _ in shares])
-        for step, (_, weight) in enumerate(shares, here.step + 1):
+        batches = feed.batches([indices for indices, _ in shares])
+        for step, (indices, weight) in enumerate(shares, here.step + 1):
             done = (here.epoch - 1) * steps + step - 1
             rate = learning_rate_at(self.recipe, done, self.recipe.epochs * steps)
             self.engine.set_learning_rate(rate)
-            unread.append(self.engine.step(next(images), weight))
+            images = next(batches)
+            if poses is not None:
+                images = show(images, poses[indices.cpu()])
+            unread.append(self.engine.step(images, weight))
             saves = step % self.save_every == 0 and step < steps
             alone_and_asked = self.world.size == 1 and self.stop.signal is not None
             if len(unread) == READ_EVERY or step == steps or saves or alone_and_asked:

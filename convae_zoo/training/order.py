@@ -11,5 +11,9 @@ def epoch_order(count: int, *, epoch: int, seed: int, shuffle: bool) -> Tensor:
     """
     if not shuffle:
         return torch.arange(count)
-    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
-    return torch.randperm(count, generator=generator)
+    return torch.randperm(count, generator=epoch_generator(epoch, seed))
+
+
+def epoch_generator(epoch: int, seed: int, *, use: int = 0) -> torch.Generator:
+    """Return a random state of this epoch's own, another one for each use."""
+    return torch.Generator().manual_seed(seed * 1_000_003 + epoch + use * 2**32)

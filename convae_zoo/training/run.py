@@ -69,6 +69,7 @@ def train(
     optimizer: str | None = None,
     seed: int | None = None,
     shuffle: bool | None = None,
+    augment: str | None = None,
     precision: str | None = None,
     device: str = "auto",
     out: str | Path | None = None,
@@ -95,6 +96,7 @@ def train(
         optimizer: ``adam``, ``adamw`` or ``sgd``.
         seed: of the start weights and the order.
         shuffle: a fresh order an epoch; else the data's own.
+        augment: ``none``, ``flip`` or ``dihedral``: training images mirrored and turned at random.
         precision: ``fp32``, ``bf16``, or ``auto`` for what pays on this machine.
         device: ``cpu``, ``cuda``, or ``auto`` for CUDA where there is one.
         out: the run folder; without it nothing is written.
@@ -123,6 +125,7 @@ def train(
         "optimizer": optimizer,
         "seed": seed,
         "shuffle": shuffle,
+        "augment": augment,
         "precision": precision,
     }
     plan = _plan(model, overrides or {})

@@ -23,12 +23,15 @@ RECIPE = Recipe(
     shuffle=True,
 )
 
-LONG = attrs.evolve(RECIPE, epochs=20)
-"""What starts as PCA goes on learning for longer."""
+LONG = attrs.evolve(RECIPE, epochs=20, learning_rate=5e-4)
+"""What starts as PCA goes on learning for longer; at twice the rate it may lose what it starts from."""
+
+TURNED = attrs.evolve(LONG, augment="dihedral")
+"""For few photographs, that a model would know by heart."""
 
 WEIGHTS = {
     "linear-residual-200": (
-        WeightsSpec(tag="photos", dataset="photos"),
+        WeightsSpec(tag="photos", dataset="photos", recipe=TURNED),
         WeightsSpec(tag="fashion-mnist", dataset="fashion-mnist"),
         WeightsSpec(tag="cifar10", dataset="cifar10"),
     ),
