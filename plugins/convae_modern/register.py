@@ -24,7 +24,7 @@ RECIPE = Recipe(
 )
 
 LONG = attrs.evolve(RECIPE, epochs=20, learning_rate=5e-4)
-"""What starts as PCA goes on learning for longer; at twice the rate it may lose what it starts from."""
+"""What starts as PCA learns for longer; at twice the rate it may lose what it starts from."""
 
 TURNED = attrs.evolve(LONG, augment="dihedral")
 """For few photographs, that a model would know by heart."""
