@@ -119,6 +119,22 @@ def save_comparison(
     _draw(path, labelled, names=names, title=title)
 
 
+def save_images(path: str | Path, images: Tensor, *, title: str = "") -> None:
+    """Draw images alone, row by row.
+
+    Args:
+        path: where to write, ending in ``.png``; its folder is made where it is missing.
+        images: uint8, N×C×H×W, C of 1 or 3.
+        title: what stands above all.
+
+    Raises:
+        UsageError: images that cannot be drawn, or too many for one picture.
+        FileError: the file cannot be written.
+    """
+    _check(images)
+    _draw(path, [("", images)], names=None, title=title)
+
+
 def save_curves(
     path: str | Path,
     train_losses: Sequence[float],

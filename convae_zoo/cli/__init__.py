@@ -24,6 +24,7 @@ COMMANDS = {
     "push": "Upload a weights file to the Hugging Face Hub.",
     "reconstruct": "Reconstruct image files into a grid.",
     "retrain": "Train stored weights anew and compare them.",
+    "sample": "Draw images that a model makes up.",
     "show": "Show one entry, or the card of a model.",
     "train": "Train a model.",
     "verify": "Check that entries keep the zoo's contract.",

@@ -1,0 +1,41 @@
+"""``convae-zoo sample``."""
+
+import click
+
+from convae_zoo.cli.options import device_option
+
+
+@click.command(name="sample")
+@click.argument("model")
+@click.option(
+    "--count",
+    type=click.IntRange(1, 1000),
+    default=16,
+    show_default=True,
+    help="How many images.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the draw.")
+@click.option("--out", required=True, metavar="FILE", help="The picture to write, a PNG file.")
+@device_option
+def command(*, model: str, count: int, seed: int, out: str, device: str) -> None:
+    """Draw images that MODEL makes up: latents drawn from its prior, decoded.
+
+    MODEL is the name of trained weights, a .safetensors file or a run folder, of a model whose
+    encoder has a prior, such as a variational one. The folder of the picture is made where it is
+    missing.
+
+    \b
+    Example: convae-zoo sample runs/variational --count 16 --out samples.png
+    """  # noqa: D301 - \b keeps click from wrapping
+    import torch
+
+    from convae_zoo import visuals
+    from convae_zoo.training.device import choose_device
+    from convae_zoo.weights import load_model
+
+    visuals.check_picture_path(out)
+    trained = load_model(model, device=choose_device(device))
+    generator = torch.Generator(trained.device).manual_seed(seed)
+    images = trained.postprocess(trained.sample(count, generator=generator))
+    visuals.save_images(out, images, title=f"{trained.name}: {count} samples, seed {seed}")
+    click.echo(f"picture  {out}")
