@@ -143,11 +143,17 @@ class Loop:
         steps = math.ceil(count / size)
         losses = self.history.steps[-steps:]
         sizes = [size] * (steps - 1) + [count - size * (steps - 1)]
-        seconds = self.position.seconds
+        seconds, epoch = self.position.seconds, self.position.epoch
+        val_loss = validation_loss(self.engine, self.val, size, self.world)
+        if not math.isfinite(val_loss):
+            raise TrainingError(
+                f"the validation loss became {val_loss} at step {len(self.history.steps)} "
+                f"(the end of epoch {epoch}); lower the learning rate or choose another loss"
+            )
         return Epoch(
-            epoch=self.position.epoch,
+            epoch=epoch,
             train_loss=math.fsum(n * x for n, x in zip(sizes, losses, strict=True)) / count,
-            val_loss=validation_loss(self.engine, self.val, size, self.world),
+            val_loss=val_loss,
             seconds=seconds,
             images_per_second=count / seconds,
         )

@@ -12,7 +12,7 @@ import attrs
 from filelock import FileLock, Timeout
 
 from convae_zoo import files
-from convae_zoo.errors import TrainingError, UsageError
+from convae_zoo.errors import FileError, TrainingError, UsageError
 from convae_zoo.specs import Recipe
 from convae_zoo.training.checkpoint import Checkpoints
 
@@ -114,13 +114,13 @@ def look_at(out: str | Path, *, overwrite: bool, resume: bool) -> dict[str, Any]
 
     Raises:
         UsageError: the folder holds a run or other files, and neither option was given.
-        TrainingError: the folder cannot be read.
+        FileError: the folder cannot be read.
     """
     folder = RunFolder(Path(out))
     try:
         names = {p.name for p in folder.path.iterdir()} if folder.path.exists() else set()
     except OSError as error:
-        raise TrainingError(f"cannot use {out} as a run folder: {error.strerror}") from error
+        raise FileError(f"cannot use {out} as a run folder: {error.strerror}") from error
     if resume and folder.record.exists():
         return folder.read()
     if not names <= {LOCK, "pictures"} and not overwrite:
@@ -141,7 +141,7 @@ def open_run_folder(out: str | Path, *, keep: bool) -> Iterator[RunFolder]:
 
     Raises:
         UsageError: another process trains into it.
-        TrainingError: the folder cannot be made.
+        FileError: the folder cannot be made.
     """
     folder = RunFolder(Path(out))
     lock = FileLock(folder.path / LOCK, timeout=0)
@@ -154,9 +154,7 @@ def open_run_folder(out: str | Path, *, keep: bool) -> Iterator[RunFolder]:
         raise UsageError(f"another process trains into {out}; choose another --out") from None
     except OSError as error:
         lock.release()
-        raise TrainingError(
-            f"cannot use {out} as a run folder: {error.strerror or error}"
-        ) from error
+        raise FileError(f"cannot use {out} as a run folder: {error.strerror or error}") from error
     try:
         yield folder
     finally:

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 import convae_zoo as zoo
 from convae_zoo.data import ImageSet, pixels
-from convae_zoo.errors import ConfigError, TrainingError, UnknownNameError, UsageError
+from convae_zoo.errors import ConfigError, FileError, TrainingError, UnknownNameError, UsageError
 from convae_zoo.training.distributed import World
 from convae_zoo.training.history import read_history
 from convae_zoo.training.loop import validation_loss
@@ -210,7 +210,7 @@ def test_cuda_that_is_not_there_is_refused():
 
 def test_a_run_folder_that_cannot_be_made_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(TrainingError, match=r"cannot use .*: Not a directory"):
+    with pytest.raises(FileError, match=r"cannot use .*: Not a directory"):
         small_train(out=tmp_path / "file" / "run")
 
 
