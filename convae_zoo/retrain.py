@@ -262,7 +262,8 @@ def figures(evaluation: Evaluation) -> dict[str, Any]:
     found: dict[str, Any] = attrs.asdict(evaluation.model)
     if evaluation.pca is not None:
         found |= {f"pca_{name}": value for name, value in attrs.asdict(evaluation.pca).items()}
-        found["ratio_to_pca"] = evaluation.ratio_to_pca
+        if evaluation.ratio_to_pca is not None:
+            found["ratio_to_pca"] = evaluation.ratio_to_pca
     return found | evaluation.figures | {"images": evaluation.images}
 
 

@@ -284,6 +284,14 @@ def test_channels_that_cannot_be_fitted_are_refused(model):
         evaluate(model, image_set(4, (5, 16, 16)))
 
 
+def test_a_model_has_no_ratio_to_a_pca_that_is_exact(model):
+    plain = torch.randint(0, 256, (40, 1, 1, 1), dtype=torch.uint8)
+    images = ImageSet(name="plain", split="val", images=plain.expand(-1, 3, 16, 16).contiguous())
+    found = evaluate(model, images, train=images)
+    assert found.pca.mse < 1e-9
+    assert found.ratio_to_pca is None
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

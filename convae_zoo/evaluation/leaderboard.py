@@ -14,7 +14,7 @@ from convae_zoo.data.load import dataset_for
 from convae_zoo.errors import UsageError
 from convae_zoo.evaluation.cost import count_parameters, image_flops
 from convae_zoo.evaluation.inference import BATCH_SIZE
-from convae_zoo.evaluation.measure import evaluate
+from convae_zoo.evaluation.measure import evaluate, ratio_of
 from convae_zoo.evaluation.metrics import Metrics, measure
 from convae_zoo.evaluation.pca import Baseline, fit_pca, fitted_images
 from convae_zoo.registry import find_model, get_registry, list_models
@@ -47,8 +47,8 @@ class Row:
 
     @property
     def ratio_to_pca(self) -> float | None:
-        """The model's MSE divided by PCA's: below 1 the model is better."""
-        return self.metrics.mse / self.pca_mse if self.pca_mse else None
+        """The model's MSE divided by PCA's; None where PCA is exact."""
+        return None if self.pca_mse is None else ratio_of(self.metrics.mse, self.pca_mse)
 
 
 @attrs.frozen(kw_only=True)

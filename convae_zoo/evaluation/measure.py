@@ -23,6 +23,10 @@ Progress = Callable[[str, int, int], None]
 """Told what is being done, how many images of it are done, and how many there are."""
 
 
+EXACT = 1e-9
+"""An MSE in [0, 1] below which a reconstruction is exact: a thousandth of what 8 bits round off."""
+
+
 @attrs.frozen(kw_only=True)
 class Evaluation:
     """What `evaluate` found.
@@ -59,14 +63,21 @@ class Evaluation:
 
     @property
     def ratio_to_pca(self) -> float | None:
-        """The model's MSE divided by PCA's: below 1 the model is better. None without PCA."""
-        if self.pca is None or self.pca.mse == 0:
-            return None
-        return self.model.mse / self.pca.mse
+        """The model's MSE divided by PCA's: below 1 the model is better.
+
+        None without PCA, or where PCA is exact but for rounding, as it is where images have no more
+        values that differ than the latent has floats.
+        """
+        return None if self.pca is None else ratio_of(self.model.mse, self.pca.mse)
 
     def to_json(self) -> dict[str, Any]:
         """Return all of it as what JSON can hold."""
         return {**attrs.asdict(self), "ratio_to_pca": self.ratio_to_pca}
+
+
+def ratio_of(mse: float, pca_mse: float) -> float | None:
+    """Divide a model's MSE by PCA's, both in [0, 1]; None where PCA is exact."""
+    return None if pca_mse < EXACT else mse / pca_mse
 
 
 def evaluate(
