@@ -577,15 +577,6 @@ def test_a_device_that_is_not_there_is_told(tmp_path):
 # Names
 
 
-def test_a_name_without_weights_says_how_to_train():
-    _told(
-        lambda: load_model("convae-1000"),
-        "convae-zoo train convae-1000 --dataset photos --out runs/convae-1000",
-        "load 'runs/convae-1000'",
-        kind=UsageError,
-    )
-
-
 def test_an_unknown_name_or_tag_is_told_with_the_nearest():
     _told(lambda: load_model("convae-20"), "'convae-200'", kind=UnknownNameError)
     _told(lambda: load_model("convae-200.phtos"), "convae-200", "phtos", kind=UnknownNameError)
@@ -656,6 +647,7 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             weights("untrained", None, None),
         )
         register(ModelSpec(name="shelf", encoder="convae", decoder="convae", weights=tags))
+        register(ModelSpec(name="bare", encoder="convae", decoder="convae"))
 
     @hookimpl
     def register_encoders(register: Callable[[EncoderSpec], None]) -> None:
@@ -699,6 +691,16 @@ def test_an_untrained_tag_says_how_to_train():
         lambda: load_model("shelf.untrained"),
         "not trained yet",
         "convae-zoo retrain shelf.untrained --out runs/shelf.untrained",
+    )
+
+
+@pytest.mark.usefixtures("shelf")
+def test_a_name_without_weights_says_how_to_train():
+    _told(
+        lambda: load_model("bare"),
+        "convae-zoo train bare --dataset photos --out runs/bare",
+        "load 'runs/bare'",
+        kind=UsageError,
     )
 
 
