@@ -62,6 +62,7 @@ def test_training_learns_what_pca_misses(small_model, image_set):
         dataset=sets,
         epochs=12,
         batch_size=16,
+        learning_rate=2e-3,
         schedule="cosine",
         shuffle=True,
         device="cpu",
