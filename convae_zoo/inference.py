@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from convae_zoo.autoencoder import Autoencoder
 from convae_zoo.errors import ConfigError
+from convae_zoo.layers import fuse
 from convae_zoo.training.memory import fastest_layout, keep_freed_memory
 from convae_zoo.training.probe import bf16_pays
 
@@ -44,6 +45,8 @@ class Inference(nn.Module):
                 if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
                     layer.to(torch.bfloat16)
         if model.device.type == "cpu":
+            if self._layout == torch.channels_last:
+                fuse(self.model)
             keep_freed_memory()
 
     @torch.inference_mode()
