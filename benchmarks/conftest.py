@@ -9,9 +9,15 @@ import pytest
 import torch
 
 from benchmarks.turns import CLOCK, Timing, matmul_peak
+from convae_zoo.training.memory import keep_freed_memory
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 Report = Callable[..., None]
+
+
+def pytest_configure() -> None:
+    """Keep freed memory, for every contender alike: fresh pages would drown a layer's time."""
+    keep_freed_memory()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

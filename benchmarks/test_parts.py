@@ -20,8 +20,37 @@ from convae_zoo.specs import DecoderSpec, EncoderSpec
 from convae_zoo.training.engine import Engine
 from convae_zoo.training.probe import bf16_pays
 
+MOST_GFLOP = {"short": 20.0, "full": 5000.0}
+"""What a forward pass may take on a CPU: more would take minutes, and more memory than there is."""
+
 Calls = dict[str, Callable[[], Any]]
 WAYS = ["forward", "backward", "inference"]
+
+
+@functools.cache
+def gflop_of_an_image(kind: str, name: str) -> float:
+    """Count what a registered part or model takes forward."""
+    if kind == "model":
+        model = zoo.create_model(name)
+        x, module = torch.zeros(1, *model.image_shape), cast("nn.Module", model)
+    else:
+        spec = cast("EncoderSpec | DecoderSpec", get_registry().get(kind, name))
+        config = make_config(spec, {})
+        shape = config.input_shape if kind == "encoder" else config.latent_shape
+        x, module = torch.zeros(1, *shape), build(spec, config)
+    return count_gflop(torch.no_grad()(functools.partial(module.eval(), x)))
+
+
+@pytest.fixture
+def affordable(request: pytest.FixtureRequest, name: str, batch: int, device: torch.device) -> None:
+    """Skip what would take minutes a call."""
+    if device.type != "cpu":
+        return
+    kind = request.node.originalname.removeprefix("test_")
+    most = MOST_GFLOP["full" if request.config.getoption("full") else "short"]
+    gflop = batch * gflop_of_an_image(kind, name)
+    if gflop > most:
+        pytest.skip(f"{gflop:.0f} GFLOP a batch, and at most {most:.0f} are timed on a CPU")
 
 
 def part_calls(part: nn.Module, x: torch.Tensor) -> Calls:
@@ -39,6 +68,7 @@ def part_calls(part: nn.Module, x: torch.Tensor) -> Calls:
     }
 
 
+@pytest.mark.usefixtures("affordable")
 @pytest.mark.benchmark(group="parts", timer=CLOCK)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", zoo.list_encoders())
@@ -52,6 +82,7 @@ def test_encoder(
     _part(build(spec, config), x, way, budget, report)
 
 
+@pytest.mark.usefixtures("affordable")
 @pytest.mark.benchmark(group="parts", timer=CLOCK)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", zoo.list_decoders())
@@ -112,15 +143,11 @@ def _with_pytorchs_layers(model: Any) -> Any:
     return model
 
 
+@pytest.mark.usefixtures("affordable")
 @pytest.mark.benchmark(group="models", timer=CLOCK)
 @pytest.mark.parametrize("who", ["pytorch", "ours"])
 @pytest.mark.parametrize("way", ["inference", "step"])
-@pytest.mark.parametrize(
-    "name",
-    [s.name for s in zoo.list_models()]
-    if zoo.list_models() and not isinstance(zoo.list_models()[0], str)
-    else zoo.list_models(),
-)
+@pytest.mark.parametrize("name", zoo.list_models())
 def test_model(
     name: str, way: str, who: str, batch: int, device: torch.device, budget: float, report: Report
 ) -> None:
