@@ -115,45 +115,56 @@ def _row(name: str, who: str, record: Record, plain: Record | None) -> str:
 
 
 def chart(contents: list[dict[str, Any]], path: Path) -> None:
-    """Draw GFLOP/s of every case that has them: ours, plain PyTorch, peers, and the limit."""
-    cases: dict[str, dict[str, Record]] = defaultdict(dict)
+    """Draw GFLOP/s of every case that has them: ours, plain PyTorch, peers, and the limit.
+
+    The largest group stands on the left, the others on the right.
+    """
+    groups: dict[str, dict[str, dict[str, Record]]] = defaultdict(lambda: defaultdict(dict))
     for content in contents:
         for record in content["benchmarks"]:
             if "gflop_per_second" in record["extra_info"]:
-                label = case(record)
-                cases[label][contender(record)] = record
-    if not cases:
+                groups[record["group"]][case(record)][contender(record)] = record
+    if not groups:
         raise click.ClickException("there is nothing to draw: no record has GFLOP/s")
-    names = sorted({who for records in cases.values() for who in records})
+    names = sorted({who for cases in groups.values() for rs in cases.values() for who in rs})
     others = iter(_OTHERS * len(names))
     colours = {who: COLOURS.get(who) or next(others) for who in names}
-    figure = Figure(figsize=(11, 1.6 + 0.3 * len(cases)), layout="constrained")
+    first, *rest = sorted(groups, key=lambda g: -len(groups[g]))
+    columns = [[first], rest] if rest else [[first]]
+    most = max(sum(len(groups[g]) + 3 for g in column) for column in columns)
+    figure = Figure(figsize=(10 * len(columns), 1.2 + 0.2 * most), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    height = 0.85 / len(names)
-    for index, who in enumerate(names):
+    grid = figure.add_gridspec(1, len(columns))
+    for place, column in zip(grid, columns, strict=True):
+        heights = [len(groups[g]) + 3 for g in column]
+        rows = place.subgridspec(len(column), 1, height_ratios=heights)
+        for row, group in zip(rows, column, strict=True):
+            _panel(figure.add_subplot(row), group, groups[group], colours)
+    handles = {
+        h.get_label(): h for axes in figure.axes for h in axes.get_legend_handles_labels()[0]
+    }
+    figure.legend(handles=list(handles.values()), loc="outside upper center", ncols=len(handles))
+    figure.savefig(path, dpi=90)
+
+
+def _panel(
+    axes: Any, group: str, cases: dict[str, dict[str, Record]], colours: dict[str, str]
+) -> None:
+    present = [who for who in colours if any(who in records for records in cases.values())]
+    height = 0.85 / len(present)
+    for index, who in enumerate(present):
         places = [y + index * height for y, r in enumerate(cases.values()) if who in r]
         values = [r[who]["extra_info"]["gflop_per_second"] for r in cases.values() if who in r]
         axes.barh(places, values, height, color=colours[who], label=who)
     limits = [max(r["extra_info"]["matmul_peak"] for r in rs.values()) for rs in cases.values()]
-    middle = height * (len(names) - 1) / 2
-    axes.scatter(
-        limits,
-        [y + middle for y in range(len(cases))],
-        marker="|",
-        s=120,
-        color="black",
-        label="limit: a matrix product in the fastest precision of the row",
-    )
-    axes.set_yticks([y + middle for y in range(len(cases))], list(cases), fontsize=7)
+    middles = [y + height * (len(present) - 1) / 2 for y in range(len(cases))]
+    label = "limit: a matrix product in the fastest precision of the row"
+    axes.scatter(limits, middles, marker="|", s=60, color="black", label=label)
+    axes.set_yticks(middles, list(cases), fontsize=7)
     axes.invert_yaxis()
     axes.margins(y=0.01)
-    axes.set_xlabel("GFLOP/s (counted as PyTorch's own layers compute them)")
-    axes.set_title("convae_zoo beside plain PyTorch and peers")
-    axes.legend(
-        loc="lower center", bbox_to_anchor=(0.4, 1.01 + 0.6 / len(cases)), ncols=4, fontsize=8
-    )
-    figure.savefig(path, dpi=110)
+    axes.set_title(group, loc="left", fontweight="bold")
+    axes.set_xlabel("GFLOP/s, counted as PyTorch's own layers compute them")
 
 
 @click.command()
