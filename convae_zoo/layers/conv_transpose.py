@@ -39,14 +39,14 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         """Map N×C×H×W to N×C'×H'×W'."""
         if not self._is_faster(input, output_size):
             return super().forward(input, output_size)
-        if self._is_convolution() and self.out_channels > FEW_CHANNELS:
-            return _convolve(input, self.weight, self.bias, self._around(), self.dilation)
+        if self.is_convolution() and self.out_channels > FEW_CHANNELS:
+            return _convolve(input, self.weight, self.bias, self.around(), self.dilation)
         x, weight, bias = input, self.weight, self.bias
         if torch.is_autocast_enabled("cpu"):
             dtype = torch.get_autocast_dtype("cpu")
             x, weight = x.to(dtype), weight.to(dtype)
             bias = bias.to(dtype) if bias is not None else None
-        if not self._is_convolution() and x.dtype == torch.float32 and not _is_channels_last(x):
+        if not self.is_convolution() and x.dtype == torch.float32 and not _is_channels_last(x):
             return super().forward(input, output_size)
         geometry: tuple[Any, ...] = (
             self.stride,
@@ -55,7 +55,7 @@ class ConvTranspose2d(nn.ConvTranspose2d):
             self.output_padding,
             self.groups,
         )
-        around = self._around() if self._is_convolution() else None
+        around = self.around() if self.is_convolution() else None
         if not torch.is_grad_enabled():
             return _conv_transpose(x, weight, bias, around, *geometry)
         output: Tensor = _ConvTranspose.apply(x, weight, bias, around, *geometry)
@@ -77,16 +77,16 @@ class ConvTranspose2d(nn.ConvTranspose2d):
             and (x.dtype == self.weight.dtype or torch.is_autocast_enabled("cpu"))
         )
 
-    def _is_convolution(self) -> bool:
+    def is_convolution(self) -> bool:
         """Say whether it is a convolution with another kernel."""
         return (
             set(self.stride) == {1}
             and set(self.output_padding) == {0}
             and self.groups == 1
-            and min(self._around()) >= 0
+            and min(self.around()) >= 0
         )
 
-    def _around(self) -> list[int]:
+    def around(self) -> list[int]:
         """Return the padding of that convolution."""
         sides = zip(
             self.dilation, self.kernel_size, cast("tuple[int, ...]", self.padding), strict=True
@@ -125,10 +125,20 @@ def _conv_transpose(
         return functional.conv_transpose2d(
             x, weight, bias, stride, padding, output_padding, groups, dilation
         )
-    width = x.shape[3] + 2 * around[1] - dilation[1] * (weight.shape[3] - 1)
-    if set(dilation) == {1} and width % NEIGHBOURS == 0 and _is_channels_last(x):
+    if pays_to_widen(x, weight, around, dilation):
         return _few_channels(x, weight.flip(2, 3).transpose(0, 1), bias, around)
     return _convolve(x, weight, bias, around, dilation)
+
+
+def pays_to_widen(x: Tensor, weight: Tensor, around: list[int], dilation: tuple[int, ...]) -> bool:
+    """Say whether four neighbours can be computed as one, and are so few that it pays."""
+    width = x.shape[3] + 2 * around[1] - dilation[1] * (weight.shape[3] - 1)
+    return (
+        weight.shape[1] <= FEW_CHANNELS
+        and set(dilation) == {1}
+        and width % NEIGHBOURS == 0
+        and _is_channels_last(x)
+    )
 
 
 class _ConvTranspose(torch.autograd.Function):
@@ -174,16 +184,29 @@ class _ConvTranspose(torch.autograd.Function):
 
 def _few_channels(x: Tensor, weight: Tensor, bias: Tensor | None, padding: list[int]) -> Tensor:
     """Convolve channels_last images with stride 1, four neighbouring pixels at once."""
+    wide = widen(weight).contiguous(memory_format=torch.channels_last)
+    repeated = bias.repeat(NEIGHBOURS) if bias is not None else None
+    return line_up(functional.conv2d(x, wide, repeated, (1, NEIGHBOURS), padding))
+
+
+def widen(weight: Tensor) -> Tensor:
+    """Make the kernel that computes four neighbouring pixels as channels of one.
+
+    Args:
+        weight: of a convolution of stride 1, C'×C×K×L.
+
+    Returns:
+        4C'×C×K×(L+3), for a convolution with a stride of 1 down and 4 across.
+    """
     channels, inputs, height, width = weight.shape
     wide = weight.new_zeros(NEIGHBOURS, channels, inputs, height, width + NEIGHBOURS - 1)
     for shift in range(NEIGHBOURS):
         wide[shift, ..., shift : shift + width] = weight
-    y = functional.conv2d(
-        x,
-        wide.flatten(0, 1).contiguous(memory_format=torch.channels_last),
-        bias.repeat(NEIGHBOURS) if bias is not None else None,
-        (1, NEIGHBOURS),
-        padding,
-    )
-    rows, columns = y.shape[2], y.shape[3] * NEIGHBOURS
-    return y.permute(0, 2, 3, 1).reshape(len(x), rows, columns, channels).permute(0, 3, 1, 2)
+    return wide.flatten(0, 1)
+
+
+def line_up(y: Tensor) -> Tensor:
+    """Put the neighbours that lie in the channels side by side: N×4C×H×W to N×C×H×4W."""
+    images, channels, rows, columns = y.shape
+    shape = (images, rows, columns * NEIGHBOURS, channels // NEIGHBOURS)
+    return y.permute(0, 2, 3, 1).reshape(shape).permute(0, 3, 1, 2)

@@ -11,7 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from convae_zoo.layers.conv_transpose import FEW_CHANNELS, ConvTranspose2d
+from convae_zoo.layers.conv_transpose import (
+    NEIGHBOURS,
+    ConvTranspose2d,
+    line_up,
+    pays_to_widen,
+    widen,
+)
 
 Layer = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
 
@@ -52,8 +58,6 @@ def _can_be_packed(layer: Layer) -> bool:
         return layer.weight.dtype == torch.bfloat16
     if layer.padding_mode != "zeros" or isinstance(layer.padding, str):
         return False
-    if isinstance(layer, nn.ConvTranspose2d) and layer.out_channels <= FEW_CHANNELS:
-        return False  # `ConvTranspose2d` has a faster form
     return layer.weight.dtype in {torch.bfloat16, torch.float32}
 
 
@@ -101,20 +105,41 @@ class Fused(nn.Module):
         """Pack the weights for batches of a shape; give what maps such a batch to its output."""
         layer, onednn = self.layer, torch.ops.mkldnn
         after: tuple[Any, ...] = ("relu" if self.relu else "none", [], "")
-        size = list(x.shape)
         if x.ndim != (2 if isinstance(layer, nn.Linear) else 4) or x.numel() == 0:
             return self._plain
         if isinstance(layer, nn.Linear):
             weight = onednn._reorder_linear_weight(layer.weight, len(x))  # noqa: SLF001 - not public
             return lambda x: onednn._linear_pointwise(x, weight, layer.bias, *after)  # noqa: SLF001
+        if isinstance(layer, ConvTranspose2d) and layer.is_convolution():
+            around, dilation = layer.around(), layer.dilation
+            if pays_to_widen(x, layer.weight, around, dilation):
+                wide = widen(layer.weight.flip(2, 3).transpose(0, 1))
+                bias = layer.bias.repeat(NEIGHBOURS) if layer.bias is not None else None
+                compute = _convolution(wide, bias, x, around, (1, NEIGHBOURS), (1, 1), 1, after)
+                return lambda x: line_up(compute(x))
         more = (layer.stride, layer.dilation, layer.groups)
         if isinstance(layer, nn.Conv2d):
-            weight = onednn._reorder_convolution_weight(layer.weight, layer.padding, *more, size)  # noqa: SLF001
-            return lambda x: onednn._convolution_pointwise(  # noqa: SLF001
-                x, weight, layer.bias, layer.padding, *more, *after
-            )
+            return _convolution(layer.weight, layer.bias, x, layer.padding, *more, after)
         paddings = (layer.padding, layer.output_padding)
-        weight = onednn._reorder_convolution_transpose_weight(layer.weight, *paddings, *more, size)  # noqa: SLF001
+        weight = onednn._reorder_convolution_transpose_weight(  # noqa: SLF001
+            layer.weight, *paddings, *more, list(x.shape)
+        )
         return lambda x: onednn._convolution_transpose_pointwise(  # noqa: SLF001
             x, weight, layer.bias, *paddings, *more, *after
         )
+
+
+def _convolution(
+    weight: Tensor,
+    bias: Tensor | None,
+    x: Tensor,
+    padding: Any,
+    stride: tuple[int, ...],
+    dilation: tuple[int, ...],
+    groups: int,
+    after: tuple[Any, ...],
+) -> Callable[[Tensor], Tensor]:
+    """Pack a convolution for batches like one."""
+    onednn, more = torch.ops.mkldnn, (stride, dilation, groups)
+    packed = onednn._reorder_convolution_weight(weight, padding, *more, list(x.shape))  # noqa: SLF001
+    return lambda x: onednn._convolution_pointwise(x, packed, bias, padding, *more, *after)  # noqa: SLF001

@@ -138,3 +138,14 @@ def test_without_the_operators_the_layers_are_used(monkeypatch):
     monkeypatch.setattr(fused.Fused, "_pack", gone)
     x = torch.randn(2, 3, 8, 8)
     torch.testing.assert_close(packed(x), model(x))
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("width", [8, 9])
+def test_few_output_channels_are_computed_as_neighbours_where_they_fit(channels, width):
+    layer = ConvTranspose2d(5, channels, 3, padding=1)
+    packed = nn.Sequential(copy.deepcopy(layer), nn.ReLU())
+    fuse(packed)
+    x = torch.randn(2, 5, 6, width).contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        torch.testing.assert_close(packed(x), layer(x).relu(), rtol=1e-5, atol=1e-5)
