@@ -1,9 +1,11 @@
 """Timing several things in turns, so that what disturbs the machine disturbs all of them alike."""
 
+import contextlib
 import gc
 import resource
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import attrs
 import torch
@@ -20,7 +22,8 @@ class Timing:
     Attributes:
         seconds: one a round.
         warm_up: seconds of the first call: compiling, choosing kernels, first allocations.
-        peak_bytes: the most memory in use: of the device, or of the whole process on a CPU.
+        peak_bytes: the most memory in use meanwhile: of the device, or of the whole process on a
+            CPU.
     """
 
     seconds: list[float]
@@ -35,8 +38,7 @@ def in_turns(
 
     A device that works on its own is waited for before the clock is read.
     """
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
+    forget_peak(device)
     warm = {name: _time(call, device) for name, call in work.items()}
     rounds: dict[str, list[float]] = {name: [] for name in work}
     for call in work.values():
@@ -63,10 +65,27 @@ def _time(call: Callable[[], object], device: torch.device) -> float:
     return time.perf_counter() - started
 
 
+def forget_peak(device: torch.device) -> None:
+    """Begin to look for the most memory in use, where the system can begin anew (not on macOS)."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        with contextlib.suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
 def peak_bytes(device: torch.device) -> int:
-    """Return the most memory that was in use so far."""
+    """Return the most memory that was in use since then.
+
+    `getrusage` alone would not do: a new process takes over the figure of the one that started it.
+    """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
+    with contextlib.suppress(OSError):
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        for line in status.splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
