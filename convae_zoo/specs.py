@@ -168,7 +168,8 @@ class Recipe:
         shuffle: a fresh order an epoch, drawn from the seed; else the data's own order.
         augment: how training images are changed at random, each epoch anew: ``none``; ``flip``,
             half of them mirrored left and right; ``dihedral``, mirrored and turned by quarters.
-        precision: ``auto``, ``fp32`` or ``bf16``.
+        precision: ``auto``, the fastest that trains as well; ``fp32``, on a CPU the arithmetic of a
+            plain loop, to the bit; or ``bf16``.
         seed: of the start weights and the order.
     """
 

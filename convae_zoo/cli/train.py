@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.option("--loss", help="A loss, or a sum such as '0.8*l1 + 0.2*ssim'.")
 @click.option("--shuffle/--no-shuffle", default=None, help="A fresh order an epoch.")
 @click.option("--augment", help="none, flip or dihedral: training images mirrored and turned.")
-@click.option("--precision", help="auto, fp32 or bf16.")
+@click.option("--precision", help="auto (the fastest), fp32 (a plain loop's) or bf16.")
 @device_option
 @click.option("--seed", type=int, help="Of the start weights and the order.")
 @click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="A config value.")

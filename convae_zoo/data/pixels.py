@@ -30,9 +30,13 @@ _MAX_8_BIT, _MAX_16_BIT = 255, 65535
 
 
 def to_float(images: Tensor, value_range: tuple[float, float]) -> Tensor:
-    """Map uint8 images to float32 in a value range: 0 to its low end, 255 to its high end."""
+    """Map uint8 images to float32 in a value range: 0 to its low end, 255 to its high end.
+
+    To the bit what torchvision's ``ToTensor`` and ``Normalize`` give.
+    """
     low, high = value_range
-    return images.to(torch.float32, copy=True).mul_((high - low) / 255).add_(low)
+    mean, std = -low / (high - low), 1 / (high - low)
+    return images.to(torch.float32, copy=True).div_(_MAX_8_BIT).sub_(mean).div_(std)
 
 
 def to_uint8(images: Tensor, value_range: tuple[float, float]) -> Tensor:

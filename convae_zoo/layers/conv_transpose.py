@@ -7,12 +7,15 @@ AVX512-BF16 CPU, forward plus backward in ms):
   backward pass. With stride 1 a transposed convolution is a convolution with the kernel flipped and
   its channels swapped, whose bias gradient costs nothing, and which is faster in the contiguous
   layout as well: 16→16 channels at 32×32 in bf16, 6.6 for 10.2 in channels_last, 8.1 for 27.4 in
-  the contiguous layout; in fp32 10.4 for 11.3 and 16.5 for 20.0.
+  the contiguous layout; in fp32 10.4 for 11.3 in channels_last.
 - With stride 2 PyTorch's own forward pass is the fastest that was found; the sub-pixel form is not.
   The bias gradient is a plain sum there.
 - A convolution fills vectors of 16 output channels, however few there are. Where there are at most
   4 and the width is divisible by 4, four neighbouring pixels are computed as channels of one, with
   a kernel three columns wider: 16→3 at 32×32, 4.0 for 4.6 in bf16, 5.6 for 6.2 in fp32.
+
+In fp32 and the contiguous layout it is PyTorch's own, so that a plain loop has its numbers to the
+bit; other forms gained at most a fifth there.
 """
 
 from typing import Any, cast
@@ -30,9 +33,9 @@ FEW_CHANNELS = 4
 class ConvTranspose2d(nn.ConvTranspose2d):
     """``nn.ConvTranspose2d`` with the same arguments, parameters, state dict, output and gradients.
 
-    Maps N×C×H×W to N×C'×H'×W', floats. What it computes agrees with PyTorch's to rounding. Off the
-    CPU, without oneDNN, for unbatched input, under `torch.func`, and while a graph is traced,
-    compiled or exported, it is PyTorch's own.
+    Maps N×C×H×W to N×C'×H'×W', floats. What it computes agrees with PyTorch's to rounding. In
+    float32 and the contiguous layout, off the CPU, without oneDNN, for unbatched input, under
+    `torch.func`, and while a graph is traced, compiled or exported, it is PyTorch's own.
     """
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:  # noqa: A002 - as PyTorch names it
@@ -46,8 +49,6 @@ class ConvTranspose2d(nn.ConvTranspose2d):
             dtype = torch.get_autocast_dtype("cpu")
             x, weight = x.to(dtype), weight.to(dtype)
             bias = bias.to(dtype) if bias is not None else None
-        if not self.is_convolution() and x.dtype == torch.float32 and not _is_channels_last(x):
-            return super().forward(input, output_size)
         geometry: tuple[Any, ...] = (
             self.stride,
             self.padding,
@@ -75,7 +76,13 @@ class ConvTranspose2d(nn.ConvTranspose2d):
             and self.padding_mode == "zeros"
             and bool(torch.backends.mkldnn.enabled)
             and (x.dtype == self.weight.dtype or torch.is_autocast_enabled("cpu"))
+            and not self._is_plain(x)
         )
+
+    def _is_plain(self, x: Tensor) -> bool:
+        """Say whether PyTorch's own is to be computed, to the bit: float32 as images come."""
+        is_fp32 = x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+        return is_fp32 and not _is_channels_last(x)
 
     def is_convolution(self) -> bool:
         """Say whether it is a convolution with another kernel."""

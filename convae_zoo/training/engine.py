@@ -1,5 +1,10 @@
 """What makes an optimiser step: device, precision, memory layout, optimiser.
 
+On a CPU the precision ``fp32``, where it is asked for, is a plain loop's arithmetic to the bit:
+PyTorch's own layers, layout and optimiser. Rounding would do no harm to the result, but a training
+amplifies it: after 100 steps at a learning rate of 1e-3 two plain loops on one and on two threads
+differ by 3% in their losses. ``auto`` takes the fastest arithmetic that trains as well.
+
 Measured on two threads of an AVX512-BF16 CPU and left out: `torch.compile` (a step 5% faster after
 more than a minute of compiling), smaller batches whose activations fit the cache (slower).
 """
@@ -65,9 +70,10 @@ class Engine:
         self.world = world or World()
         self.device = model.device
         self.precision = self._choose(recipe.precision)
-        self._layout = fastest_layout(model)
+        is_plain = self.device.type == "cpu" and recipe.precision == "fp32"
+        self._layout = torch.contiguous_format if is_plain else fastest_layout(model)
         model.to(memory_format=self._layout)
-        self.optimizer = _make_optimizer(model, recipe)
+        self.optimizer = _make_optimizer(model, recipe, fused=not is_plain)
         self._learners = Learners(self.loss, self.world)
         self._objective = self.world.wrap(_Objective(model, self.loss))
         lends = self.precision == "bf16" and self.world.size == 1
@@ -171,9 +177,9 @@ class Engine:
         return "bf16" if self.world.sum(pays).item() == self.world.size else "fp32"
 
 
-def _make_optimizer(model: Autoencoder, recipe: Recipe) -> torch.optim.Optimizer:
-    """Make the recipe's optimiser as one fused kernel; on CUDA as one that can be captured."""
-    options: dict[str, Any] = {"lr": recipe.learning_rate, "fused": True}
+def _make_optimizer(model: Autoencoder, recipe: Recipe, *, fused: bool) -> torch.optim.Optimizer:
+    """Make the recipe's optimiser, maybe as one kernel; on CUDA as one that can be captured."""
+    options: dict[str, Any] = {"lr": recipe.learning_rate, "fused": fused}
     if model.device.type == "cuda":
         options["lr"] = torch.tensor(recipe.learning_rate, device=model.device)
         if recipe.optimizer != "sgd":

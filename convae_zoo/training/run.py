@@ -97,7 +97,8 @@ def train(
         seed: of the start weights and the order.
         shuffle: a fresh order an epoch; else the data's own.
         augment: ``none``, ``flip`` or ``dihedral``: training images mirrored and turned at random.
-        precision: ``fp32``, ``bf16``, or ``auto`` for what pays on this machine.
+        precision: ``fp32``, on a CPU a plain loop's arithmetic to the bit; ``bf16``; or ``auto``
+            for the fastest on this machine.
         device: ``cpu``, ``cuda``, or ``auto`` for CUDA where there is one.
         out: the run folder; without it nothing is written.
         resume: go on with the run that is in `out` from its last checkpoint; on the CPU the result

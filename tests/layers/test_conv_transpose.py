@@ -191,3 +191,19 @@ def test_every_autoencoder_has_it_without_asking():
     model = zoo.create_model("convae-200")
     kinds = {type(m) for m in model.modules() if isinstance(m, nn.ConvTranspose2d)}
     assert kinds == {ConvTranspose2d}
+
+
+@pytest.mark.parametrize("shape", [(64, 32, 2), (16, 16, 1), (16, 3, 1)])
+def test_float32_in_the_contiguous_layout_is_pytorchs_to_the_bit(shape):
+    inputs, outputs, stride = shape
+    torch.manual_seed(0)
+    ours = ConvTranspose2d(inputs, outputs, 3, stride, 1, stride - 1)
+    plain = nn.ConvTranspose2d(inputs, outputs, 3, stride, 1, stride - 1)
+    plain.load_state_dict(ours.state_dict())
+    x = torch.randn(4, inputs, 8, 8)
+    y = plain(x)
+    direction = torch.randn_like(y)
+    expected = torch.autograd.grad(y, list(plain.parameters()), direction)
+    assert torch.equal(ours(x), y)
+    got = torch.autograd.grad(ours(x), list(ours.parameters()), direction)
+    assert all(torch.equal(a, b) for a, b in zip(got, expected, strict=True))
