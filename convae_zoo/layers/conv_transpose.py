@@ -43,6 +43,8 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         if not self._is_faster(input, output_size):
             return super().forward(input, output_size)
         if self.is_convolution() and self.out_channels > FEW_CHANNELS:
+            if _is_channels_last(input) and not torch.is_grad_enabled():
+                return super().forward(input, output_size)  # only the backward pass is slow
             return _convolve(input, self.weight, self.bias, self.around(), self.dilation)
         x, weight, bias = input, self.weight, self.bias
         if torch.is_autocast_enabled("cpu"):
