@@ -42,10 +42,11 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         """Map N×C×H×W to N×C'×H'×W'."""
         if not self._is_faster(input, output_size):
             return super().forward(input, output_size)
-        if self.is_convolution() and self.out_channels > FEW_CHANNELS:
+        around = self.around() if self.is_convolution() else None
+        if around is not None and self.out_channels > FEW_CHANNELS:
             if _is_channels_last(input) and not torch.is_grad_enabled():
                 return super().forward(input, output_size)  # only the backward pass is slow
-            return _convolve(input, self.weight, self.bias, self.around(), self.dilation)
+            return _convolve(input, self.weight, self.bias, around, self.dilation)
         x, weight, bias = input, self.weight, self.bias
         if torch.is_autocast_enabled("cpu"):
             dtype = torch.get_autocast_dtype("cpu")
@@ -58,7 +59,6 @@ class ConvTranspose2d(nn.ConvTranspose2d):
             self.output_padding,
             self.groups,
         )
-        around = self.around() if self.is_convolution() else None
         if not torch.is_grad_enabled():
             return _conv_transpose(x, weight, bias, around, *geometry)
         output: Tensor = _ConvTranspose.apply(x, weight, bias, around, *geometry)
