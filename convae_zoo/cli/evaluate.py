@@ -60,18 +60,21 @@ def command(
     if as_json:
         print_json(found.to_json())
     else:
-        _print(found, math.prod(trained.image_shape))
+        is_tag = model.startswith(
+            f"{found.name}."
+        )  # of registered weights, as in convae-200.photos
+        _print(model if is_tag else found.name, found, math.prod(trained.image_shape))
 
 
-def _print(found: "Evaluation", values: int) -> None:
+def _print(name: str, found: "Evaluation", values: int) -> None:
     low, high = found.value_range
     click.echo(
-        f"{found.name} on {found.dataset}, split {found.split}: {found.images:,} images, "
+        f"{name} on {found.dataset}, split {found.split}: {found.images:,} images, "
         f"{found.latent_floats:,} latent floats for {values:,} pixel values "
         f"({found.compression_ratio:.1f} : 1)"
     )
     ratio = found.ratio_to_pca
-    rows = [(found.name, *_cells(found.model), "" if ratio is None else f"{ratio:.3f}")]
+    rows = [(name, *_cells(found.model), "" if ratio is None else f"{ratio:.3f}")]
     if found.pca is not None:
         rows.append((f"PCA-{found.latent_floats}", *_cells(found.pca), "1.000"))
     head = (
@@ -84,7 +87,7 @@ def _print(found: "Evaluation", values: int) -> None:
         "mse / pca's",
     )
     print_table(head, rows)
-    print_fields([(name, f"{value:g}") for name, value in found.figures.items()])
+    print_fields([(figure, f"{value:g}") for figure, value in found.figures.items()])
     if found.pca is not None:
         click.echo(f"PCA was fitted on {found.pca_images:,} training images")
     else:

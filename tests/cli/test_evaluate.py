@@ -21,6 +21,13 @@ def test_json_is_one_document_with_what_evaluate_finds(run, trained, waves_datas
     assert found["fingerprint"] == waves_dataset("val").fingerprint
 
 
+def test_registered_weights_are_named_with_their_tag(run):
+    status, out, _ = run("evaluate", "convae-200.photos", "--dataset", "waves", "--no-baseline")
+    assert status == 0
+    assert out.startswith("convae-200.photos on waves")
+    assert out.splitlines()[2].split()[0] == "convae-200.photos"
+
+
 def test_the_table_has_a_row_for_the_model_and_one_for_pca(run, trained, waves_dataset):
     path = trained()
     found = evaluate(zoo.load_model(path), waves_dataset("val"), train=waves_dataset("train"))
