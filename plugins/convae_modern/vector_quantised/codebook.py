@@ -1,7 +1,7 @@
 """A codebook: vectors that follow, as moving averages, the features that choose them."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 _DEAD = 0.1
 """A code is put elsewhere once its count is this part of what a single choice adds to it."""
@@ -13,6 +13,9 @@ class Codebook(nn.Module):
     The codes are buffers, not parameters: each is the moving average of the vectors that chose it
     (https://arxiv.org/abs/1711.00937, appendix A). A code that hardly any vector chooses is put
     onto a vector drawn from the batch, so the first batch in training places all of them.
+
+    Processes that train together count what all of them chose; drawn codes are rank 0's, whose
+    buffers DistributedDataParallel gives to the others.
 
     Start: codes drawn from the standard normal.
 
@@ -51,6 +54,9 @@ class Codebook(nn.Module):
         ones = torch.ones_like(indices, dtype=torch.float32)
         counts = torch.zeros_like(self.counts).index_add_(0, indices, ones)
         sums = torch.zeros_like(self.sums).index_add_(0, indices, x)
+        if distributed.is_initialized():
+            distributed.all_reduce(counts)
+            distributed.all_reduce(sums)
         self.counts.lerp_(counts, 1 - self.decay)
         self.sums.lerp_(sums, 1 - self.decay)
         dead = self.counts < _DEAD * (1 - self.decay)

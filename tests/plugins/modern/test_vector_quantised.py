@@ -5,6 +5,8 @@ import math
 import pytest
 import torch
 from convae_modern.vector_quantised.codebook import Codebook
+from safetensors.torch import load_file, save_file
+from torch import distributed, multiprocessing
 
 
 @pytest.fixture
@@ -106,6 +108,33 @@ def test_codes_are_the_moving_averages_of_the_vectors_that_chose_them():
         book.follow(x, indices)
         expected = torch.stack([s / c for s, c in zip(sums, counts, strict=True)])
         torch.testing.assert_close(book.vectors, expected)
+
+
+def _follow_in_shares(rank, shares, store, out):
+    distributed.init_process_group(
+        "gloo", init_method=f"file://{store}", rank=rank, world_size=len(shares)
+    )
+    book = _shared_book()
+    book.follow(shares[rank], book.nearest(shares[rank]))
+    save_file(book.state_dict(), out / f"{rank}.safetensors")
+    distributed.destroy_process_group()
+
+
+def _shared_book():
+    torch.manual_seed(0)
+    return Codebook(codes=4, dim=3, decay=0.8)
+
+
+@pytest.mark.slow
+def test_two_processes_move_the_codes_as_one_would(tmp_path):
+    whole = _shared_book()
+    x = torch.cat([whole.vectors, torch.randn(33, 3), whole.vectors])
+    shares = (x[:30].clone(), x[30:].clone())
+    multiprocessing.spawn(_follow_in_shares, (shares, tmp_path / "store", tmp_path), nprocs=2)
+    whole.follow(x, whole.nearest(x))
+    for rank in range(2):
+        found = load_file(tmp_path / f"{rank}.safetensors")
+        torch.testing.assert_close(found, dict(whole.state_dict()))
 
 
 def test_the_first_batch_places_every_code_among_its_vectors():
