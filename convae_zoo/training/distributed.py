@@ -48,6 +48,11 @@ class World:
         if self.size > 1:
             distributed.barrier()
 
+    def draw_apart(self) -> None:
+        """Seed this process's random state from the one that all share; rank 0 keeps that one."""
+        if self.rank > 0:
+            torch.manual_seed(int(torch.randint(2**62, (self.rank,))[-1]))
+
     def wrap(self, module: nn.Module) -> nn.Module:
         """Make a module's gradients the mean over all processes."""
         if self.size == 1:

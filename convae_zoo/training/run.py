@@ -203,6 +203,7 @@ class _Run:
         """
         position = self._go_back(resumed, progress) if resumed is not None else Position()
         self._begin(progress, position)
+        self.engine.world.draw_apart()  # or the noise in one share would be that in all
         state = "failed"
         self.engine.model.train()
         try:

@@ -45,6 +45,17 @@ def test_the_shares_of_a_batch_are_the_batch(count, size):
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
+def test_every_process_draws_numbers_of_its_own():
+    drawn = []
+    for rank in range(3):
+        torch.manual_seed(7)
+        World(rank, 3).draw_apart()
+        drawn.append(torch.randn(4))
+    torch.manual_seed(7)
+    assert torch.equal(drawn[0], torch.randn(4))
+    assert len({tuple(numbers.tolist()) for numbers in drawn}) == 3
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [203, 193])
 def test_two_processes_give_the_losses_of_one(count, tmp_path):
@@ -57,6 +68,24 @@ def test_two_processes_give_the_losses_of_one(count, tmp_path):
     torch.testing.assert_close(first["val"], one["val"], rtol=2e-4, atol=1e-6)
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert (record["processes"], record["state"]) == (2, "finished")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model", "loss"),
+    [
+        ("linear-residual-200", "mse"),
+        ("convae-200", "mse + 0.1*adversarial"),
+    ],
+)
+def test_what_a_part_brings_along_is_trained_alike_by_two_processes(model, loss):
+    """A start from the data; a loss that learns."""
+    settings = {"model": model, "loss": loss, "epochs": 2}
+    (one,) = results(torchrun(1, **settings))
+    first, second = results(torchrun(2, **settings))
+    assert first == second
+    torch.testing.assert_close(first["train"], one["train"], rtol=2e-4, atol=1e-6)
+    torch.testing.assert_close(first["val"], one["val"], rtol=2e-4, atol=1e-6)
 
 
 @pytest.mark.slow
