@@ -1,6 +1,8 @@
 """The processes that train together, started by ``torchrun``: who am I, and sums over all."""
 
 import contextlib
+import gc
+import importlib
 import os
 from collections.abc import Iterator
 
@@ -99,6 +101,9 @@ def join_world(device: torch.device) -> Iterator[tuple[World, torch.device]]:
             )
         device = torch.device("cuda", world.local_rank)
         torch.cuda.set_device(device)
+    # Its functions take the process group of the moment as a default argument and so keep it for
+    # ever, threads and all, if it is imported later (DistributedDataParallel does that).
+    importlib.import_module("torch.distributed.nn")
     shared, rank, size = next(rendezvous("env://"))
     distributed.init_process_group(
         "nccl" if device.type == "cuda" else "gloo",
@@ -116,4 +121,7 @@ def join_world(device: torch.device) -> Iterator[tuple[World, torch.device]]:
             "torchrun --max-restarts does so by itself"
         ) from error
     finally:
+        # A thread of the group that outlives the interpreter aborts the process, so nothing may
+        # hold the group from here on: not a module of `wrap` that waits to be collected, either.
+        gc.collect()
         distributed.destroy_process_group()

@@ -161,7 +161,8 @@ def train(
         shown = world.is_main and (sys.stderr.isatty() if progress is None else progress)
         bars = stack.enter_context(Progress(recipe.epochs, len(train_set), shown=shown))
         run.train(bars, checkpoint_every, RunFolder(Path(out)) if record and out else None)
-    history = run.history
+        history = run.history
+        del run  # the world ends here, and so must what holds a part of it
     return TrainResult(
         model=built.eval(),
         train_losses=history.steps,

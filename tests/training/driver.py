@@ -5,6 +5,7 @@ Trains on images that are drawn anew from one seed, so that every process has th
 
 import json
 import sys
+from pathlib import Path
 
 import torch
 
@@ -21,8 +22,14 @@ def images(count: int, split: str, seed: int) -> ImageSet:
     return ImageSet(name="noise", split=split, images=pixels, labels=torch.arange(count) % 5)
 
 
+def communicating() -> list[str]:
+    """Name this process's threads that talk to other processes."""
+    names = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
+    return [name for name in names if "gloo" in name]
+
+
 def main() -> int:
-    """Train as the settings say; print the losses as JSON."""
+    """Train as the settings say; print the losses as JSON, and the threads that are left."""
     torch.set_num_threads(1)
     settings = json.loads(sys.argv[1])
     loop.READ_EVERY = settings.pop("read_every", loop.READ_EVERY)
@@ -38,7 +45,8 @@ def main() -> int:
     except ZooError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_status
-    sys.stdout.write(json.dumps({"train": result.train_losses, "val": result.val_losses}) + "\n")
+    losses = {"train": result.train_losses, "val": result.val_losses}
+    sys.stdout.write(json.dumps({**losses, "threads": communicating()}) + "\n")
     return 0
 
 

@@ -66,6 +66,7 @@ def test_two_processes_give_the_losses_of_one(count, tmp_path):
     assert len(first["train"]) == len(one["train"])
     torch.testing.assert_close(first["train"], one["train"], rtol=2e-4, atol=1e-6)
     torch.testing.assert_close(first["val"], one["val"], rtol=2e-4, atol=1e-6)
+    assert first["threads"] == []  # they would abort a process whose interpreter ends before them
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert (record["processes"], record["state"]) == (2, "finished")
 
@@ -86,6 +87,7 @@ def test_what_a_part_brings_along_is_trained_alike_by_two_processes(model, loss)
     assert first == second
     torch.testing.assert_close(first["train"], one["train"], rtol=2e-4, atol=1e-6)
     torch.testing.assert_close(first["val"], one["val"], rtol=2e-4, atol=1e-6)
+    assert first["threads"] == []
 
 
 @pytest.mark.slow
