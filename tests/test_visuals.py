@@ -13,6 +13,7 @@ from PIL import Image
 
 from convae_zoo import visuals
 from convae_zoo.errors import FileError, UsageError
+from convae_zoo.visuals import curves, text
 
 
 def images(count, shape=(3, 32, 32), seed=0):
@@ -94,7 +95,7 @@ def test_a_comparison_has_a_row_for_each_model_under_the_originals(tmp_path):
 
 def test_a_row_of_a_comparison_tells_its_figures(tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(visuals, "_draw", lambda _, rows, **__: drawn.extend(rows))
+    monkeypatch.setattr(visuals.grids, "draw", lambda _, rows, **__: drawn.extend(rows))
     rows = [("same", images(3)), ("black", torch.zeros_like(images(3)))]
     visuals.save_comparison(tmp_path / "c.png", images(3), rows)
     labels = [label for label, _ in drawn]
@@ -130,9 +131,9 @@ def test_a_title_of_any_length_stays_within_the_picture(tmp_path, length):
 @given(st.text(max_size=60))
 @settings(max_examples=60, deadline=None)
 def test_a_name_of_any_kind_is_fitted_to_its_column(name):
-    lines = visuals._fit(visuals.printable(name), 120).split("\n")
+    lines = text.fit(text.printable(name), 120).split("\n")
     assert len(lines) <= 2
-    assert all(visuals._width(line, visuals._SMALL) <= 120 for line in lines)
+    assert all(text.text_width(line, text.SMALL) <= 120 for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -144,11 +145,11 @@ def test_a_name_of_any_kind_is_fitted_to_its_column(name):
     ],
 )
 def test_a_long_name_is_broken_where_words_part(name, expected):
-    assert visuals._fit(name, 122) == expected
+    assert text.fit(name, 122) == expected
 
 
 def test_a_word_too_long_loses_its_middle():
-    short = visuals._fit("IMG20230817121314portraitofmycat.jpeg", 120)
+    short = text.fit("IMG20230817121314portraitofmycat.jpeg", 120)
     assert short.startswith("IMG2")
     assert short.endswith(".jpeg")
     assert "…" in short
@@ -227,12 +228,12 @@ def test_losses_that_have_no_logarithm_or_no_value_are_drawn(tmp_path, losses):
 
 def test_the_running_mean_is_over_the_neighbours_that_there_are():
     values = np.array([1.0, 2.0, 6.0, np.nan, 4.0])
-    assert visuals._running_mean(values, 3).tolist() == [1.5, 3.0, 4.0, 5.0, 4.0]
+    assert curves._running_mean(values, 3).tolist() == [1.5, 3.0, 4.0, 5.0, 4.0]
 
 
 def test_the_band_of_a_long_run_holds_every_loss():
     values = np.random.default_rng(0).normal(size=12_345)
-    middle, low, high = visuals._envelope(np.arange(12_345.0), values)
+    middle, low, high = curves._envelope(np.arange(12_345.0), values)
     assert (low.min(), high.max()) == (values.min(), values.max())
     assert len(middle) == len(low) == len(high) <= 2000
 

@@ -1,0 +1,24 @@
+"""Pictures: grids of originals and reconstructions, comparisons of models, loss curves.
+
+They are drawn with matplotlib's object API (no global state), labelled so that no caption is
+needed, and written whole or not at all; equal input gives equal bytes. Images are drawn pixel by
+pixel: small ones enlarged by a whole factor, large ones at their own size up to 320 pixels.
+"""
+
+from convae_zoo.visuals.bands import Row
+from convae_zoo.visuals.curves import save_curves
+from convae_zoo.visuals.figure import check_picture_path, write_figure
+from convae_zoo.visuals.grids import save_comparison, save_grid, save_images
+from convae_zoo.visuals.text import printable, shorten
+
+__all__ = [
+    "Row",
+    "check_picture_path",
+    "printable",
+    "save_comparison",
+    "save_curves",
+    "save_grid",
+    "save_images",
+    "shorten",
+    "write_figure",
+]
