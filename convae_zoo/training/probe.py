@@ -1,8 +1,10 @@
 """What pays on this machine, by measuring it."""
 
+import contextlib
 import functools
 import itertools
 import time
+from collections.abc import Iterator
 
 import torch
 from torch import nn
@@ -18,11 +20,12 @@ def bf16_pays(device: torch.device) -> bool:
     """Tell whether a convolution, forward and backward, is faster in bf16 than in fp32.
 
     The answer is measured once a process, in a fraction of a second, and by the fastest of several
-    repeats in turns, which other work on the machine disturbs least.
+    repeats in turns; on a CPU in the processor time of one thread, since threads that wait for each
+    other beside other work take as long in either precision.
     """
     if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         return False
-    with torch.random.fork_rng(), torch.enable_grad():
+    with torch.random.fork_rng(), torch.enable_grad(), _one_thread():
         layer = nn.Conv2d(_CHANNELS, _CHANNELS, 3, padding=1, device=device)
         layer = layer.to(memory_format=torch.channels_last)
         shape = (_BATCH, _CHANNELS, _SIZE, _SIZE)
@@ -35,15 +38,27 @@ def bf16_pays(device: torch.device) -> bool:
 
 
 def _seconds(layer: nn.Module, x: torch.Tensor, dtype: torch.dtype) -> float:
+    clock = time.perf_counter if x.is_cuda else time.thread_time
     _wait(x.device)
-    started = time.perf_counter()
+    started = clock()
     with torch.autocast(x.device.type, dtype=dtype, enabled=dtype != torch.float32):
         y = layer(x)
     y.backward(torch.ones_like(y))
     _wait(x.device)
-    return time.perf_counter() - started
+    return clock() - started
 
 
 def _wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let PyTorch compute on one thread for a while."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -107,9 +107,11 @@ def test_auto_takes_bf16_only_where_the_probe_says_that_it_pays(monkeypatch):
         assert make_engine(small_model(), precision="auto").precision == chosen
 
 
-def test_the_probe_measures_once_and_leaves_the_random_state_alone():
-    before = torch.get_rng_state()
+def test_the_probe_measures_once_and_leaves_the_process_alone():
+    bf16_pays.cache_clear()
+    before, threads = torch.get_rng_state(), torch.get_num_threads()
     first = bf16_pays(torch.device("cpu"))
+    assert torch.get_num_threads() == threads
     assert bf16_pays(torch.device("cpu")) is first
     assert torch.equal(torch.get_rng_state(), before)
 
