@@ -113,6 +113,9 @@ def join_world(device: torch.device) -> Iterator[tuple[World, torch.device]]:
     )
     try:
         yield world, device
+        # A thread of the group that outlives the interpreter aborts the process, so nothing may
+        # hold the group from here on: not a module of `wrap` that waits to be collected, either.
+        gc.collect()
     except RuntimeError as error:
         if not isinstance(error, distributed.DistError) and "gloo" not in str(error):
             raise
@@ -121,7 +124,4 @@ def join_world(device: torch.device) -> Iterator[tuple[World, torch.device]]:
             "torchrun --max-restarts does so by itself"
         ) from error
     finally:
-        # A thread of the group that outlives the interpreter aborts the process, so nothing may
-        # hold the group from here on: not a module of `wrap` that waits to be collected, either.
-        gc.collect()
         distributed.destroy_process_group()

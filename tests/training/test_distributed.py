@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ import psutil
 import pytest
 import torch
 
+from convae_zoo.errors import TrainingError
 from convae_zoo.training.distributed import World
 
 DRIVER = Path(__file__).parent / "driver.py"
@@ -99,6 +101,36 @@ def test_more_processes_than_images_of_a_batch_are_refused():
 
 
 @pytest.mark.slow
+def test_a_process_that_has_lost_another_says_so(tmp_path):
+    """Without torchrun, which sends SIGTERM to the other as soon as it knows."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    processes = []
+    for rank in ("0", "1"):
+        run = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_RUN_ID": "none"}
+        place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+        settings = {"epochs": 10_000, "checkpoint_every": 4, "out": str(tmp_path / "run")}
+        processes.append(
+            subprocess.Popen(
+                [sys.executable, str(DRIVER), json.dumps(settings)],
+                stderr=subprocess.PIPE,
+                text=True,
+                env={**os.environ, **run, **place, "OMP_NUM_THREADS": "1"},
+            )
+        )
+    survivor, lost = processes
+    while not list((tmp_path / "run" / "checkpoints").glob("step-*")):
+        assert survivor.poll() is None
+        time.sleep(0.05)
+    lost.kill()
+    _, err = survivor.communicate(timeout=120)
+    lost.communicate()
+    assert survivor.returncode == TrainingError.exit_status
+    assert err.splitlines()[-1].startswith("error: lost another process of this run; --resume goes")
+
+
+@pytest.mark.slow
 def test_a_killed_rank_restarts_and_the_run_ends_as_an_undisturbed_one(tmp_path):
     whole = results(torchrun(2, epochs=12, out=str(tmp_path / "whole")))[0]
     process = torchrun(2, epochs=12, restarts=2, out=str(tmp_path / "run"), checkpoint_every=4)
@@ -113,7 +145,6 @@ def test_a_killed_rank_restarts_and_the_run_ends_as_an_undisturbed_one(tmp_path)
     workers[-1].send_signal(signal.SIGKILL)
     out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
-    assert "error: lost another process of this run; --resume goes on from" in err
     again = next(json.loads(line) for line in out.splitlines() if line.startswith("{"))
     torch.testing.assert_close(again["train"], whole["train"], rtol=1e-6, atol=0)
     torch.testing.assert_close(again["val"], whole["val"], rtol=1e-6, atol=0)
