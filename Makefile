@@ -1,6 +1,6 @@
 # make demo   trains convae-200 on photographs, measures it against PCA, draws pictures
 # make test   runs every test
-# make lint   checks format, lint and types
+# make lint   checks format, lint, types and which room imports which
 # make bench  times the core, the parts, whole runs: a short set, a table and a chart
 # Each makes .venv and installs what it needs first.
 
@@ -32,6 +32,7 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: $(VENV)/installed
 	$(BIN)/ruff format .
@@ -46,7 +47,7 @@ bench bench-full: $(VENV)/installed
 clean:
 	rm -rf $(VENV) runs
 
-$(VENV)/installed: pyproject.toml plugins/convae_vgg16/pyproject.toml
+$(VENV)/installed: pyproject.toml plugins/convae_backbones/pyproject.toml plugins/convae_weights/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -e '.[dev]' -e plugins/convae_vgg16
+	$(BIN)/python -m pip install --quiet -e '.[dev]' -e plugins/convae_backbones -e plugins/convae_weights
 	touch $@

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmarks.turns import CLOCK, Timing, matmul_peak
-from convae_zoo.training.memory import keep_freed_memory
+from convae_zoo.runtime.memory import keep_freed_memory
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 Report = Callable[..., None]

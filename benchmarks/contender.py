@@ -41,7 +41,7 @@ def run_zoo(
     """Train with ``zoo.train``."""
     import convae_zoo as zoo
     from convae_zoo.data import ImageSet
-    from convae_zoo.training.probe import bf16_pays
+    from convae_zoo.runtime.precision import bf16_pays
 
     result = zoo.train(
         "convae-200",

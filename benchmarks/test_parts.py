@@ -12,13 +12,13 @@ from torch import nn
 import convae_zoo as zoo
 from benchmarks.conftest import Report
 from benchmarks.turns import CLOCK, Timing, count_gflop, in_turns
-from convae_zoo.build import build, make_config
-from convae_zoo.inference import Inference
-from convae_zoo.losses import create_training_loss
+from convae_zoo.models.losses import create_training_loss
 from convae_zoo.registry import get_registry
-from convae_zoo.specs import DecoderSpec, EncoderSpec
+from convae_zoo.registry.factories import build, make_config
+from convae_zoo.registry.specs import DecoderSpec, EncoderSpec
+from convae_zoo.runtime.inference import Inference
+from convae_zoo.runtime.precision import bf16_pays
 from convae_zoo.training.engine import Engine
-from convae_zoo.training.probe import bf16_pays
 
 MOST_GFLOP = {"short": 20.0, "full": 5000.0}
 """What a forward pass may take on a CPU: more would take minutes, and more memory than there is."""

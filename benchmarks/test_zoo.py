@@ -14,7 +14,7 @@ import torch
 import convae_zoo as zoo
 from benchmarks.conftest import Report
 from benchmarks.turns import CLOCK, in_turns
-from convae_zoo.weights import find_file
+from convae_zoo.weights.names import find_file
 
 CPU = torch.device("cpu")
 SCRIPT = str(Path(sysconfig.get_path("scripts")) / "convae-zoo")

@@ -7,14 +7,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from convae_zoo.autoencoder import Autoencoder
-    from convae_zoo.build import compose, create_model
-    from convae_zoo.data import load_dataset
+    from convae_zoo.data import ImageSet, load_dataset
     from convae_zoo.errors import ZooError
     from convae_zoo.evaluation import evaluate
-    from convae_zoo.hookspecs import hookimpl
-    from convae_zoo.losses import create_loss
+    from convae_zoo.models.autoencoder import Autoencoder
+    from convae_zoo.models.create import compose, create_model
+    from convae_zoo.models.loading import is_loading
+    from convae_zoo.models.losses import create_loss
     from convae_zoo.registry import (
+        fields,
         list_datasets,
         list_decoders,
         list_encoders,
@@ -22,20 +23,78 @@ if TYPE_CHECKING:
         list_models,
         model_info,
     )
+    from convae_zoo.registry.hookspecs import Registrar, hookimpl
+    from convae_zoo.registry.shipped_weights import shipped_weights
+    from convae_zoo.registry.specs import (
+        DatasetSpec,
+        DecoderSpec,
+        EncoderSpec,
+        LossSpec,
+        ModelSpec,
+        Recipe,
+        WeightsSpec,
+    )
+    from convae_zoo.runtime.inference import Inference
     from convae_zoo.training import TrainResult, train
     from convae_zoo.weights import load_model, save_model
 
 __version__ = "0.1.0"
 
+_MODULES = {  # imported when first asked for: torch, and pluggy, cost more than the rest
+    "data": ("ImageSet", "load_dataset"),
+    "errors": ("ZooError",),
+    "evaluation": ("evaluate",),
+    "models.autoencoder": ("Autoencoder",),
+    "models.create": ("compose", "create_model"),
+    "models.loading": ("is_loading",),
+    "models.losses": ("create_loss",),
+    "registry": (
+        "fields",
+        "list_datasets",
+        "list_decoders",
+        "list_encoders",
+        "list_losses",
+        "list_models",
+        "model_info",
+    ),
+    "registry.hookspecs": ("Registrar", "hookimpl"),
+    "registry.shipped_weights": ("shipped_weights",),
+    "registry.specs": (
+        "DatasetSpec",
+        "DecoderSpec",
+        "EncoderSpec",
+        "LossSpec",
+        "ModelSpec",
+        "Recipe",
+        "WeightsSpec",
+    ),
+    "runtime.inference": ("Inference",),
+    "training": ("TrainResult", "train"),
+    "weights": ("load_model", "save_model"),
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+
 __all__ = [
     "Autoencoder",
+    "DatasetSpec",
+    "DecoderSpec",
+    "EncoderSpec",
+    "ImageSet",
+    "Inference",
+    "LossSpec",
+    "ModelSpec",
+    "Recipe",
+    "Registrar",
     "TrainResult",
+    "WeightsSpec",
     "ZooError",
     "compose",
     "create_loss",
     "create_model",
     "evaluate",
+    "fields",
     "hookimpl",
+    "is_loading",
     "list_datasets",
     "list_decoders",
     "list_encoders",
@@ -45,35 +104,15 @@ __all__ = [
     "load_model",
     "model_info",
     "save_model",
+    "shipped_weights",
     "train",
 ]
 
-_WHERE = {  # imported when first asked for: torch, and pluggy, cost more than the rest
-    "Autoencoder": "autoencoder",
-    "TrainResult": "training",
-    "ZooError": "errors",
-    "compose": "build",
-    "create_loss": "losses",
-    "create_model": "build",
-    "evaluate": "evaluation",
-    "hookimpl": "hookspecs",
-    "list_datasets": "registry",
-    "list_decoders": "registry",
-    "list_encoders": "registry",
-    "list_losses": "registry",
-    "list_models": "registry",
-    "load_dataset": "data",
-    "load_model": "weights",
-    "model_info": "registry",
-    "save_model": "weights",
-    "train": "training",
-}
-
 
 def __getattr__(name: str) -> Any:
-    if name not in _WHERE:
+    if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
     globals()[name] = value
     return value
 

@@ -18,7 +18,7 @@ REPOSITORY = Path(__file__).parents[1]
 
 ENCODER = """
 from convae_zoo import fields, hookimpl
-from convae_zoo.specs import DecoderSpec, EncoderSpec
+from convae_zoo import DecoderSpec, EncoderSpec
 import attrs
 
 
@@ -193,6 +193,5 @@ def fresh_environment(tmp_path_factory) -> Environment:
 def defects(monkeypatch):
     """The plugins that are wrong in every way, installed for this process and its children."""
     monkeypatch.syspath_prepend(REPOSITORY / "tests" / "testing" / "defects")
-    registry._installed.cache_clear()
-    yield
-    registry._installed.cache_clear()
+    with registry.override():
+        yield

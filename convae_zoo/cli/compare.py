@@ -9,7 +9,7 @@ from convae_zoo.cli.options import dataset_options, device_option
 from convae_zoo.errors import UsageError
 
 if TYPE_CHECKING:
-    from convae_zoo.autoencoder import Autoencoder
+    from convae_zoo.models.autoencoder import Autoencoder
 
 
 @click.command(name="compare")
@@ -52,9 +52,9 @@ def command(
     """  # noqa: D301 - \b keeps click from wrapping
     from convae_zoo import visuals
     from convae_zoo.data.load import dataset_for
-    from convae_zoo.evaluation import reconstruct
-    from convae_zoo.training.device import choose_device
-    from convae_zoo.weights import load_model
+    from convae_zoo.runtime.device import choose_device
+    from convae_zoo.tasks.reconstruct import reconstruct
+    from convae_zoo.weights.load import load_model
 
     visuals.check_picture_path(out)
     where = choose_device(device)
@@ -93,7 +93,7 @@ def _stored(argument: str, *, last: bool) -> list[tuple[str | Path, str, str]]:
 
 
 def _one_shape(models: "list[Autoencoder]") -> tuple[int, int, int]:
-    from convae_zoo.build import shape_text
+    from convae_zoo.registry.specs import shape_text
 
     first = models[0]
     for model in models:
@@ -106,7 +106,7 @@ def _one_shape(models: "list[Autoencoder]") -> tuple[int, int, int]:
 
 
 def _label(name: str, epoch: str, model: "Autoencoder") -> str:
-    from convae_zoo.build import shape_text
+    from convae_zoo.registry.specs import shape_text
 
     told = ", ".join(t for t in ("" if model.name == name else model.name, epoch) if t)
     return "\n".join(t for t in (name, told, f"bottleneck {shape_text(model.latent_shape)}") if t)

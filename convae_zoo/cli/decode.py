@@ -20,11 +20,11 @@ def command(*, model: str, latents: str, out: str, device: str) -> None:
     """  # noqa: D301 - \b keeps click from wrapping
     from pathlib import Path
 
-    from convae_zoo.bulk import decode_file
-    from convae_zoo.bulk.latents import read_names
     from convae_zoo.cli.bars import image_bar
-    from convae_zoo.training.device import choose_device
-    from convae_zoo.weights import load_model, read_metadata
+    from convae_zoo.runtime.device import choose_device
+    from convae_zoo.tasks.compress import decode_file
+    from convae_zoo.tasks.compress.latents import read_names
+    from convae_zoo.weights.load import load_model, read_metadata
 
     trained = load_model(model, device=choose_device(device))
     with image_bar("decode", len(read_names(Path(latents)))) as advance:

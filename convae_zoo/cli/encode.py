@@ -28,12 +28,12 @@ def command(
     \b
     Example: convae-zoo encode runs/first my_images --out latents.safetensors
     """  # noqa: D301 - \b keeps click from wrapping
-    from convae_zoo.bulk import encode_files
     from convae_zoo.cli.bars import image_bar
     from convae_zoo.data.listing import find_images
-    from convae_zoo.training.device import choose_device
-    from convae_zoo.training.distributed import join_world
-    from convae_zoo.weights import load_model, read_metadata
+    from convae_zoo.runtime.device import choose_device
+    from convae_zoo.runtime.distributed import join_world
+    from convae_zoo.tasks.compress import encode_files
+    from convae_zoo.weights.load import load_model, read_metadata
 
     found = find_images(images)
     with join_world(choose_device(device)) as (world, where):

@@ -6,10 +6,10 @@ from typing import Any
 
 import attrs
 
-from convae_zoo import fields
 from convae_zoo.errors import ZooError
-from convae_zoo.registry import SHAPES, get_registry
-from convae_zoo.specs import (
+from convae_zoo.registry import fields, get_registry
+from convae_zoo.registry.kinds import SHAPES
+from convae_zoo.registry.specs import (
     DatasetSpec,
     DecoderSpec,
     EncoderSpec,
@@ -79,7 +79,8 @@ def _dataset_license(weights: WeightsSpec) -> str:
 
 def _parts(spec: ModelSpec) -> dict[str, Any]:
     """Return what a model is made of and what it costs."""
-    from convae_zoo.build import config_values, plan_model
+    from convae_zoo.models.plan import plan_model
+    from convae_zoo.registry.factories import config_values
 
     document: dict[str, Any] = {
         "value_range": list(spec.value_range),
@@ -133,7 +134,7 @@ def _factory(spec: EncoderSpec | DecoderSpec | LossSpec | DatasetSpec) -> str:
 
 
 def _config(config: Any) -> list[dict[str, Any]]:
-    from convae_zoo.build import config_values  # not needed to list
+    from convae_zoo.registry.factories import config_values  # not needed to list
 
     values: Mapping[str, Any] = config_values(config)
     return [

@@ -43,7 +43,7 @@ def command(
     Example: convae-zoo evaluate runs/first --dataset photos
     """  # noqa: D301 - \b keeps click from wrapping
     from convae_zoo.evaluation import evaluate
-    from convae_zoo.weights import load_model
+    from convae_zoo.weights.load import load_model
 
     trained = load_model(model)
     with _bar() as progress:

@@ -20,8 +20,8 @@ def command(model: str, format_: str, part: str, out: str) -> None:
     \b
     Example: convae-zoo export runs/first --part encoder --out encoder.onnx
     """  # noqa: D301 - \b keeps click from wrapping
-    from convae_zoo.export import export_model
-    from convae_zoo.weights import load_model
+    from convae_zoo.export.export import export_model
+    from convae_zoo.weights.load import load_model
 
     loaded = load_model(model)
     far = export_model(loaded, out, format=format_, part=part)

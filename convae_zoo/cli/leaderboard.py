@@ -8,8 +8,8 @@ from convae_zoo.cli.options import dataset_options, device_option, json_option
 from convae_zoo.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
-    from convae_zoo.autoencoder import Autoencoder
     from convae_zoo.evaluation.leaderboard import Leaderboard
+    from convae_zoo.models.autoencoder import Autoencoder
 
 
 @click.command(name="leaderboard")
@@ -50,7 +50,7 @@ def command(
     else:
         _print(board)
     if out is not None:
-        from convae_zoo.leaderboard_picture import save_leaderboard
+        from convae_zoo.visuals.leaderboard import save_leaderboard
 
         save_leaderboard(out, board)
         if not as_json:
@@ -60,7 +60,7 @@ def command(
 def _loaded(given: tuple[str, ...], dataset: str) -> "dict[str, Autoencoder]":
     """Load the given models and the registered ones that fit: of the same image shape."""
     from convae_zoo.evaluation.leaderboard import fits, trained_on
-    from convae_zoo.weights import load_model
+    from convae_zoo.weights.load import load_model
 
     loaded = {name: load_model(name) for name in given}
     for name in trained_on(dataset):

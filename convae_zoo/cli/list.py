@@ -9,7 +9,8 @@ from convae_zoo.cli.entries import summarize
 from convae_zoo.cli.options import json_option
 from convae_zoo.cli.output import cell, print_json, print_table
 from convae_zoo.errors import UsageError, unknown
-from convae_zoo.registry import PLURALS, find_model, get_registry, list_models
+from convae_zoo.registry import find_model, get_registry, list_models
+from convae_zoo.registry.kinds import PLURALS
 
 ORDER = ("model", "encoder", "decoder", "loss", "dataset")
 KIND_OF: Mapping[str, str] = {PLURALS[kind]: kind for kind in ORDER}

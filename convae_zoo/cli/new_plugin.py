@@ -2,8 +2,8 @@
 
 import click
 
-from convae_zoo.new_plugin import DEFAULT_KINDS, new_plugin
-from convae_zoo.registry import KINDS
+from convae_zoo.registry.kinds import KINDS
+from convae_zoo.scaffold.new_plugin import DEFAULT_KINDS, new_plugin
 
 
 @click.command(name="new-plugin")

@@ -6,8 +6,9 @@ import click
 
 from convae_zoo.cli.options import json_option
 from convae_zoo.cli.output import cell, print_json, print_table
-from convae_zoo.plugins import Plugin
-from convae_zoo.registry import PLURALS, Registry, get_registry
+from convae_zoo.registry import Registry, get_registry
+from convae_zoo.registry.discovery import Plugin
+from convae_zoo.registry.kinds import PLURALS
 
 
 @click.command(name="plugins")

@@ -24,8 +24,8 @@ def command(name: str, revision: str | None, out: str | None, *, as_json: bool) 
     Example: convae-zoo pull someone/convae-faces --out faces.safetensors
     """  # noqa: D301 - \b keeps click from wrapping
     from convae_zoo.files import atomic_path
-    from convae_zoo.remote.cache import digest
-    from convae_zoo.remote.pull import pull
+    from convae_zoo.weights.download.cache import digest
+    from convae_zoo.weights.download.pull import pull
 
     path = pull(name, revision=revision)
     if out is not None:

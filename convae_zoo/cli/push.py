@@ -21,7 +21,7 @@ def command(file: str, repo: str, *, private: bool, revision: str | None, as_jso
     \b
     Example: convae-zoo push runs/faces/model.safetensors someone/convae-faces --private
     """  # noqa: D301 - \b keeps click from wrapping
-    from convae_zoo.remote.hub import push
+    from convae_zoo.weights.download.hub import push
 
     commit, sha256 = push(file, repo, private=private, revision=revision)
     pushed = {"hub": repo, "revision": commit, "sha256": sha256}

@@ -23,11 +23,11 @@ def command(*, model: str, images: tuple[str, ...], out: str, device: str) -> No
     Example: convae-zoo reconstruct runs/first cat.jpg dog.png --out grid.png
     """  # noqa: D301 - \b keeps click from wrapping
     from convae_zoo import visuals
-    from convae_zoo.build import shape_text
     from convae_zoo.data import pixels
-    from convae_zoo.evaluation import reconstruct
-    from convae_zoo.training.device import choose_device
-    from convae_zoo.weights import load_model
+    from convae_zoo.registry.specs import shape_text
+    from convae_zoo.runtime.device import choose_device
+    from convae_zoo.tasks.reconstruct import reconstruct
+    from convae_zoo.weights.load import load_model
 
     visuals.check_picture_path(out)
     if Path(out).resolve() in {Path(image).resolve() for image in images}:

@@ -9,7 +9,7 @@ from convae_zoo.cli.output import print_json, print_table
 from convae_zoo.errors import UsageError
 
 if TYPE_CHECKING:
-    from convae_zoo.retrain import Comparison, Stored
+    from convae_zoo.tasks.retrain import Comparison, Stored
 
 
 @click.command(name="retrain")
@@ -52,8 +52,8 @@ def command(
     if resume and out is None:
         raise UsageError("--resume needs --out, the folder of the run")
 
-    from convae_zoo.retrain import check_reproduced, compare, retrain, store
-    from convae_zoo.shipped import open_folder
+    from convae_zoo.registry.shipped_weights import open_folder
+    from convae_zoo.tasks.retrain import check_reproduced, compare, retrain, store
 
     if folder is not None:  # before the work, that it may not be for nothing
         open_folder(folder)

@@ -30,8 +30,8 @@ def command(*, model: str, count: int, seed: int, out: str, device: str) -> None
     import torch
 
     from convae_zoo import visuals
-    from convae_zoo.training.device import choose_device
-    from convae_zoo.weights import load_model
+    from convae_zoo.runtime.device import choose_device
+    from convae_zoo.weights.load import load_model
 
     visuals.check_picture_path(out)
     trained = load_model(model, device=choose_device(device))

@@ -5,12 +5,13 @@ from typing import Any, cast
 
 import click
 
-from convae_zoo.build import shape_text
 from convae_zoo.cli.entries import describe, describe_weights
 from convae_zoo.cli.options import device_option, json_option
 from convae_zoo.cli.output import cell, print_fields, print_json, print_table
 from convae_zoo.errors import UsageError
-from convae_zoo.registry import KINDS, find_model, get_registry
+from convae_zoo.registry import find_model, get_registry
+from convae_zoo.registry.kinds import KINDS
+from convae_zoo.registry.specs import shape_text
 
 
 @click.command(name="show")
@@ -47,8 +48,8 @@ def command(name: str, kind: str | None, *, measure: bool, device: str, as_json:
 
 
 def _measure(model: str, device: str) -> dict[str, Any]:
-    from convae_zoo.build import create_model
     from convae_zoo.evaluation.cost import count_parameters, image_flops, measure_speed
+    from convae_zoo.models.create import create_model
 
     built = create_model(model)
     return {

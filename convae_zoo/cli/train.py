@@ -43,8 +43,8 @@ def command(settings: tuple[str, ...], out: str, **options: Any) -> None:
     """  # noqa: D301 - \b keeps click from wrapping
     overrides = read_settings(settings)
 
+    from convae_zoo.runtime.distributed import speaks
     from convae_zoo.training import train
-    from convae_zoo.training.distributed import speaks
     from convae_zoo.training.run_folder import RunFolder
 
     folder = RunFolder(Path(out))

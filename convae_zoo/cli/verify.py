@@ -12,8 +12,8 @@ import click
 from convae_zoo.cli.options import json_option
 from convae_zoo.cli.output import cell, print_json, print_table
 from convae_zoo.errors import UnknownNameError, unknown
-from convae_zoo.plugins import Plugin
 from convae_zoo.registry import get_registry
+from convae_zoo.registry.discovery import Plugin
 
 if TYPE_CHECKING:
     from convae_zoo.testing import Entry, Result

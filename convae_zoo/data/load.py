@@ -5,11 +5,11 @@ from typing import Any, cast
 
 import attrs
 
-from convae_zoo.build import blame, build, field_names, make_config
 from convae_zoo.data.image_set import NOT_STATED, ImageSet
 from convae_zoo.errors import UsageError, unknown
 from convae_zoo.registry import get_registry
-from convae_zoo.specs import DatasetSpec
+from convae_zoo.registry.factories import build, field_names, make_config, plugin_error
+from convae_zoo.registry.specs import DatasetSpec
 
 
 def load_dataset(
@@ -45,7 +45,7 @@ def load_dataset(
             raise UsageError(f"dataset {name!r} takes no {field}; leave it out")
     images = build(spec, make_config(spec, options), split=split)
     if not isinstance(images, ImageSet):
-        raise blame(spec, f"its factory must return an ImageSet, got {images!r:.80}")
+        raise plugin_error(spec, f"its factory must return an ImageSet, got {images!r:.80}")
     if images.license == NOT_STATED:
         images = attrs.evolve(images, license=spec.license)
     return images

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from convae_zoo.autoencoder import Autoencoder
-from convae_zoo.evaluation.inference import BATCH_SIZE, evaluating
-from convae_zoo.training.device import choose_device, describe_device
+from convae_zoo.models.autoencoder import Autoencoder
+from convae_zoo.runtime.device import choose_device, describe_device
+from convae_zoo.runtime.modes import BATCH_SIZE, evaluating
 
 _SECONDS = 1.0
 _WARM_UP = 2

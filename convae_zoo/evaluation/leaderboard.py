@@ -7,18 +7,18 @@ from typing import Any, cast
 import attrs
 import torch
 
-from convae_zoo.autoencoder import Autoencoder
-from convae_zoo.build import plan_model, shape_text
 from convae_zoo.data import ImageSet, pixels
 from convae_zoo.data.load import dataset_for
 from convae_zoo.errors import UsageError
 from convae_zoo.evaluation.cost import count_parameters, image_flops
-from convae_zoo.evaluation.inference import BATCH_SIZE
 from convae_zoo.evaluation.measure import evaluate, ratio_of
 from convae_zoo.evaluation.metrics import Metrics, measure
 from convae_zoo.evaluation.pca import Baseline, fit_pca, fitted_images
+from convae_zoo.models.autoencoder import Autoencoder
+from convae_zoo.models.plan import plan_model
 from convae_zoo.registry import find_model, get_registry, list_models
-from convae_zoo.specs import DatasetSpec
+from convae_zoo.registry.specs import DatasetSpec, shape_text
+from convae_zoo.runtime.modes import BATCH_SIZE
 
 _STEP = 2.0 ** (1 / 2)
 """From one size of PCA in the line to the next."""

@@ -8,16 +8,16 @@ import attrs
 import torch
 from torch import Tensor
 
-from convae_zoo.autoencoder import Autoencoder
 from convae_zoo.data import ImageSet, pixels
 from convae_zoo.data.load import dataset_for
 from convae_zoo.errors import UsageError
-from convae_zoo.evaluation.inference import BATCH_SIZE, evaluating
 from convae_zoo.evaluation.metrics import Metrics, measure
 from convae_zoo.evaluation.pca import Baseline, fit_pca, obstacle
+from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.registry import get_registry
-from convae_zoo.specs import DatasetSpec
-from convae_zoo.training.device import choose_device
+from convae_zoo.registry.specs import DatasetSpec
+from convae_zoo.runtime.device import choose_device
+from convae_zoo.runtime.modes import BATCH_SIZE, evaluating
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how many images of it are done, and how many there are."""

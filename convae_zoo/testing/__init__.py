@@ -11,8 +11,8 @@ line: the entry, the property, what was found at which smallest input, and the p
 cannot be checked on a machine (a package that is not installed, data that is not there) is skipped
 with its reason.
 
-Configs are drawn by hypothesis from the domains that `convae_zoo.fields` gives to config fields; a
-field without a domain keeps its default.
+Configs are drawn by hypothesis from the domains that `convae_zoo.registry.fields` gives to config
+fields; a field without a domain keeps its default.
 """
 
 from importlib.util import find_spec

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch._inductor import config as inductor
 
-from convae_zoo import export
+from convae_zoo.export import export
 from convae_zoo.testing.configs import at_small
 from convae_zoo.testing.entry import Case, run
 from convae_zoo.testing.result import Skip

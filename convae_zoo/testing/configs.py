@@ -10,11 +10,11 @@ import attrs
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from convae_zoo import fields
-from convae_zoo.build import make_config, plan_model
 from convae_zoo.errors import ZooError
-from convae_zoo.registry import get_registry
-from convae_zoo.specs import ModelSpec
+from convae_zoo.models.plan import plan_model
+from convae_zoo.registry import fields, get_registry
+from convae_zoo.registry.factories import make_config
+from convae_zoo.registry.specs import ModelSpec
 from convae_zoo.testing.entry import Case, Entry
 from convae_zoo.testing.result import ConformanceFailure, Skip
 

@@ -6,10 +6,10 @@ from typing import cast
 
 import torch
 
-from convae_zoo.build import build, make_config
 from convae_zoo.data import ImageSet
 from convae_zoo.errors import DataError, UsageError
-from convae_zoo.specs import DatasetSpec
+from convae_zoo.registry.factories import build, make_config
+from convae_zoo.registry.specs import DatasetSpec
 from convae_zoo.testing.entry import Entry
 from convae_zoo.testing.result import ConformanceFailure, Skip
 

@@ -9,12 +9,13 @@ from typing import Any, cast
 
 import attrs
 
-from convae_zoo import fields
-from convae_zoo.build import BuiltSpec, Plan, config_values, make_config, plan_compose, plan_model
 from convae_zoo.errors import UsageError
 from convae_zoo.evaluation.cost import count_flops, count_parameters
-from convae_zoo.plugins import ALLOWED
-from convae_zoo.specs import ModelSpec
+from convae_zoo.models.plan import Plan, plan_compose, plan_model
+from convae_zoo.registry import fields
+from convae_zoo.registry.discovery import ALLOWED
+from convae_zoo.registry.factories import BuiltSpec, config_values, make_config
+from convae_zoo.registry.specs import ModelSpec
 from convae_zoo.testing.configs import at_drawn
 from convae_zoo.testing.entry import Case, Entry
 from convae_zoo.testing.result import ConformanceFailure, Skip
@@ -94,7 +95,9 @@ def _refused(case: Case, field: str, value: object) -> None:
         raise case.failure(
             f"{shown} raises {type(error).__name__}; a check must raise ValueError"
         ) from error
-    raise case.failure(f"{shown} is taken; give the field a check, as convae_zoo.fields does")
+    raise case.failure(
+        f"{shown} is taken; give the field a check, as convae_zoo.registry.fields does"
+    )
 
 
 def listing(entry: Entry) -> None:

@@ -9,10 +9,21 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from convae_zoo.build import Plan, build, make_config, plan_model, shape_text
 from convae_zoo.errors import DataError, UsageError, WeightsError
-from convae_zoo.registry import KINDS, get_registry
-from convae_zoo.specs import DecoderSpec, EncoderSpec, ModelSpec, Provenance, Shape, Spec
+from convae_zoo.models.create import build_plan
+from convae_zoo.models.plan import Plan, plan_model
+from convae_zoo.registry import get_registry
+from convae_zoo.registry.factories import build, make_config
+from convae_zoo.registry.kinds import KINDS
+from convae_zoo.registry.specs import (
+    DecoderSpec,
+    EncoderSpec,
+    ModelSpec,
+    Provenance,
+    Shape,
+    Spec,
+    shape_text,
+)
 from convae_zoo.testing.result import ConformanceFailure, Skip
 from convae_zoo.testing.tolerances import difference
 
@@ -115,7 +126,7 @@ class Case:
             torch.manual_seed(seed)
             try:
                 if isinstance(self.config, Plan):
-                    return self.config.build().eval()
+                    return build_plan(self.config).eval()
                 module = build(cast("Any", self.entry.spec), self.config)
             except (DataError, WeightsError, UsageError) as error:
                 raise Skip(str(error)) from error

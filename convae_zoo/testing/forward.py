@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from convae_zoo.autoencoder import Autoencoder
-from convae_zoo.build import shape_text
+from convae_zoo.models.autoencoder import Autoencoder
+from convae_zoo.registry.specs import shape_text
 from convae_zoo.testing.configs import (
     at_drawn,
     at_small,

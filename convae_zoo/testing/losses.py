@@ -7,9 +7,9 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from convae_zoo.build import build, make_config, shape_text
 from convae_zoo.errors import ConfigError, DataError, WeightsError
-from convae_zoo.specs import LossSpec
+from convae_zoo.registry.factories import build, make_config
+from convae_zoo.registry.specs import LossSpec, shape_text
 from convae_zoo.testing.configs import for_examples
 from convae_zoo.testing.entry import Entry
 from convae_zoo.testing.result import ConformanceFailure, Skip

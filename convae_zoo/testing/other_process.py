@@ -63,7 +63,7 @@ def _work(task: dict[str, Any]) -> None:
 
     from convae_zoo.registry import get_registry
     from convae_zoo.testing.entry import Case, Entry, run
-    from convae_zoo.weights import load_model
+    from convae_zoo.weights.load import load_model
 
     if task["kind"] == "model":
         module: torch.nn.Module = load_model(task["weights"])

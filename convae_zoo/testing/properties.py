@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 import attrs
 
-from convae_zoo.registry import KINDS
+from convae_zoo.registry.kinds import KINDS
 from convae_zoo.testing import (
     compiled,
     datasets,

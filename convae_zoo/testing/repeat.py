@@ -10,7 +10,8 @@ from convae_zoo.testing.configs import at_drawn, at_small
 from convae_zoo.testing.entry import Case, run
 from convae_zoo.testing.other_process import other_process
 from convae_zoo.testing.tolerances import SAME
-from convae_zoo.weights import load_model, save_model
+from convae_zoo.weights.load import load_model
+from convae_zoo.weights.save import save_model
 
 MANY = 5
 

@@ -2,11 +2,11 @@
 
 import attrs
 
-from convae_zoo.build import config_values
-from convae_zoo.specs import ModelSpec, WeightsSpec
+from convae_zoo.registry.factories import config_values
+from convae_zoo.registry.specs import ModelSpec, WeightsSpec
 from convae_zoo.testing.entry import Case, Entry
 from convae_zoo.testing.result import ConformanceFailure, Skip
-from convae_zoo.weights import load_model, read_metadata
+from convae_zoo.weights.load import load_model, read_metadata
 
 
 def weights(entry: Entry) -> None:

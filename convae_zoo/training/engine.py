@@ -16,15 +16,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from convae_zoo.autoencoder import Autoencoder
 from convae_zoo.data import pixels
-from convae_zoo.specs import Recipe
+from convae_zoo.models.autoencoder import Autoencoder
+from convae_zoo.registry.specs import Recipe
+from convae_zoo.runtime.distributed import World
+from convae_zoo.runtime.memory import fastest_layout, keep_freed_memory
+from convae_zoo.runtime.precision import bf16_pays
 from convae_zoo.training.cuda_graph import GraphedStep
-from convae_zoo.training.distributed import World
 from convae_zoo.training.half_weights import HalfWeights
 from convae_zoo.training.learners import Learners
-from convae_zoo.training.memory import fastest_layout, keep_freed_memory
-from convae_zoo.training.probe import bf16_pays
 
 _OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 from torch import Tensor, nn, optim
 
 from convae_zoo.errors import TrainingError
-from convae_zoo.training.distributed import World
+from convae_zoo.runtime.distributed import World
 
 
 @runtime_checkable

@@ -12,9 +12,9 @@ from torch import Tensor
 from convae_zoo.data import ImageSet
 from convae_zoo.data.large import is_mapped
 from convae_zoo.errors import TrainingError
-from convae_zoo.specs import Recipe
+from convae_zoo.registry.specs import Recipe
+from convae_zoo.runtime.distributed import World
 from convae_zoo.training.augment import epoch_poses, show
-from convae_zoo.training.distributed import World
 from convae_zoo.training.engine import Engine
 from convae_zoo.training.feed import Feed
 from convae_zoo.training.history import Epoch, History

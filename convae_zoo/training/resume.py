@@ -7,7 +7,7 @@ import attrs
 
 from convae_zoo.data import ImageSet
 from convae_zoo.errors import TrainingError, UsageError
-from convae_zoo.specs import Recipe
+from convae_zoo.registry.specs import Recipe
 
 MAY_CHANGE = {"epochs"}
 """The settings that a resumed run may change: training longer leaves what was trained as it is."""

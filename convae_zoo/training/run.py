@@ -11,17 +11,18 @@ import attrs
 import torch
 
 from convae_zoo import files, visuals
-from convae_zoo.autoencoder import Autoencoder
-from convae_zoo.build import Plan, plan_model
 from convae_zoo.data import ImageSet
 from convae_zoo.data.load import dataset_for
 from convae_zoo.errors import ConfigError, UsageError
-from convae_zoo.losses import create_training_loss
+from convae_zoo.models.autoencoder import Autoencoder
+from convae_zoo.models.create import build_plan
+from convae_zoo.models.losses import create_training_loss
+from convae_zoo.models.plan import Plan, plan_model
 from convae_zoo.registry import get_registry, model_info
-from convae_zoo.specs import Recipe
+from convae_zoo.registry.specs import Recipe
+from convae_zoo.runtime.device import choose_device, describe_device
+from convae_zoo.runtime.distributed import World, join_world, was_restarted
 from convae_zoo.training.checkpoint import random_state, set_random_state
-from convae_zoo.training.device import choose_device, describe_device
-from convae_zoo.training.distributed import World, join_world, was_restarted
 from convae_zoo.training.engine import Engine
 from convae_zoo.training.history import Epoch, History, read_history, rewind_history
 from convae_zoo.training.loop import Loop, Position
@@ -34,7 +35,7 @@ from convae_zoo.training.run_folder import (
     open_run_folder,
 )
 from convae_zoo.training.signals import stop_requests
-from convae_zoo.weights import save_model
+from convae_zoo.weights.save import save_model
 
 
 @attrs.frozen(kw_only=True)
@@ -143,7 +144,7 @@ def train(
         contextlib.ExitStack() as stack,
     ):
         torch.manual_seed(recipe.seed)
-        built = plan.build() if isinstance(model, str) else model
+        built = build_plan(plan) if isinstance(model, str) else model
         criterion = create_training_loss(recipe.loss, plan.value_range, plan.image_shape[0])
         train_set, val_set = _images(dataset, plan, path=path, download=download)
         _check_shares(world, train_set, recipe)

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from convae_zoo import files
 from convae_zoo.errors import FileError, TrainingError, UsageError
-from convae_zoo.specs import Recipe
+from convae_zoo.registry.specs import Recipe
 from convae_zoo.training.checkpoint import Checkpoints
 
 FORMAT_VERSION = 1

@@ -2,7 +2,7 @@
 
 import math
 
-from convae_zoo.specs import Recipe
+from convae_zoo.registry.specs import Recipe
 
 
 def learning_rate_at(recipe: Recipe, step: int, steps: int) -> float:

@@ -2,8 +2,8 @@
 
 from convae_datasets.configs import ImageFolderConfig, PhotosConfig, TorchvisionConfig
 from convae_zoo import hookimpl
-from convae_zoo.hookspecs import Registrar
-from convae_zoo.specs import DatasetSpec
+from convae_zoo.registry.hookspecs import Registrar
+from convae_zoo.registry.specs import DatasetSpec
 
 NOT_STATED = "not stated by the source"
 

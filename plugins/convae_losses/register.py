@@ -10,8 +10,8 @@ from convae_losses.configs import (
     SSIMConfig,
 )
 from convae_zoo import hookimpl
-from convae_zoo.hookspecs import Registrar
-from convae_zoo.specs import LossSpec
+from convae_zoo.registry.hookspecs import Registrar
+from convae_zoo.registry.specs import LossSpec
 
 
 @hookimpl

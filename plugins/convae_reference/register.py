@@ -2,9 +2,16 @@
 
 from convae_reference.configs import ConvaeConfig
 from convae_zoo import hookimpl
-from convae_zoo.hookspecs import Registrar
-from convae_zoo.shipped import shipped_weights
-from convae_zoo.specs import DecoderSpec, EncoderSpec, LossSpec, ModelSpec, Recipe, WeightsSpec
+from convae_zoo.registry.hookspecs import Registrar
+from convae_zoo.registry.shipped_weights import Shipped, shipped_weights
+from convae_zoo.registry.specs import (
+    DecoderSpec,
+    EncoderSpec,
+    LossSpec,
+    ModelSpec,
+    Recipe,
+    WeightsSpec,
+)
 
 ARTICLE = Recipe(
     loss="mse",
@@ -60,7 +67,7 @@ def register_losses(register: Registrar[LossSpec]) -> None:
 @hookimpl
 def register_models(register: Registrar[ModelSpec]) -> None:
     """Register the two bottleneck sizes that the article compares."""
-    shipped = shipped_weights("convae_reference")
+    sources = [shipped_weights(package) for package in ("convae_reference", "convae_weights")]
     for latent_dim, parameters, flops in (
         (200, 1_786_795, 42_795_008),
         (1000, 8_341_195, 55_902_208),
@@ -75,9 +82,16 @@ def register_models(register: Registrar[ModelSpec]) -> None:
                 decoder_config={"latent_dim": latent_dim},
                 value_range=(-1.0, 1.0),
                 recipe=ARTICLE,
-                weights=[shipped.fill(name, WeightsSpec(tag=tag, dataset=tag)) for tag in TAGS],
+                weights=[_filled(name, tag, sources) for tag in TAGS],
                 parameters=parameters,
                 flops=flops,
                 summary=f"the article's autoencoder, bottleneck {latent_dim}",
             )
         )
+
+
+def _filled(model: str, tag: str, sources: list[Shipped]) -> WeightsSpec:
+    weights = WeightsSpec(tag=tag, dataset=tag)
+    for shipped in sources:
+        weights = shipped.fill(model, weights)
+    return weights

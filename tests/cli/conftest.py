@@ -1,5 +1,6 @@
 """Fixtures of the commands' tests: the command line in this process, and a dataset for it."""
 
+import contextlib
 import types
 import warnings
 
@@ -10,8 +11,9 @@ import torch
 import convae_zoo as zoo
 from convae_zoo import cli, registry
 from convae_zoo.data import ImageSet
-from convae_zoo.plugins import load_entry_points
-from convae_zoo.specs import DatasetSpec, Provenance
+from convae_zoo.registry.discovery import load_entry_points
+from convae_zoo.registry.registry import build_registry
+from convae_zoo.registry.specs import DatasetSpec, Provenance
 
 SIZES = {"train": 60, "val": 30}
 
@@ -41,22 +43,17 @@ def _register_datasets(register):
 
 
 @pytest.fixture
-def registry_with(monkeypatch):
+def registry_with():
     """A function that makes the registry hold what is installed and what some modules register."""
+    with contextlib.ExitStack() as stack:
 
-    def build(*modules):
-        def load():
+        def build(*modules):
             manager = load_entry_points()
             for module in modules:
                 manager.add(Provenance(module.__name__, "a-test", "1.0"), lambda m=module: m)
-            return manager
+            stack.enter_context(registry.override(build_registry(manager)))
 
-        monkeypatch.setattr(registry, "load_entry_points", load)
-        registry._installed.cache_clear()
-
-    yield build
-    monkeypatch.undo()
-    registry._installed.cache_clear()
+        yield build
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from PIL import Image
 
 import convae_zoo as zoo
 from convae_zoo import visuals
-from convae_zoo.evaluation import reconstruct
+from convae_zoo.tasks.reconstruct import reconstruct
 
 pytestmark = pytest.mark.usefixtures("waves_dataset")
 

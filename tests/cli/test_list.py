@@ -7,11 +7,11 @@ import sys
 import pytest
 
 import convae_zoo
-from convae_zoo.registry import PLURALS
+from convae_zoo.registry.kinds import PLURALS
 
 WEIGHTS = """
 from convae_zoo import hookimpl
-from convae_zoo.specs import ModelSpec, WeightsSpec
+from convae_zoo import ModelSpec, WeightsSpec
 @hookimpl
 def register_models(register):
     file = {"file": "p:f.safetensors", "sha256": "0" * 64}

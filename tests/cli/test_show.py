@@ -5,11 +5,11 @@ import json
 import pytest
 
 import convae_zoo
-from convae_zoo.registry import KINDS, PLURALS
+from convae_zoo.registry.kinds import KINDS, PLURALS
 
 MODELS = """
 from convae_zoo import hookimpl
-from convae_zoo.specs import ModelSpec, Recipe, WeightsSpec
+from convae_zoo import ModelSpec, Recipe, WeightsSpec
 @hookimpl
 def register_models(register):
     register(ModelSpec(
@@ -146,7 +146,7 @@ def test_an_unknown_name_suggests_the_nearest(plugin_site, args, line):
 
 CARD = """
 from convae_zoo import hookimpl
-from convae_zoo.specs import ModelSpec, WeightsSpec
+from convae_zoo import ModelSpec, WeightsSpec
 @hookimpl
 def register_models(register):
     parts = {"latent_dim": 7, "image_size": 16, "width": 2}

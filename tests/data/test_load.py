@@ -1,15 +1,15 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
 import pytest
 import torch
 
-from convae_zoo import fields
 from convae_zoo.data import ImageSet
 from convae_zoo.data.load import dataset_for, load_dataset
 from convae_zoo.errors import ConfigError, PluginError, UnknownNameError, UsageError
-from convae_zoo.registry import Registry, get_registry
-from convae_zoo.specs import DatasetSpec
+from convae_zoo.registry import Registry, fields, get_registry, override
+from convae_zoo.registry.specs import DatasetSpec
 
 
 @attrs.frozen(kw_only=True)
@@ -24,7 +24,7 @@ def make_ramp(*, split: str, image_size: int) -> ImageSet:
 
 
 @pytest.fixture
-def ramp(monkeypatch: pytest.MonkeyPatch) -> None:
+def ramp() -> Iterator[None]:
     """The datasets ``ramp`` and ``wrong`` beside those that are installed."""
     installed = get_registry()
     added = {
@@ -33,7 +33,8 @@ def ramp(monkeypatch: pytest.MonkeyPatch) -> None:
     }
     datasets = {**installed.entries["dataset"], **added}
     registry = Registry({**installed.entries, "dataset": datasets}, installed.plugins)
-    monkeypatch.setattr("convae_zoo.data.load.get_registry", lambda: registry)
+    with override(registry):
+        yield
 
 
 @pytest.mark.usefixtures("ramp")

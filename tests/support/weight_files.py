@@ -10,9 +10,9 @@ import pytest
 import torch
 
 import convae_zoo as zoo
-from convae_zoo import storage
-from convae_zoo.autoencoder import Autoencoder
 from convae_zoo.errors import WeightsError
+from convae_zoo.models.autoencoder import Autoencoder
+from convae_zoo.weights import file_format as storage
 
 SMALL = {"width": 2, "latent_dim": 3, "image_size": 8}
 

@@ -5,9 +5,10 @@ from hashlib import sha256
 
 import pytest
 
-from convae_zoo import create_model, export, registry, save_model
+from convae_zoo import create_model, registry, save_model
 from convae_zoo.errors import PluginError, UnknownNameError
-from convae_zoo.specs import Recipe
+from convae_zoo.export import export
+from convae_zoo.registry.specs import Recipe
 from convae_zoo.testing import (
     PROPERTIES,
     ConformanceFailure,
@@ -23,7 +24,7 @@ ELSEWHERE = {"listing": "defects-torch"}
 
 TRAINED = """
 from convae_zoo import hookimpl
-from convae_zoo.specs import ModelSpec, WeightsSpec
+from convae_zoo import ModelSpec, WeightsSpec
 
 
 @hookimpl
@@ -151,14 +152,11 @@ def test_what_a_weights_file_says_must_be_what_is_registered(stored, message, pl
     path.rename(plugin_site.path / "site_files" / "trained.safetensors")
     digest = sha256((plugin_site.path / "site_files" / "trained.safetensors").read_bytes())
     plugin_site.install("trained-dist", {"trained": TRAINED.format(digest.hexdigest())})
-    registry._installed.cache_clear()
-    try:
+    with registry.override():
         (entry,) = entries("trained")
         (result,) = check(entry, ["weights"])
         assert result.status == ("failed" if message else "passed")
         assert re.search(message, result.detail)
-    finally:
-        registry._installed.cache_clear()
 
 
 def test_what_cannot_be_checked_is_skipped_with_a_reason():

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from convae_zoo.errors import TrainingError
-from convae_zoo.training.distributed import World
+from convae_zoo.runtime.distributed import World
 
 DRIVER = Path(__file__).parent / "driver.py"
 

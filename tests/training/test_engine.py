@@ -10,14 +10,14 @@ from torch.nn import functional
 
 import convae_zoo as zoo
 from convae_zoo.data import pixels
-from convae_zoo.inference import Inference
-from convae_zoo.losses import create_training_loss
-from convae_zoo.specs import Recipe
+from convae_zoo.models.losses import create_training_loss
+from convae_zoo.registry.specs import Recipe
+from convae_zoo.runtime.inference import Inference
+from convae_zoo.runtime.memory import fastest_layout
+from convae_zoo.runtime.precision import bf16_pays
 from convae_zoo.training import engine as engine_module
 from convae_zoo.training.engine import Engine
 from convae_zoo.training.half_weights import HalfWeights
-from convae_zoo.training.memory import fastest_layout
-from convae_zoo.training.probe import bf16_pays
 
 SMALL = {"width": 4, "latent_dim": 16, "image_size": 8}
 RECIPE = Recipe(precision="fp32")

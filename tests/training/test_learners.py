@@ -7,9 +7,9 @@ from torch import nn
 import convae_zoo as zoo
 from convae_zoo.data import ImageSet
 from convae_zoo.errors import TrainingError
-from convae_zoo.losses import WeightedSum, create_training_loss
-from convae_zoo.specs import Recipe
-from convae_zoo.training.distributed import World
+from convae_zoo.models.losses import WeightedSum, create_training_loss
+from convae_zoo.registry.specs import Recipe
+from convae_zoo.runtime.distributed import World
 from convae_zoo.training.engine import Engine
 from convae_zoo.training.learners import Learners
 

@@ -16,7 +16,7 @@ from torchvision import transforms
 import convae_zoo as zoo
 from convae_zoo.data import ImageSet, pixels
 from convae_zoo.errors import ConfigError, FileError, TrainingError, UnknownNameError, UsageError
-from convae_zoo.training.distributed import World
+from convae_zoo.runtime.distributed import World
 from convae_zoo.training.history import read_history
 from convae_zoo.training.loop import validation_loss
 from convae_zoo.training.order import epoch_order

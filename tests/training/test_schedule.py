@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import convae_zoo as zoo
 from convae_zoo.data import ImageSet
-from convae_zoo.specs import Recipe
+from convae_zoo.registry.specs import Recipe
 from convae_zoo.training.schedule import learning_rate_at
 
 

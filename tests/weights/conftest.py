@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from convae_zoo import storage
+from convae_zoo.weights import file_format as storage
 from weight_files import parts, small
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -13,12 +13,14 @@ import torch
 from torch import nn
 
 import convae_zoo as zoo
-from convae_zoo import fields, hookimpl, registry
+from convae_zoo import hookimpl, registry
 from convae_zoo.errors import UnknownNameError, UsageError
-from convae_zoo.plugins import load_entry_points
-from convae_zoo.registry import build_registry
-from convae_zoo.specs import DecoderSpec, EncoderSpec, ModelSpec, Provenance, WeightsSpec
-from convae_zoo.weights import load_model, read_metadata, save_model
+from convae_zoo.registry import fields
+from convae_zoo.registry.discovery import load_entry_points
+from convae_zoo.registry.registry import build_registry
+from convae_zoo.registry.specs import DecoderSpec, EncoderSpec, ModelSpec, Provenance, WeightsSpec
+from convae_zoo.weights.load import load_model, read_metadata
+from convae_zoo.weights.save import save_model
 from weight_files import file_bytes, images, small, told
 
 
@@ -69,7 +71,7 @@ class OddConfig:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Add a plugin with models that have weights in an importable package; give its folder."""
     folder = tmp_path / "shelf_of_weights"
     (folder / "files").mkdir(parents=True)
@@ -108,8 +110,8 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     vars(plugin).update({hook.__name__: hook for hook in hooks})
     manager.add(Provenance("shelf", "shelf-dist", "1"), lambda: plugin)
     built = build_registry(manager)
-    monkeypatch.setattr(registry, "_installed", lambda: built)
-    return folder / "files"
+    with registry.override(built):
+        yield folder / "files"
 
 
 @pytest.mark.usefixtures("shelf")

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors import torch as safetensors
 
-from convae_zoo import storage
 from convae_zoo.errors import WeightsError
-from convae_zoo.weights import load_model
+from convae_zoo.weights import file_format as storage
+from convae_zoo.weights.load import load_model
 from weight_files import file_bytes, parts, put_bytes, small, told
 
 

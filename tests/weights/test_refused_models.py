@@ -9,7 +9,7 @@ import torch
 
 import convae_zoo as zoo
 from convae_zoo.errors import UsageError
-from convae_zoo.weights import load_model
+from convae_zoo.weights.load import load_model
 from weight_files import SMALL, file_bytes, put_bytes, told
 
 

@@ -14,8 +14,9 @@ from torch import nn
 
 import convae_zoo as zoo
 from convae_zoo.errors import FileError, UsageError
-from convae_zoo.specs import Recipe
-from convae_zoo.weights import load_model, read_metadata, save_model
+from convae_zoo.registry.specs import Recipe
+from convae_zoo.weights.load import load_model, read_metadata
+from convae_zoo.weights.save import save_model
 from weight_files import images, small, told
 
 

@@ -6,9 +6,9 @@ import attrs
 import pytest
 from convae_datasets.register import DATASETS
 
-from convae_zoo.build import resolve
 from convae_zoo.registry import get_registry
-from convae_zoo.specs import DatasetSpec
+from convae_zoo.registry.factories import resolve
+from convae_zoo.registry.specs import DatasetSpec
 
 
 def test_every_dataset_is_registered_and_says_what_it_is_and_under_which_licence():

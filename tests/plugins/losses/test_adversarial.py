@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 from convae_zoo.errors import ContractError
-from convae_zoo.losses import create_loss, create_training_loss
+from convae_zoo.models.losses import create_loss, create_training_loss
 from convae_zoo.training.learners import LearningLoss
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from convae_zoo.errors import ContractError
-from convae_zoo.losses import create_loss
+from convae_zoo.models.losses import create_loss
 from convae_zoo.registry import get_registry
 
 NAMES = ("l1", "charbonnier", "bce", "ssim", "ms-ssim", "gradient-difference", "focal-frequency")

@@ -9,7 +9,7 @@ from torchmetrics.image import LearnedPerceptualImagePatchSimilarity
 from torchvision.models import alexnet
 
 from convae_zoo.errors import ContractError, WeightsError
-from convae_zoo.losses import create_loss, create_training_loss
+from convae_zoo.models.losses import create_loss, create_training_loss
 
 CONVOLUTIONS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21)
 CHANNELS = (3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512)

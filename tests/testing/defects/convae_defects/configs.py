@@ -2,7 +2,7 @@
 
 import attrs
 
-from convae_zoo import fields
+from convae_zoo.registry import fields
 
 
 @attrs.frozen(kw_only=True)

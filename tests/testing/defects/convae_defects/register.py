@@ -2,7 +2,7 @@
 
 from convae_defects.configs import AnySize, Config, NotJson, Unchecked
 from convae_zoo import hookimpl
-from convae_zoo.specs import (
+from convae_zoo.registry.specs import (
     DatasetSpec,
     DecoderSpec,
     EncoderSpec,

@@ -4,7 +4,7 @@ import torch
 
 from convae_defects.configs import Config
 from convae_zoo import hookimpl
-from convae_zoo.specs import EncoderSpec
+from convae_zoo.registry.specs import EncoderSpec
 
 assert torch
 

@@ -1,6 +1,0 @@
-"""Many images to latents in one file, and back; flat in memory, and restartable."""
-
-from convae_zoo.bulk.decode import decode_file
-from convae_zoo.bulk.encode import encode_files
-
-__all__ = ["decode_file", "encode_files"]

@@ -1,0 +1,203 @@
+"""The autoencoder: an ``nn.Module`` that joins an encoder and a decoder."""
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Union
+
+import torch
+from torch import Tensor, nn
+
+from convae_zoo.data import pixels
+from convae_zoo.errors import UsageError
+from convae_zoo.layers import use_fast_layers
+from convae_zoo.models.plan import Plan
+from convae_zoo.registry.factories import plugin_error
+from convae_zoo.registry.specs import shape_text
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+
+Terms = dict[str, Tensor]
+"""Loss terms that a part adds by itself, by name: scalars, already weighted."""
+
+Picture = Union["Image", "np.ndarray[Any, Any]", Tensor, str, Path]
+
+
+class Autoencoder(nn.Module):
+    """An encoder and a decoder whose latents agree.
+
+    The state dict's names are ``encoder.…`` and ``decoder.…``. Images are floats N×C×H×W in
+    `value_range`; `preprocess` and `postprocess` go from pictures to them and back.
+
+    A part may do more than map its input to its output; each of these methods is optional:
+
+    - ``forward_with_terms(x) -> (output, terms)``: adds loss terms of its own (a variational
+      encoder's KL, say).
+    - ``start_from_data(images, value_range)``: sets fresh weights by the training images, which
+      are uint8 N×C×H×W.
+    - ``report(inputs) -> dict[str, float]``: figures of its own (a codebook's usage, say) over
+      its inputs, which come as an iterable of batches.
+    - ``sample_latent(count, generator)``, of an encoder: latents drawn from its prior.
+
+    Args:
+        encoder: maps images to latents.
+        decoder: maps latents to images.
+        plan: what the two were built from.
+    """
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, *, plan: Plan) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.plan = plan
+        use_fast_layers(self)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Shape of one image, (C, H, W)."""
+        return self.plan.image_shape
+
+    @property
+    def latent_shape(self) -> tuple[int, ...]:
+        """Shape of one latent, (D,) or (C, H, W)."""
+        return self.plan.latent_shape
+
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """The (low, high) that black and white are mapped to."""
+        return self.plan.value_range
+
+    @property
+    def name(self) -> str:
+        """The model's name, or that of its parts where it was composed."""
+        return self.plan.name or f"{self.plan.encoder.name}+{self.plan.decoder.name}"
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Map images N×C×H×W to latents N×D or N×C'×H'×W'."""
+        latent: Tensor = self.encoder(x)
+        return latent
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Map latents to images N×C×H×W."""
+        images: Tensor = self.decoder(z)
+        return images
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Reconstruct images N×C×H×W; the same shape comes back.
+
+        Raises:
+            PluginError: the decoder gives another shape than it declares.
+        """
+        return self._checked(self.decode(self.encode(x)), x)
+
+    def forward_with_terms(self, x: Tensor) -> tuple[Tensor, Terms]:
+        """Reconstruct images and collect the loss terms that the parts add by themselves."""
+        latent, encoder_terms = _with_terms(self.encoder, x)
+        images, decoder_terms = _with_terms(self.decoder, latent)
+        for name, term in decoder_terms.items():  # both parts may have a term of one name
+            encoder_terms[name] = encoder_terms[name] + term if name in encoder_terms else term
+        return self._checked(images, x), encoder_terms
+
+    def _checked(self, images: Tensor, x: Tensor) -> Tensor:
+        if images.shape[1:] != x.shape[1:] and tuple(x.shape[1:]) == self.image_shape:
+            got, declared = shape_text(images.shape[1:]), shape_text(self.image_shape)
+            raise plugin_error(self.plan.decoder, f"it gives images {got} but declares {declared}")
+        return images
+
+    def start_from_data(self, images: Tensor) -> None:
+        """Let the parts set their fresh weights by the training images, where they can.
+
+        Args:
+            images: uint8, N×C×H×W.
+        """
+        for part in (self.encoder, self.decoder):
+            method = getattr(part, "start_from_data", None)
+            if method is not None:
+                method(images, self.value_range)
+
+    @torch.no_grad()
+    def report(self, images: Tensor, *, batch_size: int = 256) -> dict[str, float]:
+        """Collect the parts' own figures over a set of images; empty where they have none.
+
+        Args:
+            images: uint8, N×C×H×W.
+            batch_size: images that go through the parts at once.
+        """
+        figures: dict[str, float] = {}
+        encoder, decoder = (getattr(p, "report", None) for p in (self.encoder, self.decoder))
+        batches = [images[i : i + batch_size] for i in range(0, len(images), batch_size)]
+        was_training = self.training
+        self.eval()
+        try:
+            if encoder is not None:
+                figures |= encoder(map(self._to_float, batches))
+            if decoder is not None:
+                figures |= decoder(self.encode(self._to_float(batch)) for batch in batches)
+        finally:
+            self.train(was_training)
+        return figures
+
+    @torch.no_grad()
+    def sample(self, count: int, *, generator: torch.Generator | None = None) -> Tensor:
+        """Decode latents that are drawn from the encoder's prior.
+
+        Args:
+            count: how many images.
+            generator: of the draw, on the model's device; PyTorch's own where it is None.
+
+        Returns:
+            Images count×C×H×W in the model's value range, clipped to it.
+
+        Raises:
+            UsageError: the encoder has no prior, or `count` is below 1.
+        """
+        draw = getattr(self.encoder, "sample_latent", None)
+        if draw is None:
+            raise UsageError(
+                f"model {self.name!r} cannot draw samples: its encoder "
+                f"{self.plan.encoder.name!r} has no prior; take a variational model"
+            )
+        if count < 1:
+            raise UsageError(f"count must be at least 1, got {count}")
+        images = self.decode(draw(count, generator))
+        return images.clamp(*self.value_range)
+
+    def preprocess(self, images: Picture | Sequence[Picture]) -> Tensor:
+        """Turn pictures into a float tensor N×C×H×W in the model's value range, on its device.
+
+        Args:
+            images: one picture or several: PIL images of any mode, paths, uint8 arrays H×W,
+                H×W×C or N×H×W×C, or uint8 tensors C×H×W or N×C×H×W. Their channels and size are
+                fitted to the model's as `convae_zoo.data.pixels.fit` says.
+
+        Raises:
+            DataError: a picture that cannot be read, or a form that is none of these.
+        """
+        return self._to_float(pixels.load_pictures(images, self.image_shape))
+
+    def postprocess(self, x: Tensor) -> Tensor:
+        """Turn images in the model's value range into uint8, N×C×H×W, clipped."""
+        return pixels.to_uint8(x, self.value_range)
+
+    def _to_float(self, images: Tensor) -> Tensor:
+        return pixels.to_float(images.to(self.device), self.value_range)
+
+    @property
+    def device(self) -> torch.device:
+        """The device that the weights are on."""
+        tensors = itertools.chain(self.parameters(), self.buffers())
+        return next((t.device for t in tensors), torch.device("cpu"))
+
+    def extra_repr(self) -> str:
+        """Name the model and its shapes."""
+        return f"name={self.name!r}, image_shape={self.image_shape}, latent={self.latent_shape}"
+
+
+def _with_terms(part: nn.Module, x: Tensor) -> tuple[Tensor, Terms]:
+    method = getattr(part, "forward_with_terms", None)
+    if method is None:
+        return part(x), {}
+    output, terms = method(x)
+    return output, dict(terms)

@@ -1,0 +1,75 @@
+"""From a name and a config to a module; what does not fit is refused before anything is built."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from convae_zoo.errors import UsageError
+from convae_zoo.models.autoencoder import Autoencoder
+from convae_zoo.models.plan import Plan, plan_compose, plan_model
+from convae_zoo.registry.factories import build, plugin_error
+
+
+def build_plan(plan: Plan) -> Autoencoder:
+    """Build both parts of a plan with fresh weights and join them.
+
+    Raises:
+        PluginError: a part's factory fails, or does not return an ``nn.Module``.
+    """
+    parts = []
+    for spec, config in (
+        (plan.encoder, plan.encoder_config),
+        (plan.decoder, plan.decoder_config),
+    ):
+        part = build(spec, config)
+        if not callable(getattr(part, "state_dict", None)):
+            raise plugin_error(spec, f"its factory must return an nn.Module, got {part!r:.80}")
+        parts.append(part)
+    return Autoencoder(*parts, plan=plan)
+
+
+def create_model(name: str, **overrides: Any) -> Autoencoder:
+    """Build a registered model with fresh weights.
+
+    Args:
+        name: a model's name, as `list_models` gives it, or ``encoder+decoder``.
+        overrides: config values; each goes to every part that has a field of that name.
+
+    Raises:
+        UnknownNameError: no such model or field; the nearest are suggested.
+        ConfigError: a value of the wrong type or out of range.
+        ContractError: the overridden parts do not fit; nothing was built.
+        UsageError: the name has a weights tag, which fresh weights would belie.
+    """
+    model, dot, _ = name.partition(".")
+    if dot:
+        raise UsageError(
+            f"{name!r} names trained weights: load_model({name!r}) loads them, "
+            f"create_model({model!r}) makes fresh ones"
+        )
+    return build_plan(plan_model(name, **overrides))
+
+
+def compose(
+    encoder: str,
+    decoder: str,
+    encoder_config: Mapping[str, Any] | None = None,
+    decoder_config: Mapping[str, Any] | None = None,
+    *,
+    value_range: tuple[float, float] = (-1.0, 1.0),
+) -> Autoencoder:
+    """Join any registered encoder with any registered decoder whose latents agree.
+
+    Args:
+        encoder: an encoder's name.
+        decoder: a decoder's name.
+        encoder_config: the values that differ from the encoder's defaults.
+        decoder_config: the values that differ from the decoder's defaults.
+        value_range: the (low, high) that uint8 images are mapped to.
+
+    Raises:
+        UnknownNameError: no such part or field; the nearest are suggested.
+        ConfigError: a value of the wrong type or out of range.
+        ContractError: the latents or the images differ; both shapes are named.
+    """
+    plan = plan_compose(encoder, decoder, encoder_config, decoder_config, value_range=value_range)
+    return build_plan(plan)

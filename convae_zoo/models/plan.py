@@ -1,0 +1,138 @@
+"""A checked model that is not built yet; imports no torch."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import attrs
+
+from convae_zoo.errors import ContractError, unknown
+from convae_zoo.registry import find_model, get_registry
+from convae_zoo.registry.factories import config_values, field_names, kind_of, make_config
+from convae_zoo.registry.specs import DecoderSpec, EncoderSpec, ModelSpec, Shape, shape_text
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """A checked model that is not built yet: two specs, two configs, a value range."""
+
+    encoder: EncoderSpec
+    encoder_config: Any
+    decoder: DecoderSpec
+    decoder_config: Any
+    value_range: tuple[float, float] = (-1.0, 1.0)
+    name: str | None = None
+
+    def __attrs_post_init__(self) -> None:
+        made, taken = self.encoder_config.latent_shape, self.decoder_config.latent_shape
+        if made != taken:
+            raise ContractError(
+                f"encoder {self.encoder.name!r} makes a latent of shape {shape_text(made)} but "
+                f"decoder {self.decoder.name!r} takes {shape_text(taken)}; "
+                "give both the same latent"
+            )
+        for spec, config in (
+            (self.encoder, self.encoder_config),
+            (self.decoder, self.decoder_config),
+        ):
+            set_to = getattr(config, "value_range", self.value_range)
+            if set_to != self.value_range:
+                raise ContractError(
+                    f"{kind_of(spec)} {spec.name!r} is set to value_range {set_to} but the model's "
+                    f"is {self.value_range}; leave it out, and it follows the model's"
+                )
+        image, back = self.encoder_config.input_shape, self.decoder_config.output_shape
+        if image != back:
+            raise ContractError(
+                f"encoder {self.encoder.name!r} takes images of shape {shape_text(image)} but "
+                f"decoder {self.decoder.name!r} gives {shape_text(back)}; give both the same image"
+            )
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Shape of one image, (C, H, W)."""
+        return cast("tuple[int, int, int]", self.encoder_config.input_shape)
+
+    @property
+    def latent_shape(self) -> Shape:
+        """Shape of one latent, (D,) or (C, H, W)."""
+        return cast("Shape", self.encoder_config.latent_shape)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the model is built from, as JSON can hold it."""
+        return {
+            "name": self.name,
+            "encoder": {
+                "name": self.encoder.name,
+                "config": config_values(self.encoder_config),
+            },
+            "decoder": {
+                "name": self.decoder.name,
+                "config": config_values(self.decoder_config),
+            },
+            "value_range": list(self.value_range),
+        }
+
+
+def plan_compose(
+    encoder: str,
+    decoder: str,
+    encoder_config: Mapping[str, Any] | None = None,
+    decoder_config: Mapping[str, Any] | None = None,
+    *,
+    value_range: tuple[float, float] = (-1.0, 1.0),
+    name: str | None = None,
+) -> Plan:
+    """Check that an encoder and a decoder exist, are well configured and fit; import no torch."""
+    registry = get_registry()
+    encoder_spec = cast("EncoderSpec", registry.get("encoder", encoder))
+    decoder_spec = cast("DecoderSpec", registry.get("decoder", decoder))
+    low_high = (float(value_range[0]), float(value_range[1]))
+
+    def config(spec: EncoderSpec | DecoderSpec, values: Mapping[str, Any] | None) -> Any:
+        ranged = {"value_range": low_high} if "value_range" in field_names(spec) else {}
+        return make_config(spec, {**ranged, **(values or {})})
+
+    return Plan(
+        encoder=encoder_spec,
+        encoder_config=config(encoder_spec, encoder_config),
+        decoder=decoder_spec,
+        decoder_config=config(decoder_spec, decoder_config),
+        value_range=low_high,
+        name=name,
+    )
+
+
+def plan_model(name: str, **overrides: Any) -> Plan:
+    """Check a model with overrides; an override goes to every part that has the field.
+
+    Args:
+        name: a registered model's name, or ``encoder+decoder``.
+        overrides: config values.
+
+    Raises:
+        UnknownNameError: no such model, or neither part has an override's field.
+    """
+    spec = _find(name)
+    registry = get_registry()
+    encoder = cast("EncoderSpec", registry.get("encoder", spec.encoder))
+    decoder = cast("DecoderSpec", registry.get("decoder", spec.decoder))
+    encoder_fields, decoder_fields = field_names(encoder), field_names(decoder)
+    known = {*encoder_fields, *decoder_fields}
+    for override in overrides:
+        if override not in known:
+            raise unknown(f"override of model {name!r}:", override, known)
+    return plan_compose(
+        spec.encoder,
+        spec.decoder,
+        {**spec.encoder_config, **{k: v for k, v in overrides.items() if k in encoder_fields}},
+        {**spec.decoder_config, **{k: v for k, v in overrides.items() if k in decoder_fields}},
+        value_range=spec.value_range,
+        name=None if "+" in name else spec.name,
+    )
+
+
+def _find(name: str) -> ModelSpec:
+    encoder, plus, decoder = name.partition("+")
+    if plus:
+        return ModelSpec(name="composed", encoder=encoder, decoder=decoder)
+    return find_model(name)[0]

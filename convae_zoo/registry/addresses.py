@@ -1,0 +1,19 @@
+"""Which addresses a file may be downloaded from; no network here."""
+
+from urllib.parse import urlsplit
+
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+def is_allowed(url: str) -> bool:
+    """Whether a request may go there: https, or http to this very machine."""
+    if not url.isascii() or not url.isprintable() or " " in url:
+        return False
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        return False
+    return bool(host) and (
+        parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)
+    )

@@ -1,0 +1,245 @@
+"""Discovery of plugins: entry points one at a time, with provenance, broken ones isolated."""
+
+import functools
+import os
+import re
+import warnings
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import attrs
+import pluggy
+
+from convae_zoo.errors import PluginError, ZooWarning, nearest
+from convae_zoo.registry import hookspecs
+from convae_zoo.registry.specs import Provenance
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution, EntryPoint
+
+OWN_DISTRIBUTION = "convae-zoo"
+
+_ZOO = re.compile(r"convae[-_.]zoo(?![\w.-])", re.IGNORECASE)
+_LOWER_BOUND = re.compile(r"(?:>=|~=|==|>)\s*(\d+(?:\.\d+)*)")
+_NUMBERS = re.compile(r"\d+")
+
+STRICT = "CONVAE_ZOO_PLUGINS_STRICT"
+ALLOWED = "CONVAE_ZOO_LOAD_PLUGINS"
+BLOCKED = "CONVAE_ZOO_DISABLED_PLUGINS"
+
+
+@attrs.frozen
+class Plugin:
+    """A plugin that was found: where it comes from, and how loading it went.
+
+    Attributes:
+        status: ``loaded``, ``broken`` or ``blocked``.
+        reason: why it is broken or blocked, in one line.
+    """
+
+    provenance: Provenance
+    status: str = "loaded"
+    reason: str = ""
+
+    @property
+    def name(self) -> str:
+        """Name of the plugin: that of its entry point."""
+        return self.provenance.plugin
+
+
+@attrs.define
+class PluginManager:
+    """Pluggy's manager together with a record of every plugin that was found."""
+
+    hooks: pluggy.PluginManager
+    found: dict[Provenance, Plugin] = attrs.field(factory=dict)
+
+    def add(self, provenance: Provenance, load: Callable[[], object]) -> None:
+        """Load a plugin and register its hooks, or leave it out whole and say so once.
+
+        Args:
+            provenance: the plugin's name and the distribution that it comes from.
+            load: imports the plugin and returns its module or object.
+
+        Raises:
+            PluginError: it is broken and the mode is strict.
+        """
+        first = next((p for p in self.found if p.plugin == provenance.plugin), None)
+        if first is not None:
+            self.leave_out(
+                provenance, f"{first.distribution} has a plugin of that name too; uninstall one"
+            )
+            return
+        self.found[provenance] = Plugin(provenance)
+        try:
+            plugin = load()
+            self._check_hooks(plugin)
+            self.hooks.register(plugin, name=provenance.plugin)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin's import raises
+            self.leave_out(provenance, error)
+
+    def _check_hooks(self, plugin: object) -> None:
+        """Refuse what pluggy would let pass or explain badly; it checks the signatures itself."""
+        hash(
+            plugin
+        )  # pluggy keeps plugins in a set: one that cannot be there would spoil the others
+        if self.hooks.is_registered(plugin):
+            raise PluginError(f"it is the same object as plugin {self.hooks.get_name(plugin)!r}")
+        known = [name for name in dir(hookspecs) if name.startswith("register_")]
+        marked = [n for n in dir(plugin) if self.hooks.parse_hookimpl_opts(plugin, n) is not None]
+        for name in marked:
+            if name not in known:
+                raise PluginError(f"there is no hook {name!r}; {nearest(name, known)}")
+        if not marked:
+            raise PluginError(
+                f"it implements no hook; mark one of {', '.join(known)} with @hookimpl"
+            )
+
+    def leave_out(self, provenance: Provenance, error: BaseException | str) -> None:
+        """Leave a plugin out whole, keep the reason, and warn of it, or raise in strict mode.
+
+        Raises:
+            PluginError: the mode is strict.
+        """
+        before = self.found.get(provenance)
+        if before is not None and before.status == "loaded":
+            # A plugin whose signature pluggy refused is registered by then.
+            self.hooks.unregister(name=provenance.plugin)
+        bare = isinstance(error, str | PluginError)
+        text = str(error) if bare else f"{type(error).__name__}: {error}"
+        reason = " ".join(text.split())
+        self.found[provenance] = Plugin(provenance, "broken", reason)
+        complain(
+            f"plugin {provenance.plugin!r} of {provenance.distribution} {provenance.version} "
+            f"is left out: {reason} ({BLOCKED}={provenance.plugin} silences this)"
+        )
+
+    def loaded(self) -> list[Plugin]:
+        """Return the plugins that loaded, in the order of loading."""
+        return [p for p in self.found.values() if p.status == "loaded"]
+
+
+def new_manager() -> PluginManager:
+    """Make a manager that knows the hooks and has no plugins."""
+    hooks = pluggy.PluginManager(hookspecs.PROJECT)
+    hooks.add_hookspecs(hookspecs)
+    return PluginManager(hooks)
+
+
+def strict() -> bool:
+    """Tell whether a broken plugin raises instead of being left out."""
+    return os.environ.get(STRICT, "") not in {"", "0"}
+
+
+def complain(message: str) -> None:
+    """Raise for a broken plugin in strict mode, else warn of it."""
+    if strict():
+        raise PluginError(message)
+    warnings.warn(message, ZooWarning, stacklevel=3)
+
+
+def load_entry_points() -> PluginManager:
+    """Load every installed plugin that is not blocked; a blocked one's code is never imported.
+
+    The zoo's own distribution comes first and the others by name, so that which of two plugins
+    keeps a disputed name depends on nothing but the names.
+
+    Raises:
+        PluginError: one is broken and the mode is strict.
+    """
+    from importlib.metadata import entry_points  # a third of the time that a listing takes
+
+    manager = new_manager()
+    found = sorted(
+        ((_provenance(e), e) for e in entry_points(group=hookspecs.PROJECT)),
+        key=lambda pair: _order(pair[0]),
+    )
+    _check_lists(entry_point.name for _, entry_point in found)
+    for provenance, entry_point in found:
+        if reason := _blocked(entry_point.name):
+            manager.found[provenance] = Plugin(provenance, "blocked", reason)
+        else:
+            manager.add(provenance, functools.partial(_load, entry_point))
+    return manager
+
+
+def _load(entry_point: "EntryPoint") -> object:
+    """Import a plugin, unless its distribution asks for a newer zoo than this.
+
+    Raises:
+        PluginError: it does.
+    """
+    needed = _needed_zoo(entry_point.dist) if entry_point.dist else ""
+    if _release(needed) > _release(zoo_version()):
+        raise PluginError(
+            f"it needs {OWN_DISTRIBUTION} {needed} or newer but {zoo_version()} is installed; "
+            f"pip install --upgrade {OWN_DISTRIBUTION}"
+        )
+    return entry_point.load()
+
+
+def _provenance(entry_point: "EntryPoint") -> Provenance:
+    name, version = _metadata(entry_point.dist)[:2] if entry_point.dist else (None, None)
+    # A distribution whose metadata is damaged has None for both.
+    return Provenance(entry_point.name, name or "an unknown distribution", version or "?")
+
+
+@functools.cache  # the metadata, a whole README, is parsed anew at each access
+def _metadata(dist: "Distribution") -> tuple[str | None, str | None, tuple[str, ...]]:
+    """Return a distribution's name, version and requirements."""
+    metadata = dist.metadata
+    return metadata["Name"], metadata["Version"], tuple(metadata.get_all("Requires-Dist") or ())
+
+
+def _needed_zoo(dist: "Distribution") -> str:
+    """Return the oldest zoo that a distribution takes, as ``1.2``; empty where it does not say.
+
+    Of a requirement only a lower bound matters here, and reading that by itself is quicker than
+    importing a library for it.
+    """
+    for requirement in _metadata(dist)[2]:
+        if (name := _ZOO.match(requirement)) and ";" not in requirement:
+            bound = _LOWER_BOUND.search(requirement, name.end())
+            return bound[1] if bound else ""
+    return ""
+
+
+@functools.cache
+def zoo_version() -> str:
+    """Return the version of the zoo that is installed."""
+    from importlib.metadata import version  # as above
+
+    return version(OWN_DISTRIBUTION)
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """Return the first three numbers of a version, zeros where it has fewer."""
+    return tuple(int(n) for n in [*_NUMBERS.findall(version), "0", "0", "0"][:3])
+
+
+def _order(provenance: Provenance) -> tuple[bool, str, str]:
+    return (
+        provenance.distribution != OWN_DISTRIBUTION,
+        provenance.distribution,
+        provenance.plugin,
+    )
+
+
+def _listed(variable: str) -> set[str]:
+    return {name.strip() for name in os.environ.get(variable, "").split(",")} - {""}
+
+
+def _check_lists(installed: Iterable[str]) -> None:
+    """Complain of a name on the allow or block list that no plugin has."""
+    names = set(installed)
+    for variable in (ALLOWED, BLOCKED):
+        for name in sorted(_listed(variable) - names):
+            complain(f"{variable} names {name!r}, which is not installed; {nearest(name, names)}")
+
+
+def _blocked(name: str) -> str:
+    if name in _listed(BLOCKED):
+        return f"{BLOCKED} names it"
+    if (allowed := _listed(ALLOWED)) and name not in allowed:
+        return f"{ALLOWED} does not name it"
+    return ""

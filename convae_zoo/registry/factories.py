@@ -1,0 +1,93 @@
+"""Entries of the registry built from their configs; a plugin's fault names the plugin."""
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from convae_zoo.errors import ConfigError, PluginError, ZooError, unknown
+from convae_zoo.registry.specs import (
+    DatasetSpec,
+    DecoderSpec,
+    EncoderSpec,
+    Factory,
+    LossSpec,
+    Provenance,
+)
+
+BuiltSpec = EncoderSpec | DecoderSpec | LossSpec | DatasetSpec
+
+
+def resolve(factory: Factory) -> Any:
+    """Import what a factory string ``"package.module:Attribute"`` names.
+
+    Raises:
+        PluginError: the module cannot be imported, or the attribute is not there.
+    """
+    if not isinstance(factory, str):
+        return factory
+    module, _, name = factory.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise PluginError(f"factory {factory!r} cannot be imported: {reason}") from error
+
+
+def kind_of(spec: BuiltSpec) -> str:
+    """Return the kind of a spec: ``encoder``, ``decoder``, ``loss`` or ``dataset``."""
+    return type(spec).__name__.removesuffix("Spec").lower()
+
+
+def field_names(spec: BuiltSpec) -> list[str]:
+    """Return the names of an entry's config fields."""
+    return [f.name for f in attrs.fields(spec.config)]
+
+
+def make_config(spec: BuiltSpec, values: Mapping[str, Any]) -> Any:
+    """Make an entry's config from the values that differ from its defaults.
+
+    Raises:
+        UnknownNameError: a field that the config does not have.
+        ConfigError: a value of the wrong type or out of range.
+    """
+    names = field_names(spec)
+    for name in values:
+        if name not in names:
+            raise unknown(f"field of {kind_of(spec)} {spec.name!r}:", name, names)
+    try:
+        return spec.config(**values)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{kind_of(spec)} {spec.name!r}: {error}") from error
+
+
+def config_values(config: Any) -> dict[str, Any]:
+    """Return a config as keyword arguments, and as what JSON can hold."""
+    return {f.name: getattr(config, f.name) for f in attrs.fields(type(config))}
+
+
+def build(spec: BuiltSpec, config: Any, **more: Any) -> Any:
+    """Call an entry's factory with its config's fields as keyword arguments.
+
+    Raises:
+        PluginError: the factory is not there, does not take the config's fields, or fails.
+    """
+    try:
+        return resolve(spec.factory)(**config_values(config), **more)
+    except PluginError as error:
+        raise plugin_error(spec, str(error)) from error
+    except (ZooError, OSError):
+        raise  # data or weights that are not there
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise plugin_error(spec, f"its factory failed: {reason}") from error
+
+
+def plugin_error(spec: BuiltSpec, what: str) -> PluginError:
+    """Make the error for an entry that broke a rule: which entry, whose it is, what to do."""
+    source = spec.provenance or Provenance("?", "an unknown distribution", "?")
+    return PluginError(
+        f"{kind_of(spec)} {spec.name!r} of plugin {source.plugin!r} ({source.distribution} "
+        f"{source.version}): {what}; tell its author what 'convae-zoo verify {spec.name}' says"
+    )

@@ -1,0 +1,54 @@
+"""What a plugin may implement: five hooks, each handed a typed registrar.
+
+A plugin is a module (or object) named by an entry point in the group ``convae_zoo``. It must not
+import torch: a spec names its factory by import string, and its config is an attrs class.
+"""
+
+from typing import Protocol, TypeVar
+
+import pluggy
+
+from convae_zoo.registry.specs import DatasetSpec, DecoderSpec, EncoderSpec, LossSpec, ModelSpec
+
+PROJECT = "convae_zoo"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+S_contra = TypeVar("S_contra", contravariant=True)
+
+
+class Registrar(Protocol[S_contra]):
+    """Takes specs of one kind; knows the plugin and the distribution that calls it."""
+
+    def __call__(self, spec: S_contra) -> None:
+        """Register one spec.
+
+        Raises:
+            PluginError: the spec is of another kind, or its name is taken.
+        """
+
+
+@hookspec
+def register_encoders(register: Registrar[EncoderSpec]) -> None:
+    """Register encoders."""
+
+
+@hookspec
+def register_decoders(register: Registrar[DecoderSpec]) -> None:
+    """Register decoders."""
+
+
+@hookspec
+def register_losses(register: Registrar[LossSpec]) -> None:
+    """Register losses."""
+
+
+@hookspec
+def register_datasets(register: Registrar[DatasetSpec]) -> None:
+    """Register datasets."""
+
+
+@hookspec
+def register_models(register: Registrar[ModelSpec]) -> None:
+    """Register models."""

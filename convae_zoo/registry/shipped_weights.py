@@ -1,0 +1,136 @@
+"""Trained weights that lie in a plugin's own package, as its ``weights/index.json`` lists them.
+
+A plugin declares what weights its models have; which of them are trained, and how good they are, is
+data that `convae-zoo retrain --store` writes beside the files. No torch here.
+"""
+
+import json
+import os
+import pkgutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import attrs
+
+from convae_zoo import files
+from convae_zoo.errors import FileError, PluginError, WeightsError
+from convae_zoo.registry.specs import WeightsSpec
+
+FOLDER = "weights"
+INDEX = "index.json"
+FORMAT_VERSION = 1
+
+Entry = dict[str, Any]
+
+
+@attrs.frozen
+class Shipped:
+    """The weights that a package ships.
+
+    Attributes:
+        package: the package's name.
+        entries: what is known of each file, by ``model.tag``.
+    """
+
+    package: str
+    entries: Mapping[str, Entry]
+
+    def fill(self, model: str, weights: WeightsSpec) -> WeightsSpec:
+        """Return declared weights with their file and metrics; as they are where there is none."""
+        name = f"{model}.{weights.tag}"
+        entry = self.entries.get(name)
+        if entry is None:
+            return weights
+        return attrs.evolve(
+            weights,
+            file=f"{self.package}:{FOLDER}/{name}.safetensors",
+            sha256=entry["sha256"],
+            metrics=entry["metrics"],
+            card=entry["card"],
+        )
+
+
+def shipped_weights(package: str) -> Shipped:
+    """Read what weights a package ships; none where it has no index.
+
+    Args:
+        package: its import name; it is imported already, or imported now.
+
+    Raises:
+        PluginError: the index is damaged, or of a newer format.
+    """
+    try:
+        data = pkgutil.get_data(package, f"{FOLDER}/{INDEX}")
+    except FileNotFoundError:
+        data = None
+    if data is None:
+        return Shipped(package, {})
+    try:
+        return Shipped(package, _entries(data))
+    except ValueError as error:
+        raise PluginError(f"{FOLDER}/{INDEX} of package {package!r} {error}") from error
+
+
+def open_folder(folder: str | Path) -> dict[str, Entry]:
+    """Make a package's ``weights`` folder where it is missing, and read its index.
+
+    Raises:
+        WeightsError: the index that is there cannot be read.
+        FileError: the folder cannot be made or written.
+    """
+    path = Path(folder) / INDEX
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"cannot write {folder}: {error.strerror or error}") from error
+    if not os.access(path.parent, os.W_OK):
+        raise FileError(f"cannot write {folder}: permission denied")
+    try:
+        return _entries(path.read_bytes()) if path.exists() else {}
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise WeightsError(f"{path} {error}; mend it or remove it") from error
+
+
+def add_to_index(folder: str | Path, name: str, entry: Entry) -> None:
+    """Write what is known of a weights file into the index of its folder.
+
+    Args:
+        folder: the package's ``weights``.
+        name: ``model.tag``.
+        entry: ``sha256``, ``metrics`` and ``card``; what JSON can hold.
+
+    Raises:
+        WeightsError: the index that is there cannot be read.
+        FileError: it cannot be written.
+    """
+    entries = {**open_folder(folder), name: entry}
+    document = {"format_version": FORMAT_VERSION, "weights": entries}
+    text = json.dumps(document, indent=2, sort_keys=True, allow_nan=False)
+    files.write_text(Path(folder) / INDEX, text + "\n")
+
+
+def _entries(data: bytes) -> dict[str, Entry]:
+    """Read an index; a `ValueError` says what is wrong with it."""
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"is not JSON: {error}") from error
+    version = document.get("format_version") if isinstance(document, dict) else None
+    if version != FORMAT_VERSION:
+        raise ValueError(f"has format_version {version!r}; this convae_zoo reads {FORMAT_VERSION}")
+    entries = document.get("weights")
+    if not isinstance(entries, dict) or not all(map(_is_entry, entries.values())):
+        raise ValueError("must hold 'weights', each with sha256, metrics and card")
+    return cast("dict[str, Entry]", entries)
+
+
+def _is_entry(entry: object) -> bool:
+    return (
+        isinstance(entry, dict)
+        and isinstance(entry.get("sha256"), str)
+        and isinstance(entry.get("metrics"), dict)
+        and isinstance(entry.get("card"), dict)
+    )

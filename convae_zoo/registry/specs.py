@@ -1,0 +1,290 @@
+"""What a plugin registers: attrs classes that describe an entry without importing torch."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Protocol, TypeAlias
+
+import attrs
+
+from convae_zoo.registry import fields
+from convae_zoo.registry.addresses import is_allowed
+
+Factory: TypeAlias = str | Callable[..., Any]
+"""An import string ``"package.module:Attribute"``, or the callable itself."""
+
+Shape: TypeAlias = tuple[int, ...]
+"""A shape without the batch: ``(C, H, W)`` for images and spatial latents, ``(D,)`` for vectors."""
+
+
+def shape_text(shape: Shape) -> str:
+    """Write a shape as people do: ``3×32×32``."""
+    return "×".join(str(n) for n in shape)
+
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+
+
+class EncoderConfig(Protocol):
+    """What an encoder's config declares besides its fields.
+
+    A field named ``value_range`` is given the model's range; a decoder's too.
+    """
+
+    @property
+    def input_shape(self) -> Shape:
+        """Shape of one image, (C, H, W)."""
+
+    @property
+    def latent_shape(self) -> Shape:
+        """Shape of one latent: (D,) or (C, H, W)."""
+
+
+class DecoderConfig(Protocol):
+    """What a decoder's config declares besides its fields."""
+
+    @property
+    def latent_shape(self) -> Shape:
+        """Shape of one latent: (D,) or (C, H, W)."""
+
+    @property
+    def output_shape(self) -> Shape:
+        """Shape of one reconstruction, (C, H, W)."""
+
+
+@attrs.frozen
+class EmptyConfig:
+    """The config of an entry that has nothing to set."""
+
+
+@attrs.frozen
+class Provenance:
+    """Where an entry comes from: the plugin, and the distribution that installed it."""
+
+    plugin: str
+    distribution: str
+    version: str
+
+
+def check_name(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    """Check a name: lower case, digits, ``-`` and ``_``; a dot only parts model and tag."""
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise ValueError(
+            f"{attribute.name} {value!r} must be lower-case letters, digits, '-' and '_'"
+        )
+
+
+def _check_factory(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    module, colon, name = value.partition(":") if isinstance(value, str) else ("", "", "")
+    if not callable(value) and not (module and colon and name):
+        raise ValueError(
+            f"{attribute.name} must be 'package.module:Attribute' or a callable, got {value!r}"
+        )
+
+
+def _check_config(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    if not isinstance(value, type) or not attrs.has(value):
+        raise ValueError(f"{attribute.name} must be an attrs class, got {value!r}")
+    bare = [f.name for f in attrs.fields(value) if f.default is attrs.NOTHING]
+    if bare:
+        raise ValueError(
+            f"{attribute.name} {value.__name__} has fields without a default: {', '.join(bare)}"
+        )
+
+
+def _freeze(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    return MappingProxyType(dict(values))
+
+
+@attrs.frozen(kw_only=True)
+class _Spec:
+    """What every entry has: a name, a line of summary, and where it comes from."""
+
+    name: str = attrs.field(validator=check_name)
+    summary: str = ""
+    provenance: Provenance | None = None
+
+
+@attrs.frozen(kw_only=True)
+class _Built(_Spec):
+    """An entry that is built: `factory` is called with the fields of a `config`."""
+
+    factory: Factory = attrs.field(validator=_check_factory)
+    config: type = attrs.field(default=EmptyConfig, validator=_check_config)
+
+
+@attrs.frozen(kw_only=True)
+class EncoderSpec(_Built):
+    """An encoder: images N×C×H×W to latents. Its config is an `EncoderConfig`."""
+
+
+@attrs.frozen(kw_only=True)
+class DecoderSpec(_Built):
+    """A decoder: latents to images N×C×H×W. Its config is a `DecoderConfig`."""
+
+
+@attrs.frozen(kw_only=True)
+class LossSpec(_Built):
+    """A loss: an ``nn.Module`` that maps (reconstruction, target) to a scalar.
+
+    In training, config fields named ``value_range`` and ``in_channels`` are given the model's. A
+    loss that has parameters of its own is trained as `convae_zoo.training.learners` says.
+
+    Attributes:
+        least: the value at equality, or None where it depends on the images.
+        symmetric: whether swapping the two arguments leaves the value as it is.
+    """
+
+    least: float | None = 0.0
+    symmetric: bool = True
+
+
+@attrs.frozen(kw_only=True)
+class DatasetSpec(_Built):
+    """A dataset: the factory is called with ``split`` and the config's fields.
+
+    Two config fields are filled in where the class has them: ``path`` (the user's folder) and
+    ``image_size`` (the model's). A field ``download`` says that the data can be downloaded.
+
+    Attributes:
+        splits: the splits that there are; the first is trained on, the second validated on.
+        license: the licence of the images, as the source states it.
+        source: where the images come from.
+    """
+
+    splits: tuple[str, ...] = ("train", "val")
+    license: str = "not stated"
+    source: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Recipe:
+    """How a model is trained.
+
+    Attributes:
+        loss: a loss's name, or a weighted sum as in ``"0.8*l1 + 0.2*ssim"``.
+        epochs: passes over the train split.
+        batch_size: images an optimiser step.
+        learning_rate: of the optimiser, at its highest.
+        schedule: ``constant``, or ``cosine``: falling to zero at the end.
+        warmup_steps: optimiser steps over which the learning rate rises to its highest.
+        optimizer: ``adam``, ``adamw`` or ``sgd``, with PyTorch's defaults for the rest.
+        shuffle: a fresh order an epoch, drawn from the seed; else the data's own order.
+        augment: how training images are changed at random, each epoch anew: ``none``; ``flip``,
+            half of them mirrored left and right; ``dihedral``, mirrored and turned by quarters.
+        precision: ``auto``, the fastest that trains as well; ``fp32``, on a CPU the arithmetic of a
+            plain loop, to the bit; or ``bf16``.
+        seed: of the start weights and the order.
+    """
+
+    loss: str = "mse"
+    epochs: int = fields.integer(10)
+    batch_size: int = fields.integer(64)
+    learning_rate: float = fields.number(1e-3, minimum=1e-12, maximum=1e3)
+    schedule: str = fields.choice("constant", ("constant", "cosine"))
+    warmup_steps: int = fields.integer(0, minimum=0)
+    optimizer: str = fields.choice("adam", ("adam", "adamw", "sgd"))
+    shuffle: bool = fields.flag(default=False)
+    augment: str = fields.choice("none", ("none", "flip", "dihedral"))
+    precision: str = fields.choice("auto", ("auto", "fp32", "bf16"))
+    seed: int = fields.integer(0, minimum=0)
+
+
+@attrs.frozen(kw_only=True)
+class WeightsSpec:
+    """Trained weights of a model, found under ``model.tag``.
+
+    Attributes:
+        tag: the part of the name behind the dot.
+        dataset: the name of the data set that they were trained on.
+        file: where the file lies in an installed package, ``"package:folder/name.safetensors"``;
+            None where they lie elsewhere, or nobody has trained them yet.
+        hub: instead, the repository on the Hugging Face Hub that holds them, ``"org/name"``.
+        filename: the safetensors file in that repository.
+        revision: branch, tag or commit of that repository; None for its main branch.
+        url: instead, their https address (http only on this very machine).
+        sha256: 64 hex digits, of the file; always checked before the file is used.
+        recipe: how they were trained, where it differs from the model's recipe.
+        metrics: what `evaluate` gave on the validation split.
+        license: of the weights.
+        card: what else is worth knowing: the data's fingerprints and licence, how the weights are
+            stored and what that costs, what training took.
+    """
+
+    tag: str = attrs.field(validator=check_name)
+    dataset: str
+    file: str | None = None
+    hub: str | None = None
+    filename: str = "model.safetensors"
+    revision: str | None = None
+    url: str | None = None
+    sha256: str | None = None
+    recipe: Recipe | None = None
+    metrics: Mapping[str, Any] = attrs.field(factory=dict, converter=_freeze)
+    license: str = "Apache-2.0"
+    card: Mapping[str, Any] = attrs.field(factory=dict, converter=_freeze)
+
+    def __attrs_post_init__(self) -> None:
+        sources = [s for s in ("file", "hub", "url") if getattr(self, s) is not None]
+        if len(sources) > 1:
+            raise ValueError(f"weights {self.tag!r} have {' and '.join(sources)}; name one source")
+        if sources and self.sha256 is None:
+            raise ValueError(f"weights {self.tag!r} have a {sources[0]} but no sha256")
+        if self.sha256 is not None and not _SHA256.fullmatch(self.sha256):
+            raise ValueError(f"sha256 must be 64 lower-case hex digits, got {self.sha256!r}")
+        if self.hub is not None and not _REPOSITORY.fullmatch(self.hub):
+            raise ValueError(f"hub must be 'org/name', got {self.hub!r}")
+        if not self.filename.endswith(".safetensors"):
+            raise ValueError(f"filename must end in .safetensors, got {self.filename!r}")
+        if self.url is not None and not is_allowed(self.url):
+            raise ValueError(f"url must be an https address, got {self.url!r}")
+
+    @property
+    def trained(self) -> bool:
+        """Whether there is a file, in a package or elsewhere."""
+        return self.file is not None or self.remote
+
+    @property
+    def remote(self) -> bool:
+        """Whether the file lies elsewhere and has to be fetched once."""
+        return self.hub is not None or self.url is not None
+
+
+def _as_tuple(weights: Iterable[WeightsSpec]) -> tuple[WeightsSpec, ...]:
+    return tuple(weights)
+
+
+@attrs.frozen(kw_only=True)
+class ModelSpec(_Spec):
+    """A model: an encoder and a decoder by name, their configs, a recipe, trained weights.
+
+    Attributes:
+        value_range: the (low, high) that uint8 images are mapped to.
+        parameters: how many numbers its parameters hold, or None where that is not declared.
+        flops: floating-point operations of one image's way through it, a multiply-add as two, as
+            ``torch.utils.flop_counter`` counts; or None where that is not declared.
+    """
+
+    encoder: str
+    decoder: str
+    encoder_config: Mapping[str, Any] = attrs.field(factory=dict, converter=_freeze)
+    decoder_config: Mapping[str, Any] = attrs.field(factory=dict, converter=_freeze)
+    value_range: tuple[float, float] = fields.value_range()
+    recipe: Recipe = attrs.field(factory=Recipe)
+    weights: tuple[WeightsSpec, ...] = attrs.field(default=(), converter=_as_tuple)
+    parameters: int | None = None
+    flops: int | None = None
+
+    def __attrs_post_init__(self) -> None:
+        tags = [w.tag for w in self.weights]
+        if len(set(tags)) < len(tags):
+            raise ValueError(f"model {self.name!r} has two weights of one tag: {', '.join(tags)}")
+
+    def tag(self, tag: str) -> WeightsSpec | None:
+        """Return the weights of that tag, or None."""
+        return next((w for w in self.weights if w.tag == tag), None)
+
+
+Spec: TypeAlias = EncoderSpec | DecoderSpec | LossSpec | DatasetSpec | ModelSpec

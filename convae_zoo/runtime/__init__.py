@@ -1,0 +1,1 @@
+"""How a model runs here: device, precision, memory, processes, inference."""

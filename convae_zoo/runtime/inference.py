@@ -1,0 +1,59 @@
+"""Reconstruct as fast as the machine allows, where nothing is trained."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from convae_zoo.errors import ConfigError
+from convae_zoo.layers import fuse
+from convae_zoo.models.autoencoder import Autoencoder
+from convae_zoo.runtime.memory import fastest_layout, keep_freed_memory
+from convae_zoo.runtime.precision import bf16_pays
+
+PRECISIONS = ("auto", "fp32", "bf16")
+
+
+class Inference(nn.Module):
+    """A frozen copy of a model that reconstructs faster; the model itself stays as it is.
+
+    Images and reconstructions are float32 N×C×H×W in the model's value range, as the model's own.
+
+    Args:
+        model: what is copied.
+        precision: ``fp32`` agrees with the model to rounding, ``bf16`` to about 1% of the value
+            range, ``auto`` takes bf16 where it pays on this machine.
+
+    Raises:
+        ConfigError: it is none of these.
+    """
+
+    def __init__(self, model: Autoencoder, precision: str = "auto") -> None:
+        super().__init__()
+        if precision not in PRECISIONS:
+            raise ConfigError(
+                f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}"
+            )
+        if precision == "auto":
+            precision = "bf16" if bf16_pays(model.device) else "fp32"
+        self.precision = precision
+        self.model = copy.deepcopy(model).eval().requires_grad_(requires_grad=False)
+        self._layout = fastest_layout(self.model)
+        self.model.to(memory_format=self._layout)
+        if precision == "bf16":
+            for layer in self.model.modules():
+                if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+                    layer.to(torch.bfloat16)
+        if model.device.type == "cpu":
+            if self._layout == torch.channels_last:
+                fuse(self.model)
+            keep_freed_memory()
+
+    @torch.inference_mode()
+    def forward(self, x: Tensor) -> Tensor:
+        """Reconstruct images N×C×H×W; the same shape comes back, float32."""
+        x = x.contiguous(memory_format=self._layout)
+        bf16 = self.precision == "bf16"
+        with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=bf16):
+            reconstruction: Tensor = self.model(x)
+        return reconstruction.float()

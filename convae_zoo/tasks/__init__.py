@@ -1,0 +1,1 @@
+"""The jobs that models do, one file or folder each."""

@@ -1,0 +1,21 @@
+"""Reconstructions a batch at a time, leaving the model as it was."""
+
+import torch
+from torch import Tensor
+
+from convae_zoo.data import pixels
+from convae_zoo.models.autoencoder import Autoencoder
+from convae_zoo.runtime.modes import BATCH_SIZE, evaluating
+
+
+def reconstruct(model: Autoencoder, images: Tensor, *, batch_size: int = BATCH_SIZE) -> Tensor:
+    """Reconstruct uint8 images N×C×H×W of the model's shape; uint8 of the same shape on the CPU.
+
+    The model is used in evaluation mode and left in the mode that it was in.
+    """
+    with evaluating(model):
+        batches = [
+            model.postprocess(model(pixels.to_float(part.to(model.device), model.value_range)))
+            for part in torch.split(images, batch_size)
+        ]
+    return torch.cat([batch.cpu() for batch in batches]).clone()

@@ -1,0 +1,310 @@
+"""Registered weights made anew: trained from their recipe, compared with what is stored, stored.
+
+Weights are stored in half precision where that costs less than `WORTH_STORING` of the MSE. What it
+costs is measured and kept with them, and every stored figure is that of the stored weights.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import attrs
+
+from convae_zoo import files
+from convae_zoo.data import ImageSet
+from convae_zoo.data.load import dataset_for
+from convae_zoo.errors import UsageError, WeightsError
+from convae_zoo.evaluation import Evaluation, evaluate
+from convae_zoo.evaluation.cost import training_flops
+from convae_zoo.models.autoencoder import Autoencoder
+from convae_zoo.models.plan import plan_model
+from convae_zoo.registry import find_model, get_registry
+from convae_zoo.registry.shipped_weights import add_to_index, open_folder
+from convae_zoo.registry.specs import DatasetSpec, ModelSpec, Recipe, WeightsSpec
+from convae_zoo.runtime.device import choose_device, describe_device
+from convae_zoo.training import train
+from convae_zoo.weights.load import load_model
+from convae_zoo.weights.save import save_model
+
+LARGEST_FILE = 16 * 2**20
+"""The most bytes of a weights file that a plugin ships."""
+
+TOLERANCE = 0.01
+"""The share by which the MSE of a retrained model may differ from the stored one."""
+
+WORTH_STORING = 0.001
+"""The share of the MSE that half precision may cost."""
+
+METADATA_ROOM = 2**16
+"""Bytes of a file that are kept for what it says about itself."""
+
+STORAGES = ("fp16", "bf16", "fp32")
+"""How weights may be stored, the preferred first."""
+
+
+@attrs.frozen(kw_only=True)
+class Retrained:
+    """A model that was trained as its registered weights say.
+
+    Attributes:
+        name: ``model.tag``.
+        weights: what is registered under that name.
+        recipe: how it was trained.
+        model: in eval mode.
+        evaluation: on the validation split, beside PCA.
+        train: the images that it was trained on.
+        val: those that it was measured on.
+        training: what training took: device, seconds, flops.
+    """
+
+    name: str
+    weights: WeightsSpec
+    recipe: Recipe
+    model: Autoencoder
+    evaluation: Evaluation
+    train: ImageSet
+    val: ImageSet
+    training: Mapping[str, Any]
+
+
+@attrs.frozen(kw_only=True)
+class Comparison:
+    """A figure of the stored weights beside that of the retrained ones.
+
+    Attributes:
+        name: of the figure.
+        stored: None where nothing is stored.
+        now: of the retrained weights.
+    """
+
+    name: str
+    stored: float | None
+    now: float
+
+    @property
+    def ratio(self) -> float | None:
+        """The present figure divided by the stored one."""
+        return self.now / self.stored if self.stored else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as what JSON can hold."""
+        return {**attrs.asdict(self), "ratio": self.ratio}
+
+
+@attrs.frozen(kw_only=True)
+class Stored:
+    """A weights file that was written.
+
+    Attributes:
+        path: the file.
+        bytes: its size.
+        dtype: how the weights are stored.
+        metrics: of the stored weights.
+        cost: what storing them so did to the MSE, as a share of it.
+    """
+
+    path: Path
+    bytes: int
+    dtype: str
+    metrics: Mapping[str, Any]
+    cost: float
+
+
+def retrain(
+    name: str,
+    *,
+    out: str | Path | None = None,
+    resume: bool = False,
+    path: str | None = None,
+    download: bool = False,
+    device: str = "auto",
+    progress: bool | None = None,
+) -> Retrained:
+    """Train a model from nothing by the recipe of its registered weights, and measure it.
+
+    Args:
+        name: ``model.tag``, trained already or not.
+        out: the run folder; without it nothing is written.
+        resume: go on with the run in `out`.
+        path: the folder that holds the data, for datasets that read one.
+        download: fetch the data if it is not there, for datasets that can.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        progress: show training's bar on stderr; by default where that is a terminal.
+
+    Raises:
+        UsageError: a name without a tag, or a run folder that cannot be used.
+        UnknownNameError: no model or tag has that name.
+        DataError: the data is not there.
+        TrainingError: the training failed.
+    """
+    spec, weights = _declared(name)
+    recipe = weights.recipe or spec.recipe
+    shape = plan_model(spec.name).image_shape
+    splits = cast("DatasetSpec", get_registry().get("dataset", weights.dataset)).splits
+    train_set, val_set = (
+        dataset_for(weights.dataset, split, shape, path=path, download=download)
+        for split in splits[:2]
+    )
+    result = train(
+        spec.name,
+        dataset=(train_set, val_set),
+        device=device,
+        out=out,
+        resume=resume,
+        progress=progress,
+        **attrs.asdict(recipe),
+    )
+    evaluation = evaluate(result.model, val_set, train=train_set, device=device)
+    return Retrained(
+        name=name,
+        weights=weights,
+        recipe=recipe,
+        model=result.model,
+        evaluation=evaluation,
+        train=train_set,
+        val=val_set,
+        training={
+            "device": describe_device(choose_device(device)),
+            "seconds": sum(epoch.seconds for epoch in result.epochs),
+            "flops": training_flops(result.model) * len(train_set) * recipe.epochs,
+        },
+    )
+
+
+def compare(retrained: Retrained) -> list[Comparison]:
+    """Set the retrained model's figures beside the stored ones; MSE comes first."""
+    stored = retrained.weights.metrics
+    return [
+        Comparison(name=figure, stored=stored.get(figure), now=value)
+        for figure, value in figures(retrained.evaluation).items()
+        if isinstance(value, float)
+    ]
+
+
+def check_reproduced(retrained: Retrained) -> None:
+    """Refuse a model that does not come near enough to what is stored.
+
+    Raises:
+        WeightsError: its MSE differs from the stored one by more than `TOLERANCE`.
+    """
+    ratio = compare(retrained)[0].ratio
+    if ratio is None or abs(ratio - 1) <= TOLERANCE:
+        return
+    known = retrained.weights.card.get("dataset", {}).get("val_fingerprint")
+    other_data = known not in {None, retrained.val.fingerprint}
+    raise WeightsError(
+        f"{retrained.name} does not come out as it is stored: its mse is {ratio:.4f} times the "
+        f"stored one, and {TOLERANCE:.0%} is allowed; "
+        + (
+            f"it was measured on other images of {retrained.val.name} than the stored one"
+            if other_data
+            else "the recipe, the code or the machine differs"
+        )
+    )
+
+
+def store(retrained: Retrained, folder: str | Path) -> Stored:
+    """Write a model into a plugin's ``weights`` folder, with all that its card tells.
+
+    Args:
+        retrained: the model.
+        folder: the folder; made where it is missing. The file ``model.tag.safetensors`` and the
+            index that registration reads are written.
+
+    Raises:
+        WeightsError: no storage makes the file small enough.
+        FileError: the folder cannot be written.
+    """
+    open_folder(folder)
+    with tempfile.TemporaryDirectory() as scratch:
+        dtype, model, evaluation = _smallest_good(retrained, Path(scratch))
+    exact = retrained.evaluation
+    evaluation = attrs.evolve(evaluation, pca=exact.pca, pca_images=exact.pca_images)
+    metrics = figures(evaluation)
+    cost = evaluation.model.mse / exact.model.mse - 1 if exact.model.mse else 0.0
+    storage = {
+        "dtype": dtype,
+        "mse_fp32": exact.model.mse,
+        "mse_stored": evaluation.model.mse,
+        "cost": cost,
+    }
+    dataset = {
+        "name": retrained.train.name,
+        "fingerprint": retrained.train.fingerprint,
+        "val_fingerprint": retrained.val.fingerprint,
+        "images": len(retrained.train),
+        "val_images": len(retrained.val),
+        "license": retrained.train.license,
+    }
+    training = dict(retrained.training)
+    path = Path(folder) / f"{retrained.name}.safetensors"
+    with files.atomic_path(path) as temporary:
+        save_model(
+            model,
+            temporary,
+            dtype=dtype,
+            recipe=retrained.recipe,
+            dataset=dataset,
+            metrics=metrics,
+            license=retrained.weights.license,
+            extra={"storage": storage, "training": training},
+        )
+        data = temporary.read_bytes()
+    card = {"dataset": dataset, "storage": {**storage, "bytes": len(data)}, "training": training}
+    digest = hashlib.sha256(data).hexdigest()
+    add_to_index(folder, retrained.name, {"sha256": digest, "metrics": metrics, "card": card})
+    return Stored(path=path, bytes=len(data), dtype=dtype, metrics=metrics, cost=cost)
+
+
+def figures(evaluation: Evaluation) -> dict[str, Any]:
+    """Return what an evaluation gave as one flat mapping, MSE first."""
+    found: dict[str, Any] = attrs.asdict(evaluation.model)
+    if evaluation.pca is not None:
+        found |= {f"pca_{name}": value for name, value in attrs.asdict(evaluation.pca).items()}
+        if evaluation.ratio_to_pca is not None:
+            found["ratio_to_pca"] = evaluation.ratio_to_pca
+    return found | evaluation.figures | {"images": evaluation.images}
+
+
+def _declared(name: str) -> tuple[ModelSpec, WeightsSpec]:
+    spec, weights = find_model(name)
+    if weights is None:
+        tags = " or ".join(repr(f"{spec.name}.{w.tag}") for w in spec.weights)
+        raise UsageError(
+            f"{name!r} is a model without a tag; "
+            + (f"retrain {tags}" if tags else f"'convae-zoo train {name}' trains it")
+        )
+    return spec, weights
+
+
+def _smallest_good(retrained: Retrained, scratch: Path) -> tuple[str, Autoencoder, Evaluation]:
+    """Choose how to store a model: the way, the model as it comes back, and what that gives.
+
+    The first way that fits the file and costs little; where none costs little, the one that costs
+    least of those that fit.
+    """
+    device = str(retrained.model.device)
+    found: list[tuple[str, Autoencoder, Evaluation]] = []
+    for dtype in STORAGES:
+        path = scratch / f"{dtype}.safetensors"
+        try:
+            save_model(retrained.model, path, dtype=dtype)
+        except WeightsError:
+            if dtype == "fp32":  # no storage helps
+                raise
+            continue  # a value beyond what it holds
+        if path.stat().st_size > LARGEST_FILE - METADATA_ROOM:
+            continue
+        model = load_model(path)
+        measured = evaluate(model, retrained.val, baseline=False, device=device)
+        found.append((dtype, model, measured))
+        if measured.model.mse <= retrained.evaluation.model.mse * (1 + WORTH_STORING):
+            return found[-1]
+    if not found:
+        raise WeightsError(
+            f"{retrained.name} does not fit a file of {LARGEST_FILE / 2**20:g} MiB in any of "
+            f"{', '.join(STORAGES)}; make the model smaller, or push it to the Hub"
+        )
+    return min(found, key=lambda each: each[2].model.mse)

@@ -1,0 +1,167 @@
+"""Trained models found by name or path, and checked on loading."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from convae_zoo.errors import UsageError, WeightsError, ZooError
+from convae_zoo.models.autoencoder import Autoencoder
+from convae_zoo.models.plan import Plan, plan_compose
+from convae_zoo.registry import get_registry
+from convae_zoo.weights import file_format
+from convae_zoo.weights.load_state import build_with_state
+from convae_zoo.weights.names import RUN_FILE, find_file, registered
+
+
+def load_model(
+    name_or_path: str | Path, *, device: str | torch.device = "cpu", download: bool = False
+) -> Autoencoder:
+    """Load a trained model in eval mode; nothing in the file is ever executed.
+
+    Args:
+        name_or_path: a registered name with its tag, as in ``convae-200.photos``; or a file that
+            `save_model` wrote; or a run folder, which means its ``model.safetensors``. What
+            contains a separator, ends with ``.safetensors`` or exists on disk is a path.
+        device: where the weights go.
+        download: fetch weights that are stored elsewhere, where the cache has them not yet; else
+            the error says how to fetch them.
+
+    Raises:
+        UnknownNameError: no model or tag has that name.
+        UsageError: a name without a tag, or a device that is not there.
+        WeightsError: the file is missing, damaged, altered, of a newer format, of an architecture
+            other than what is installed, or holds NaN or infinity; or it cannot be fetched.
+    """
+    data, where = _read(name_or_path, download=download)
+    document, tensors = file_format.unpack(data, where)
+    plan = _plan(document, where)
+    model = build_with_state(plan, tensors, where, hint=_versions(_made_by(document)))
+    try:
+        return model.to(device).eval()
+    except (RuntimeError, AssertionError) as error:  # torch raises either
+        reason = str(error).partition("\n")[0]
+        raise UsageError(f"device {str(device)!r} cannot be used: {reason}") from error
+
+
+def read_metadata(name_or_path: str | Path) -> dict[str, Any]:
+    """Read what a weights file says about itself; the file is checked whole, no model is built.
+
+    Returns:
+        A dict with the keys ``format_version``, ``model``, ``distributions``, ``versions``,
+        ``recipe``, ``dataset``, ``metrics``, ``license``, ``extra``, ``dtype`` and ``sha256``.
+
+    Raises:
+        ZooError: as `load_model` does.
+    """
+    data, where = _read(name_or_path, download=False)
+    return file_format.unpack(data, where)[0]
+
+
+def _read(name_or_path: str | Path, *, download: bool) -> tuple[bytes, str]:
+    """Read the bytes of a name or path, with the file's name for errors."""
+    if _is_path(name_or_path):
+        path = Path(name_or_path)
+        if os.path.isdir(path):  # noqa: PTH112 - unlike Path.is_dir it never raises
+            if not os.path.lexists(path / RUN_FILE):
+                raise WeightsError(
+                    f"folder {path} has no {RUN_FILE}; expected a run folder whose training has "
+                    "finished an epoch, or a .safetensors file"
+                )
+            path /= RUN_FILE
+        return _read_file(path, str(path)), str(path)
+    name = str(name_or_path)
+    weights = registered(name)
+    data = _read_file(find_file(name, download=download), f"the weights of {name}")
+    if hashlib.sha256(data).hexdigest() != weights.sha256:
+        raise WeightsError(
+            f"the weights of {name} do not have the sha256 that is registered for them; reinstall "
+            "the package that ships them"
+        )
+    return data, f"the weights of {name}"
+
+
+def _is_path(name_or_path: str | Path) -> bool:
+    if isinstance(name_or_path, Path):
+        return True
+    separators = {os.sep, os.altsep or os.sep}
+    return (
+        any(s in name_or_path for s in separators)
+        or name_or_path.endswith(".safetensors")
+        or os.path.lexists(name_or_path)
+    )
+
+
+def _read_file(path: Path | Traversable, where: str) -> bytes:
+    try:
+        if path.is_file():
+            return path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{where} cannot be read: {error.strerror or error}") from error
+    raise WeightsError(f"{where}: there is no such file")
+
+
+def _plan(document: Mapping[str, Any], where: str) -> Plan:
+    """Check what the document says of the model against what is installed."""
+    try:
+        model = document["model"]
+        encoder, decoder = str(model["encoder"]["name"]), str(model["decoder"]["name"])
+        encoder_config = dict(model["encoder"]["config"])
+        decoder_config = dict(model["decoder"]["config"])
+        name = None if model["name"] is None else str(model["name"])
+        low, high = (float(v) for v in model["value_range"])
+        made_by = _made_by(document)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise WeightsError(
+            f"{where}: its metadata does not describe a model ({type(error).__name__}: {error}); "
+            "expected what convae_zoo.save_model writes"
+        ) from error
+    for kind, part in (("encoder", encoder), ("decoder", decoder)):
+        if part not in get_registry().entries[kind]:
+            distribution, version = made_by[kind]
+            raise WeightsError(
+                f"{where} needs {kind} {part!r} of {distribution} {version}, which is not "
+                f"installed or did not load: pip install {distribution}"
+            )
+    try:
+        return plan_compose(
+            encoder,
+            decoder,
+            encoder_config,
+            decoder_config,
+            value_range=(low, high),
+            name=name,
+        )
+    except ZooError as error:
+        raise WeightsError(
+            f"{where}: its config does not fit what is installed{_versions(made_by)}: {error}"
+        ) from error
+
+
+def _made_by(document: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Return the distribution, and its version, that each part was made with."""
+    parts = {str(d["part"]): d for d in document["distributions"]}
+    return {
+        kind: (str(parts[kind]["distribution"]), str(parts[kind]["version"]))
+        for kind in ("encoder", "decoder")
+    }
+
+
+def _versions(made_by: Mapping[str, tuple[str, str]]) -> str:
+    """Say which distributions have another version than when the file was written."""
+    installed = {
+        spec.provenance.distribution: spec.provenance.version
+        for kind in made_by
+        for spec in get_registry().entries[kind].values()
+        if spec.provenance is not None
+    }
+    differ = {
+        f"written with {distribution} {version}, installed is {installed[distribution]}"
+        for distribution, version in made_by.values()
+        if installed.get(distribution, version) != version
+    }
+    return f" ({'; '.join(sorted(differ))})" if differ else ""

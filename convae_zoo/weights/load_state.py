@@ -1,0 +1,147 @@
+"""Build a model and fill it with stored tensors; what does not fit exactly is refused."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from convae_zoo.errors import WeightsError, ZooError
+from convae_zoo.models.autoencoder import Autoencoder
+from convae_zoo.models.create import build_plan
+from convae_zoo.models.loading import loading_state
+from convae_zoo.models.plan import Plan
+from convae_zoo.registry.specs import shape_text
+
+
+def build_with_state(
+    plan: Plan, tensors: Mapping[str, Tensor], where: str, *, hint: str = ""
+) -> Autoencoder:
+    """Build a model and copy a state dict into it.
+
+    Floating-point tensors become what the model's parts build; all others must agree in dtype.
+
+    Args:
+        plan: what to build.
+        tensors: the state dict.
+        where: the file's name for errors.
+        hint: what to add where the architecture differs.
+
+    Raises:
+        WeightsError: a tensor is missing, unknown, or of another shape or dtype; it holds NaN or
+            infinity; or the model cannot be built.
+    """
+    with loading_state():
+        # Sizes come from the file: those that are not of its tensors must not fill the memory.
+        sizes = _sizes(plan, where)
+        if sizes is not None:
+            _check(sizes, tensors, where, plan, hint)
+        try:
+            model = _build(plan)
+        except ZooError:
+            raise
+        except Exception as error:
+            raise _not_built(where, error) from error
+    wanted: dict[str, Tensor] = model.state_dict()
+    _check(wanted, tensors, where, plan, hint)
+    # Copied, not assigned: tied weights stay tied, and each part keeps its own dtype.
+    model.load_state_dict(tensors)
+    for name, value in wanted.items():
+        if not is_finite(value):
+            raise WeightsError(f"{where}: tensor {name!r} holds NaN or infinity; it is not loaded")
+    return model
+
+
+def is_finite(tensor: Tensor) -> bool:
+    """Tell whether a tensor holds neither NaN nor infinity."""
+    if tensor.numel() == 0 or not (tensor.is_floating_point() or tensor.is_complex()):
+        return True
+    if tensor.is_complex():
+        tensor = torch.view_as_real(tensor)
+    low, high = torch.aminmax(tensor)  # NaN comes through; much faster than isfinite
+    return bool(torch.isfinite(low) & torch.isfinite(high))
+
+
+class _NoStartValues(TorchFunctionMode):
+    """Leaves out the random start values of parameters, which loading overwrites anyway.
+
+    Everything else, constants and buffers for instance, is computed as always.
+    """
+
+    _RANDOM: frozenset[Callable[..., Any]] = frozenset(
+        {
+            Tensor.uniform_,
+            Tensor.normal_,
+            nn.init.uniform_,
+            nn.init.normal_,
+            nn.init.kaiming_uniform_,
+        }
+    )
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        given = kwargs or {}
+        if func in self._RANDOM:
+            target = args[0] if args else given["tensor"]
+            if isinstance(target, nn.Parameter):
+                return target
+        return func(*args, **given)
+
+
+def _build(plan: Plan) -> Autoencoder:
+    try:
+        with _NoStartValues():
+            return build_plan(plan)
+    except Exception:  # noqa: BLE001 - a part that computes with its start values
+        return build_plan(plan)
+
+
+def _sizes(plan: Plan, where: str) -> dict[str, Tensor] | None:
+    """Make the state dict without memory behind it; None where a part cannot be built so."""
+    try:
+        with torch.device("meta"):
+            sizes: dict[str, Tensor] = build_plan(plan).state_dict()
+    except Exception as error:
+        if "overflow" in str(error).lower():  # a size that no memory holds
+            raise _not_built(where, error) from error
+        return None
+    return sizes
+
+
+def _not_built(where: str, error: Exception) -> WeightsError:
+    reason = str(error).partition("\n")[0]
+    return WeightsError(f"{where}: its model cannot be built: {type(error).__name__}: {reason}")
+
+
+def _check(
+    wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor], where: str, plan: Plan, hint: str
+) -> None:
+    model = plan.name or f"{plan.encoder.name}+{plan.decoder.name}"
+    for name, mine in wanted.items():
+        theirs = tensors.get(name)
+        if theirs is None:
+            raise WeightsError(f"{where} has no tensor {name!r}, which {model} has{hint}")
+        if mine.shape != theirs.shape:
+            raise WeightsError(
+                f"{where} is of another architecture: tensor {name!r} is "
+                f"{_shape(theirs)} there and {_shape(mine)} in {model}{hint}"
+            )
+        both_float = mine.is_floating_point() and theirs.is_floating_point()
+        if mine.dtype != theirs.dtype and not both_float:
+            raise WeightsError(
+                f"{where} is of another architecture: tensor {name!r} is {theirs.dtype} there and "
+                f"{mine.dtype} in {model}{hint}"
+            )
+    for name in tensors:
+        if name not in wanted:
+            raise WeightsError(f"{where} has a tensor {name!r}, which {model} lacks{hint}")
+
+
+def _shape(tensor: Tensor) -> str:
+    return shape_text(tuple(tensor.shape)) or "a scalar"

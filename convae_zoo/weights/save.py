@@ -1,0 +1,103 @@
+"""Trained models written as safetensors files, whole or not at all."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from convae_zoo.errors import UsageError, WeightsError
+from convae_zoo.files import write_bytes
+from convae_zoo.models.autoencoder import Autoencoder
+from convae_zoo.registry.discovery import zoo_version
+from convae_zoo.registry.factories import config_values, kind_of
+from convae_zoo.registry.specs import Provenance, Recipe
+from convae_zoo.weights import file_format
+from convae_zoo.weights.load_state import is_finite
+
+_UNREGISTERED = Provenance("?", "an unknown distribution", "?")
+
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+
+def save_model(
+    model: nn.Module,
+    path: str | Path,
+    *,
+    dtype: str = "fp32",
+    recipe: Recipe | None = None,
+    dataset: Mapping[str, Any] | None = None,
+    metrics: Mapping[str, Any] | None = None,
+    license: str | None = None,  # noqa: A002 - the word for it everywhere
+    extra: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a model as a safetensors file, whole or not at all; equal input gives equal bytes.
+
+    Args:
+        model: an `Autoencoder`, compiled or not, on any device.
+        path: the file; one that is there is replaced.
+        dtype: how floating-point weights are stored: ``fp32`` (double precision stays as it is),
+            ``fp16`` or ``bf16``. They are loaded as what the model's parts build, so as float32.
+            Whole numbers are stored as they are.
+        recipe: how the model was trained.
+        dataset: the data it was trained on: its name, its fingerprint and the like.
+        metrics: what was measured.
+        license: of the weights.
+        extra: more to keep with them. All four must be what JSON can hold.
+
+    Raises:
+        UsageError: not an autoencoder of the zoo, or an unknown dtype.
+        WeightsError: NaN or infinity in the weights, or a value that `dtype` cannot hold.
+        FileError: the file cannot be written.
+    """
+    model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
+    if not isinstance(model, Autoencoder):
+        raise UsageError(
+            f"save_model takes an Autoencoder as create_model makes it, got {type(model).__name__}"
+        )
+    if dtype not in DTYPES:
+        raise UsageError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
+    plan = model.plan
+    document = {
+        "model": {
+            "name": plan.name,
+            "encoder": {"name": plan.encoder.name, "config": config_values(plan.encoder_config)},
+            "decoder": {"name": plan.decoder.name, "config": config_values(plan.decoder_config)},
+            "value_range": plan.value_range,
+        },
+        "distributions": [
+            {"part": kind_of(spec), **attrs.asdict(spec.provenance or _UNREGISTERED)}
+            for spec in (plan.encoder, plan.decoder)
+        ],
+        "versions": {"convae_zoo": zoo_version(), "torch": torch.__version__},
+        "recipe": None if recipe is None else attrs.asdict(recipe),
+        "dataset": dataset,
+        "metrics": metrics,
+        "license": license,
+        "extra": extra,
+        "dtype": dtype,
+    }
+    tensors = {name: _stored(name, value, dtype) for name, value in model.state_dict().items()}
+    write_bytes(path, *file_format.pack(document, tensors))
+
+
+def _stored(name: str, value: object, dtype: str) -> Tensor:
+    """Copy one entry of a state dict as it is stored; a copy shares no memory with another."""
+    if not isinstance(value, Tensor) or value.layout != torch.strided or value.is_meta:
+        raise WeightsError(f"{name!r} of the state dict must be a dense tensor, got {value!r:.80}")
+    plain = value.detach()
+    if not plain.is_floating_point() or (dtype == "fp32" and plain.dtype == torch.float64):
+        wanted = plain.dtype
+    else:
+        wanted = DTYPES[dtype]
+    copy = plain.to("cpu", wanted, copy=True).contiguous()
+    if not is_finite(copy):
+        if is_finite(plain):
+            raise WeightsError(
+                f"tensor {name!r} holds values beyond what {dtype} can; store it as "
+                f"{'bf16 or ' if dtype == 'fp16' else ''}fp32"
+            )
+        raise WeightsError(f"tensor {name!r} holds NaN or infinity; such a model is not saved")
+    return copy

@@ -1,0 +1,211 @@
+"""What the plugin registers; no torch here."""
+
+import attrs
+
+from convae_architectures.linear_residual.configs import LinearResidualConfig
+from convae_architectures.residual.configs import ResidualConfig
+from convae_architectures.residual_spatial.configs import ResidualSpatialConfig
+from convae_architectures.variational.configs import VariationalConfig
+from convae_architectures.vector_quantised.configs import VectorQuantisedConfig
+from convae_zoo import hookimpl
+from convae_zoo.registry.hookspecs import Registrar
+from convae_zoo.registry.shipped_weights import shipped_weights
+from convae_zoo.registry.specs import DecoderSpec, EncoderSpec, ModelSpec, Recipe, WeightsSpec
+
+RECIPE = Recipe(
+    loss="mse",
+    epochs=10,
+    batch_size=64,
+    learning_rate=1e-3,
+    schedule="cosine",
+    warmup_steps=100,
+    optimizer="adam",
+    shuffle=True,
+)
+
+LONG = attrs.evolve(RECIPE, epochs=20, learning_rate=5e-4)
+"""What starts as PCA learns for longer; at twice the rate it may lose what it starts from."""
+
+TURNED = attrs.evolve(LONG, augment="dihedral")
+"""For few photographs, that a model would know by heart."""
+
+WEIGHTS = {
+    "linear-residual-200": (
+        WeightsSpec(tag="photos", dataset="photos", recipe=TURNED),
+        WeightsSpec(tag="fashion-mnist", dataset="fashion-mnist"),
+        WeightsSpec(tag="cifar10", dataset="cifar10"),
+    ),
+}
+"""The weights of each model, trained or yet to be; a recipe where it differs from the model's."""
+
+
+def _of_bottleneck(
+    architecture: str,
+    latent_dim: int,
+    *,
+    parameters: int,
+    flops: int,
+    summary: str,
+    recipe: Recipe = RECIPE,
+) -> ModelSpec:
+    return ModelSpec(
+        name=f"{architecture}-{latent_dim}",
+        encoder=architecture,
+        decoder=architecture,
+        encoder_config={"latent_dim": latent_dim},
+        decoder_config={"latent_dim": latent_dim},
+        recipe=recipe,
+        parameters=parameters,
+        flops=flops,
+        summary=summary,
+    )
+
+
+MODELS = (
+    _of_bottleneck(
+        "residual",
+        200,
+        parameters=1_850_932,
+        flops=46_661_632,
+        summary="residual blocks, bottleneck 200",
+    ),
+    _of_bottleneck(
+        "residual",
+        1000,
+        parameters=8_405_332,
+        flops=59_768_832,
+        summary="residual blocks, bottleneck 1000",
+    ),
+    _of_bottleneck(
+        "linear-residual",
+        200,
+        parameters=5_309_692,
+        flops=71_254_016,
+        summary="starts as PCA-200 and learns what PCA misses",
+        recipe=LONG,
+    ),
+    _of_bottleneck(
+        "linear-residual",
+        1000,
+        parameters=11_045_692,
+        flops=82_722_816,
+        summary="starts as PCA-1000 and learns what PCA misses",
+        recipe=LONG,
+    ),
+    ModelSpec(
+        name="residual-spatial-192",
+        encoder="residual-spatial",
+        decoder="residual-spatial",
+        encoder_config={"latent_channels": 3},
+        decoder_config={"latent_channels": 3},
+        recipe=RECIPE,
+        parameters=210_223,
+        flops=43_630_592,
+        summary="residual blocks, latent 3×8×8",
+    ),
+    ModelSpec(
+        name="variational-200",
+        encoder="variational",
+        decoder="residual",
+        encoder_config={"latent_dim": 200},
+        decoder_config={"latent_dim": 200},
+        recipe=RECIPE,
+        parameters=2_670_332,
+        flops=48_300_032,
+        summary="variational, bottleneck 200; draws new images",
+    ),
+    ModelSpec(
+        name="vector-quantised-512",
+        encoder="vector-quantised",
+        decoder="residual-spatial",
+        encoder_config={"latent_channels": 16, "codes": 512},
+        decoder_config={"latent_channels": 16},
+        recipe=RECIPE,
+        parameters=218_556,
+        flops=45_744_128,
+        summary="8×8 codes out of 512: 72 bytes an image",
+    ),
+)
+
+
+@hookimpl
+def register_encoders(register: Registrar[EncoderSpec]) -> None:
+    """Register the encoders."""
+    register(
+        EncoderSpec(
+            name="residual",
+            factory="convae_architectures.residual.encoder:ResidualEncoder",
+            config=ResidualConfig,
+            summary="residual blocks, space to depth, no activation on the latent",
+        )
+    )
+    register(
+        EncoderSpec(
+            name="residual-spatial",
+            factory="convae_architectures.residual_spatial.encoder:ResidualSpatialEncoder",
+            config=ResidualSpatialConfig,
+            summary="residual blocks, a latent with height and width",
+        )
+    )
+    register(
+        EncoderSpec(
+            name="variational",
+            factory="convae_architectures.variational.encoder:VariationalEncoder",
+            config=VariationalConfig,
+            summary="residual blocks, a drawn latent and its KL term",
+        )
+    )
+    register(
+        EncoderSpec(
+            name="vector-quantised",
+            factory="convae_architectures.vector_quantised.encoder:VectorQuantisedEncoder",
+            config=VectorQuantisedConfig,
+            summary="residual blocks, a latent of codes out of a codebook",
+        )
+    )
+    register(
+        EncoderSpec(
+            name="linear-residual",
+            factory="convae_architectures.linear_residual.encoder:LinearResidualEncoder",
+            config=LinearResidualConfig,
+            summary="PCA, and a nonlinear path that starts at zero",
+        )
+    )
+
+
+@hookimpl
+def register_decoders(register: Registrar[DecoderSpec]) -> None:
+    """Register the decoders; the variational and vector-quantised encoders share the residual."""
+    register(
+        DecoderSpec(
+            name="residual",
+            factory="convae_architectures.residual.decoder:ResidualDecoder",
+            config=ResidualConfig,
+            summary="residual blocks, sub-pixel upsampling",
+        )
+    )
+    register(
+        DecoderSpec(
+            name="residual-spatial",
+            factory="convae_architectures.residual_spatial.decoder:ResidualSpatialDecoder",
+            config=ResidualSpatialConfig,
+            summary="residual blocks, sub-pixel upsampling, of a latent with height and width",
+        )
+    )
+    register(
+        DecoderSpec(
+            name="linear-residual",
+            factory="convae_architectures.linear_residual.decoder:LinearResidualDecoder",
+            config=LinearResidualConfig,
+            summary="PCA backwards, and a nonlinear path that starts at zero",
+        )
+    )
+
+
+@hookimpl
+def register_models(register: Registrar[ModelSpec]) -> None:
+    """Register the models with what weights there are of them."""
+    shipped = shipped_weights("convae_weights")
+    for spec in MODELS:
+        weights = [shipped.fill(spec.name, w) for w in WEIGHTS.get(spec.name, ())]
+        register(attrs.evolve(spec, weights=weights))

@@ -1,0 +1,1 @@
+"""Trained weights of the zoo's models, apart from the code."""

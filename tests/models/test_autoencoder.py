@@ -1,0 +1,147 @@
+"""The autoencoder that joins an encoder and a decoder."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from convae_zoo import __version__, create_model
+from convae_zoo.errors import DataError, PluginError
+from convae_zoo.models.autoencoder import Autoencoder
+from convae_zoo.models.plan import plan_model
+
+SMALL = {"width": 2, "latent_dim": 5, "image_size": 8}
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    return create_model("convae-200", **SMALL).eval()
+
+
+class Penalized(nn.Module):
+    """A part that adds a loss term of its own."""
+
+    def __init__(self, part, **terms):
+        super().__init__()
+        self.part, self.terms = part, terms
+
+    def forward(self, x):
+        return self.part(x)
+
+    def forward_with_terms(self, x):
+        output = self(x)
+        return output, {name: weight * output.mean() for name, weight in self.terms.items()}
+
+
+def test_the_state_dict_has_the_names_of_its_parts(model):
+    names = set(model.state_dict())
+    assert {name.split(".")[0] for name in names} == {"encoder", "decoder"}
+    assert {"encoder.net.0.weight", "decoder.linear.0.bias", "decoder.conv.10.weight"} <= names
+
+
+def test_forward_is_decode_of_encode(model):
+    x = torch.randn(3, 3, 8, 8)
+    latent = model.encode(x)
+    assert latent.shape == (3, 5) == (3, *model.latent_shape)
+    assert torch.equal(model(x), model.decode(latent))
+    assert model(x).shape == x.shape == (3, *model.image_shape)
+
+
+def test_it_says_what_it_is(model):
+    assert model.name == "convae-200"
+    assert model.device == torch.device("cpu")
+    assert "name='convae-200', image_shape=(3, 8, 8), latent=(5,)" in repr(model)
+
+
+def test_parts_without_terms_add_none(model):
+    x = torch.randn(2, 3, 8, 8)
+    images, terms = model.forward_with_terms(x)
+    assert torch.equal(images, model(x))
+    assert terms == {}
+
+
+def test_terms_of_both_parts_are_collected_and_carry_gradients(model):
+    both = Autoencoder(
+        Penalized(model.encoder, kl=2.0), Penalized(model.decoder, tv=3.0), plan=model.plan
+    )
+    x = torch.randn(2, 3, 8, 8)
+    images, terms = both.forward_with_terms(x)
+    latent = model.encode(x)
+    assert torch.equal(images, model(x))
+    assert set(terms) == {"kl", "tv"}
+    torch.testing.assert_close(terms["kl"], 2 * latent.mean())
+    torch.testing.assert_close(terms["tv"], 3 * images.mean())
+    sum(terms.values()).backward()
+    assert both.encoder.part.net[0].weight.grad.abs().sum() > 0
+
+
+def test_terms_of_one_name_are_added_and_none_is_lost(model):
+    both = Autoencoder(
+        Penalized(model.encoder, kl=2.0), Penalized(model.decoder, kl=3.0), plan=model.plan
+    )
+    x = torch.randn(2, 3, 8, 8)
+    images, terms = both.forward_with_terms(x)
+    torch.testing.assert_close(terms["kl"], 2 * model.encode(x).mean() + 3 * images.mean())
+
+
+def test_every_uint8_value_comes_back_from_the_models_range(model):
+    values = torch.arange(256, dtype=torch.uint8)
+    images = torch.zeros(3, 8, 8, dtype=torch.uint8).repeat(4, 1, 1, 1)
+    images.view(-1)[:256] = values
+    floats = model.preprocess(images)
+    assert floats.dtype == torch.float32
+    assert (floats.min(), floats.max()) == (-1.0, 1.0)
+    assert torch.equal(model.postprocess(floats), images)
+
+
+def test_what_is_outside_the_range_is_clipped(model):
+    x = torch.tensor([-9.0, 9.0]).view(2, 1, 1, 1).expand(2, 3, 8, 8)
+    assert model.postprocess(x).view(2, -1).tolist() == [[0] * 192, [255] * 192]
+
+
+def test_pictures_come_in_many_forms(model, tmp_path):
+    array = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    path = tmp_path / "a.png"
+    Image.fromarray(array).save(path)
+    wanted = model.preprocess(array)
+    assert wanted.shape == (1, 3, 8, 8)
+    for form in (path, str(path), Image.open(path), torch.from_numpy(array).permute(2, 0, 1)):
+        assert torch.equal(model.preprocess(form), wanted)
+    assert torch.equal(model.preprocess([path, array]), torch.cat([wanted, wanted]))
+
+
+def test_a_form_that_is_no_picture_is_refused(model):
+    with pytest.raises(DataError, match="a picture must be a PIL image, a path"):
+        model.preprocess(3)
+
+
+def test_preprocess_goes_to_the_models_device():
+    model = create_model("convae-200", **SMALL).to("meta")
+    assert model.preprocess(np.zeros((8, 8, 3), np.uint8)).device.type == "meta"
+
+
+def test_a_model_without_weights_is_on_the_cpu():
+    plan = plan_model("convae-200")
+    assert Autoencoder(nn.Identity(), nn.Identity(), plan=plan).device == torch.device("cpu")
+
+
+def test_a_model_can_be_copied(model):
+    other = copy.deepcopy(model)
+    x = torch.randn(1, 3, 8, 8)
+    assert torch.equal(other(x), model(x))
+    assert other.name == model.name
+
+
+def test_a_decoder_that_gives_another_shape_than_it_declares_is_told_with_its_plugin(model):
+    model.decoder = nn.Sequential(model.decoder, nn.Upsample(scale_factor=2))
+    for call in (model, model.forward_with_terms):
+        with pytest.raises(PluginError) as caught:
+            call(torch.rand(2, 3, 8, 8))
+        assert str(caught.value) == (
+            f"decoder 'convae' of plugin 'reference' (convae-zoo {__version__}): it gives images "
+            "3×16×16 but declares 3×8×8; tell its author what 'convae-zoo verify convae' says"
+        )

@@ -1,0 +1,179 @@
+"""Losses by name, and weighted sums of several."""
+
+from types import ModuleType
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from convae_zoo import hookimpl, list_losses, registry
+from convae_zoo.errors import ConfigError, PluginError, UnknownNameError
+from convae_zoo.models.losses import WeightedSum, create_loss, create_training_loss, parse_loss
+from convae_zoo.registry.discovery import load_entry_points
+from convae_zoo.registry.registry import build_registry
+from convae_zoo.registry.specs import LossSpec, Provenance
+
+
+def _batches(size: int = 12) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    x, y = torch.rand(2, 2, 3, size, size, generator=generator).unbind()
+    return x, y
+
+
+NAMES = st.text("aelsz019_-", min_size=1, max_size=5).filter(lambda name: name[0] not in "_-")
+NUMBERS = st.floats(1e-6, 1e6).map(repr) | st.sampled_from(["1", ".5", "2.", "1e-3", "2E+4"])
+
+
+@given(
+    terms=st.lists(st.tuples(NUMBERS, NAMES), min_size=1, max_size=4),
+    space=st.sampled_from(["", " ", "  "]),
+)
+def test_a_weighted_sum_is_read_back(terms, space):
+    text = f"{space}+{space}".join(f"{w}{space}*{space}{name}" for w, name in terms)
+    assert parse_loss(text) == [(float(w), name) for w, name in terms]
+
+
+def test_a_bare_name_weighs_one():
+    assert parse_loss("mse") == [(1.0, "mse")]
+    assert parse_loss("mse+l1e+2e-1*x") == [(1.0, "mse"), (1.0, "l1e"), (0.2, "x")]
+    assert parse_loss(" l1 + 0.5*focal-frequency ") == [(1.0, "l1"), (0.5, "focal-frequency")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "+",
+        "l1 +",
+        "0.5*",
+        "*l1",
+        "l1 l1",
+        "L1",
+        "x*l1",
+        "0.5 l1",
+        "l1 - mse",
+        "1*2*l1",
+        "1e999*l1",
+    ],
+)
+def test_a_sum_that_cannot_be_read_is_told_with_an_example(text):
+    with pytest.raises(ConfigError, match="must be a name or a sum such as") as caught:
+        parse_loss(text)
+    assert "\n" not in str(caught.value)
+
+
+@settings(max_examples=200)
+@given(text=st.text(alphabet="l1mse0.5*+- eE", max_size=12))
+def test_any_text_is_read_or_refused(text):
+    try:
+        terms = parse_loss(text)
+    except ConfigError:
+        return
+    assert terms
+
+
+def test_a_name_builds_that_loss_alone():
+    x, y = _batches()
+    loss = create_loss("mse")
+    assert not isinstance(loss, WeightedSum)
+    assert torch.equal(loss(x, y), (x - y).square().mean())
+
+
+def test_a_sum_adds_each_loss_times_its_weight():
+    x, y = _batches()
+    parts = [(0.8, "l1"), (0.15, "ssim"), (2.0, "mse")]
+    total = create_loss("0.8*l1 + 0.15 * ssim+2*mse")(x, y)
+    assert total.ndim == 0
+    torch.testing.assert_close(total, sum(w * create_loss(name)(x, y) for w, name in parts))
+
+
+def test_one_weighted_loss_keeps_its_weight():
+    x, y = _batches()
+    torch.testing.assert_close(create_loss("0.25*mse")(x, y), 0.25 * create_loss("mse")(x, y))
+
+
+def test_gradients_of_a_sum_are_the_weighted_gradients():
+    x, y = _batches()
+
+    def gradient(name: str) -> torch.Tensor:
+        leaf = x.clone().requires_grad_()
+        create_loss(name)(leaf, y).backward()
+        assert leaf.grad is not None
+        return leaf.grad
+
+    expected = 0.5 * gradient("l1") + 3 * gradient("mse")
+    torch.testing.assert_close(gradient("0.5*l1 + 3*mse"), expected)
+
+
+def test_a_field_goes_to_every_loss_of_a_sum_that_has_it():
+    loss = create_loss("l1 + bce + ssim + charbonnier", value_range=(0.0, 1.0), epsilon=1e-2)
+    _, bce, ssim, charbonnier = loss.losses
+    assert bce.value_range == ssim.value_range == (0.0, 1.0)
+    assert bce.epsilon == charbonnier.epsilon == 1e-2
+
+
+def test_an_unknown_loss_or_field_is_told_with_the_nearest():
+    with pytest.raises(UnknownNameError, match="'charbonnier'"):
+        create_loss("0.5*charbonier + l1")
+    with pytest.raises(UnknownNameError, match="did you mean 'epsilon'"):
+        create_loss("l1 + charbonnier", epsilom=1.0)
+    with pytest.raises(UnknownNameError, match="there are none"):
+        create_loss("l1", epsilon=1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [
+        ("charbonnier", {"epsilon": 0}),
+        ("charbonnier", {"epsilon": "small"}),
+        ("bce", {"epsilon": 0.5}),
+        ("ssim", {"value_range": (1.0, 0.0)}),
+        ("ssim", {"value_range": 1.0}),
+    ],
+)
+def test_a_value_out_of_range_is_told(name, config):
+    with pytest.raises(ConfigError, match=f"loss '{name}': {next(iter(config))} must be"):
+        create_loss(name, **config)
+
+
+def test_training_gives_the_models_range_to_every_loss_that_asks():
+    loss = create_training_loss("l1 + 0.5*bce + 0.5*ssim", (0.0, 1.0))
+    assert [getattr(part, "value_range", None) for part in loss.losses] == [
+        None,
+        (0.0, 1.0),
+        (0.0, 1.0),
+    ]
+    assert isinstance(create_training_loss("mse", (0.0, 1.0)), nn.MSELoss)
+
+
+def test_a_factory_that_gives_no_module_is_told_with_its_name():
+    @hookimpl
+    def register_losses(register) -> None:
+        register(LossSpec(name="plain", factory=lambda: max))
+
+    plugin = ModuleType("odd")
+    plugin.register_losses = register_losses
+    manager = load_entry_points()
+    manager.add(Provenance("odd", "odd-dist", "1"), lambda: plugin)
+    with (
+        registry.override(build_registry(manager)),
+        pytest.raises(PluginError, match=r"loss 'plain' of plugin 'odd' .* must return an nn\.M"),
+    ):
+        create_loss("plain")
+    assert "plain" not in list_losses()
+    assert "plain" not in registry.get_registry().names("loss")
+
+
+@pytest.mark.usefixtures("defects")
+@pytest.mark.parametrize("name", ["loss-scalar", "0.5*mse + 2*loss-scalar"])
+def test_a_loss_that_returns_a_vector_is_told_with_its_plugin(name):
+    images = torch.rand(4, 3, 8, 8)
+    with pytest.raises(PluginError) as caught:
+        create_loss(name)(images, images)
+    assert str(caught.value) == (
+        "loss 'loss-scalar' of plugin 'defects' (convae-defects 0.1): a loss must return a scalar "
+        "tensor, such as the mean, got shape (4,); tell its author what "
+        "'convae-zoo verify loss-scalar' says"
+    )

@@ -1,0 +1,311 @@
+"""Bulk encoding and decoding: equal to the model's own, restartable, flat in memory."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+import convae_zoo as zoo
+from convae_zoo.cli import main
+from convae_zoo.data.listing import find_images
+from convae_zoo.errors import ContractError, DataError, FileError, UsageError
+from convae_zoo.tasks.compress import decode_file, encode, encode_files
+from convae_zoo.weights.load import read_metadata
+
+COUNT = 50
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """A small model's file."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("model") / "small.safetensors"
+    zoo.save_model(zoo.create_model("convae-200", width=4, latent_dim=16, image_size=8), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Images in a folder and one below it."""
+    root = tmp_path_factory.mktemp("images")
+    write_images(root, COUNT)
+    return root
+
+
+def write_images(root, count):
+    random = np.random.default_rng(0)
+    (root / "more").mkdir(parents=True, exist_ok=True)
+    for index in range(count):
+        where = root / "more" if index % 2 else root
+        pixels = random.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(where / f"{index:05}.png", compress_level=0)
+
+
+def encoded(weights, folder, out, **settings):
+    digest = read_metadata(weights)["sha256"]
+    return encode_files(
+        zoo.load_model(weights), find_images([folder]), out, weights=digest, **settings
+    )
+
+
+def names_in(path):
+    return json.loads(bytes(load_file(path)["names"].numpy()))
+
+
+def test_latents_are_the_models_own(weights, folder, tmp_path):
+    out = tmp_path / "z.safetensors"
+    assert encoded(weights, folder, out).count == COUNT
+    model, names = zoo.load_model(weights), names_in(out)
+    assert len(names) == COUNT
+    assert "more/00001.png" in names
+    with torch.no_grad():
+        expected = model.encode(model.preprocess([folder / name for name in names]))
+    torch.testing.assert_close(load_file(out)["latents"], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_half_precision_is_half_the_size_and_near(weights, folder, tmp_path):
+    encoded(weights, folder, tmp_path / "32.safetensors")
+    encoded(weights, folder, tmp_path / "16.safetensors", dtype="fp16")
+    full, half = (load_file(tmp_path / f"{n}.safetensors")["latents"] for n in (32, 16))
+    assert half.dtype == torch.float16
+    torch.testing.assert_close(half.float(), full, rtol=1e-3, atol=1e-3)
+
+
+def test_many_parts_equal_one(weights, folder, tmp_path, monkeypatch):
+    encoded(weights, folder, tmp_path / "one.safetensors")
+    monkeypatch.setattr(encode, "PART", 7)
+    encoded(weights, folder, tmp_path / "many.safetensors")
+    one, many = (load_file(tmp_path / f"{n}.safetensors") for n in ("one", "many"))
+    torch.testing.assert_close(one["latents"], many["latents"])
+    assert names_in(tmp_path / "one.safetensors") == names_in(tmp_path / "many.safetensors")
+    assert not (tmp_path / "many.safetensors.parts").exists()
+
+
+def test_what_cannot_be_read_is_named_counted_and_skipped(weights, tmp_path, capsys):
+    root = tmp_path / "mixed"
+    write_images(root, 4)
+    (root / "00001x.png").write_bytes(b"no image")
+    out = tmp_path / "z.safetensors"
+    assert main(["encode", str(weights), str(root), "--out", str(out)]) == 0
+    said = capsys.readouterr()
+    assert f"skipped: {root / '00001x.png'} is not an image" in said.err
+    assert said.out.startswith("4 latents, 1 skipped")
+    assert "00001x.png" not in names_in(out)
+
+
+def test_decoding_gives_the_models_reconstructions(weights, folder, tmp_path):
+    encoded(weights, folder, tmp_path / "z.safetensors")
+    model = zoo.load_model(weights)
+    digest = read_metadata(weights)["sha256"]
+    assert decode_file(model, tmp_path / "z.safetensors", tmp_path / "out", weights=digest) == COUNT
+    path = folder / "more" / "00001.png"
+    with torch.no_grad():
+        expected = model.postprocess(model(model.preprocess(path)))[0].permute(1, 2, 0)
+    got = np.array(Image.open(tmp_path / "out" / "more" / "00001.png.png"))
+    assert np.abs(got.astype(int) - expected.numpy().astype(int)).max() <= 1
+
+
+def test_latents_of_another_model_are_refused(weights, folder, tmp_path):
+    encoded(weights, folder, tmp_path / "z.safetensors")
+    with pytest.raises(ContractError, match=r"latents of another model .* decode it with its"):
+        decode_file(
+            zoo.load_model(weights), tmp_path / "z.safetensors", tmp_path / "out", weights="0" * 64
+        )
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_name_that_leaves_the_folder_is_refused(weights, folder, tmp_path):
+    out = tmp_path / "z.safetensors"
+    encoded(weights, folder, out)
+    from safetensors import safe_open
+
+    with safe_open(out, "pt") as file:
+        metadata = file.metadata()
+    tensors = load_file(out)
+    names = json.dumps(["../../evil.png"] * COUNT).encode()
+    tensors["names"] = torch.frombuffer(bytearray(names), dtype=torch.uint8)
+    save_file(tensors, out, metadata)
+    digest = read_metadata(weights)["sha256"]
+    with pytest.raises(UsageError, match="would leave the folder"):
+        decode_file(zoo.load_model(weights), out, tmp_path / "out", weights=digest)
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 100, None])
+def test_what_is_no_latents_file_is_refused(weights, tmp_path, content):
+    path = tmp_path / "z.safetensors"
+    if content is None:
+        save_file({"a": torch.ones(1)}, path)
+    else:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match="no latents file"):
+        decode_file(zoo.load_model(weights), path, tmp_path / "out", weights="0")
+
+
+def test_a_latents_file_that_is_there_is_not_replaced_unasked(weights, folder, tmp_path):
+    out = tmp_path / "z.safetensors"
+    out.write_bytes(b"mine")
+    with pytest.raises(UsageError, match="is there already"):
+        encoded(weights, folder, out)
+    assert out.read_bytes() == b"mine"
+    assert encoded(weights, folder, out, overwrite=True).count == COUNT
+
+
+def test_parts_of_other_images_are_not_taken_over(weights, tmp_path, monkeypatch):
+    root = tmp_path / "images"
+    write_images(root, 10)
+    monkeypatch.setattr(encode, "PART", 4)
+    stop_after(monkeypatch, 2)
+    with pytest.raises(KeyboardInterrupt):
+        encoded(weights, root, tmp_path / "z.safetensors")
+    Image.new("RGB", (8, 8)).save(root / "00000.png")
+    assert encoded(weights, root, tmp_path / "z.safetensors").reused_parts == 0
+
+
+def stop_after(monkeypatch, parts):
+    whole, done = encode._encode_part, []
+
+    def stopping(*args):
+        if len(done) == parts:
+            monkeypatch.setattr(encode, "_encode_part", whole)
+            raise KeyboardInterrupt
+        done.append(1)
+        whole(*args)
+
+    monkeypatch.setattr(encode, "_encode_part", stopping)
+
+
+def test_a_second_start_repeats_no_finished_part(weights, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(encode, "PART", 8)
+    encoded(weights, folder, tmp_path / "whole.safetensors")
+    stop_after(monkeypatch, 3)
+    with pytest.raises(KeyboardInterrupt):
+        encoded(weights, folder, tmp_path / "z.safetensors")
+    assert encoded(weights, folder, tmp_path / "z.safetensors").reused_parts == 3
+    whole, ours = ((tmp_path / f"{n}.safetensors").read_bytes() for n in ("whole", "z"))
+    assert ours == whole
+
+
+def in_process(code, *arguments):
+    """Run code in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+FULL_DISK = """
+import resource, signal, sys
+from convae_zoo.cli import main
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.slow
+def test_a_full_disk_keeps_the_finished_parts(weights, tmp_path):
+    """The joined file is too large for the disk: one line, exit 1, and the parts stay."""
+    write_images(tmp_path / "images", 2200)
+    out = tmp_path / "z.safetensors"
+    arguments = ["encode", weights, tmp_path / "images", "--out", out]
+    done = in_process(FULL_DISK, *arguments)
+    assert done.returncode == 1
+    assert re.fullmatch(r"error: cannot write .*: File too large\n", done.stderr)
+    assert not out.exists()
+    parts = sorted(p.name for p in (tmp_path / "z.safetensors.parts").glob("part-*"))
+    assert parts == [f"part-{n:06}.safetensors" for n in range(3)]
+    assert main([str(a) for a in arguments]) == 0
+    assert load_file(out)["latents"].shape == (2200, 16)
+
+
+MEMORY = """
+import resource, sys, torch
+torch.set_num_threads(1)
+from convae_zoo.cli import main
+status = main(sys.argv[1:])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+sys.exit(status)
+"""
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_folder(weights, tmp_path):
+    """Ten times the images, by links to the same few files, take no more than 1.2 times."""
+    few = int(os.environ.get("CONVAE_ZOO_TEST_IMAGES", "2000"))
+    write_images(tmp_path / "source", 10)
+    source = sorted((tmp_path / "source").glob("*.png"))
+    peaks = []
+    for count in (few, 10 * few):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        for index in range(count):
+            os.link(source[index % len(source)], folder / f"{index:06}.png")
+        done = in_process(
+            MEMORY, "encode", weights, folder, "--out", tmp_path / f"{count}.safetensors"
+        )
+        assert done.returncode == 0, done.stderr
+        peaks.append(int(done.stdout.split()[-1]))
+    print(
+        f"peak memory {peaks[0] / 1024:.0f} MiB for {few}, {peaks[1] / 1024:.0f} MiB for ten times"
+    )
+    assert peaks[1] <= 1.2 * peaks[0], peaks
+
+
+@pytest.mark.slow
+def test_a_killed_encode_goes_on_and_ends_as_an_undisturbed_one(weights, tmp_path):
+    write_images(tmp_path / "images", 6000)
+    whole, killed = tmp_path / "whole.safetensors", tmp_path / "killed.safetensors"
+    command = [sys.executable, "-m", "convae_zoo", "encode", str(weights), str(tmp_path / "images")]
+    subprocess.run([*command, "--out", str(whole)], check=True, capture_output=True)
+    process = subprocess.Popen([*command, "--out", str(killed)], stdout=subprocess.DEVNULL)
+    first = tmp_path / "killed.safetensors.parts" / "part-000000.safetensors"
+    while not first.exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not killed.exists()
+    before = first.stat().st_mtime_ns
+    again = subprocess.Popen([*command, "--out", str(killed)], stdout=subprocess.DEVNULL)
+    later = tmp_path / "killed.safetensors.parts" / "part-000002.safetensors"
+    while not later.exists() and again.poll() is None:
+        time.sleep(0.01)
+    if first.exists():
+        assert first.stat().st_mtime_ns == before
+    assert again.wait() == 0
+    assert killed.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.slow
+def test_processes_under_torchrun_share_the_work(weights, folder, tmp_path):
+    one, two = tmp_path / "one.safetensors", tmp_path / "two.safetensors"
+    encoded(weights, folder, one)
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    command += ["--standalone", "-m", "convae_zoo", "encode", str(weights), str(folder)]
+    done = subprocess.run(
+        [*command, "--device", "cpu", "--out", str(two)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("latents") == 1
+    torch.testing.assert_close(load_file(two)["latents"], load_file(one)["latents"])
+    assert names_in(two) == names_in(one)
+
+
+def test_an_output_that_cannot_be_written_is_one_line(weights, folder, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FileError, match=r"cannot use .*: Not a directory"):
+        encoded(weights, folder, tmp_path / "file" / "z.safetensors")

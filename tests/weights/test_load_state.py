@@ -1,0 +1,56 @@
+"""A model that is built to be filled with stored weights knows it."""
+
+import attrs
+import pytest
+import torch
+from torch import nn
+
+from convae_zoo.errors import WeightsError
+from convae_zoo.models.create import build_plan
+from convae_zoo.models.loading import is_loading
+from convae_zoo.models.plan import Plan
+from convae_zoo.registry.specs import DecoderSpec, EncoderSpec
+from convae_zoo.weights.load_state import build_with_state
+
+
+@attrs.frozen
+class Config:
+    input_shape = output_shape = (1, 2, 2)
+    latent_shape = (1, 2, 2)
+
+
+@pytest.fixture
+def asked() -> list[bool]:
+    """What a part that starts from a file is told, each time that it is built."""
+    return []
+
+
+@pytest.fixture
+def plan(asked) -> Plan:
+    def part() -> nn.Module:
+        asked.append(is_loading())
+        return nn.Conv2d(1, 1, 1)
+
+    return Plan(
+        encoder=EncoderSpec(name="mine", factory=part, config=Config),
+        encoder_config=Config(),
+        decoder=DecoderSpec(name="mine", factory=part, config=Config),
+        decoder_config=Config(),
+    )
+
+
+def test_a_part_is_told_that_stored_weights_follow(plan, asked):
+    tensors = build_plan(plan).state_dict()
+    assert asked == [False, False]
+    asked.clear()
+    filled = build_with_state(plan, tensors, "file")
+    assert asked
+    assert all(asked)
+    assert all(torch.equal(v, tensors[k]) for k, v in filled.state_dict().items())
+    assert not is_loading()
+
+
+def test_a_file_that_does_not_fit_leaves_nothing_behind(plan):
+    with pytest.raises(WeightsError):
+        build_with_state(plan, {}, "file")
+    assert not is_loading()
