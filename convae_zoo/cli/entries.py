@@ -35,7 +35,7 @@ def describe(kind: str, spec: Spec) -> dict[str, Any]:
     if isinstance(spec, ModelSpec):
         return document | _model(spec)
     if isinstance(spec, LossSpec):
-        document |= {"least": spec.least, "symmetric": spec.symmetric}
+        document |= {"minimum": spec.minimum, "symmetric": spec.symmetric}
     if isinstance(spec, DatasetSpec):
         document |= {"splits": list(spec.splits), "license": spec.license, "source": spec.source}
     config = spec.config()

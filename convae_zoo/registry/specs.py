@@ -133,11 +133,11 @@ class LossSpec(_Built):
     loss that has parameters of its own is trained as `convae_zoo.training.learners` says.
 
     Attributes:
-        least: the value at equality, or None where it depends on the images.
+        minimum: the value for equal images, or None where it depends on the images.
         symmetric: whether swapping the two arguments leaves the value as it is.
     """
 
-    least: float | None = 0.0
+    minimum: float | None = 0.0
     symmetric: bool = True
 
 

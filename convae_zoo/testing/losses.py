@@ -79,18 +79,18 @@ def scalar(entry: Entry) -> None:
     for_examples(_pairs(entry), check, entry.examples)
 
 
-def least(entry: Entry) -> None:
-    """At equal images it has its declared least value, and nowhere a smaller one."""
-    least = cast("LossSpec", entry.spec).least
-    if least is None:
-        raise Skip("its least value depends on the images")
+def minimum(entry: Entry) -> None:
+    """It takes its declared minimum for equal images, and is never below it."""
+    minimum = cast("LossSpec", entry.spec).minimum
+    if minimum is None:
+        raise Skip("its minimum depends on the images")
 
     def check(pair: Pair) -> None:
         loss, x, y = pair.loss(), pair.images(1), pair.images(2)
-        if abs(_value(loss, x, x) - least) > EQUAL:
-            raise pair.failure(f"equal images give {_value(loss, x, x):.6g}, not {least}")
-        if _value(loss, y, x) < least - EQUAL:
-            raise pair.failure(f"it gives {_value(loss, y, x):.6g}, less than its least {least}")
+        if abs(_value(loss, x, x) - minimum) > EQUAL:
+            raise pair.failure(f"equal images give {_value(loss, x, x):.6g}, not {minimum}")
+        if _value(loss, y, x) < minimum - EQUAL:
+            raise pair.failure(f"it gives {_value(loss, y, x):.6g}, below its minimum {minimum}")
 
     for_examples(_pairs(entry), check, entry.examples)
 

@@ -62,7 +62,7 @@ PROPERTIES: Mapping[str, Property] = MappingProxyType(
         "numbers": Property(declared.numbers, MODEL),
         "weights": Property(weights.weights, MODEL),
         "loss-scalar": Property(losses.scalar, LOSS),
-        "loss-least": Property(losses.least, LOSS),
+        "loss-minimum": Property(losses.minimum, LOSS),
         "loss-gradients": Property(losses.gradients, LOSS),
         "loss-symmetric": Property(losses.symmetric, LOSS),
         "loss-float64": Property(losses.float64, LOSS),

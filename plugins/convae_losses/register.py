@@ -38,7 +38,7 @@ def register_losses(register: Registrar[LossSpec]) -> None:
             factory="convae_losses.bce:BCELoss",
             config=BCEConfig,
             summary="binary cross-entropy of pixel values",
-            least=None,
+            minimum=None,
             symmetric=False,
         )
     )
@@ -79,7 +79,7 @@ def register_losses(register: Registrar[LossSpec]) -> None:
             factory="convae_losses.adversarial:AdversarialLoss",
             config=AdversarialConfig,
             summary="a patch discriminator that learns beside the model",
-            least=None,
+            minimum=None,
             symmetric=False,
         )
     )

@@ -14,7 +14,7 @@ def verify(capsys, *arguments):
 
 
 def test_a_sound_entry_passes_with_status_0(capsys):
-    status, out, err = verify(capsys, "mse", "--property", "loss-least", "--property", "listing")
+    status, out, err = verify(capsys, "mse", "--property", "loss-minimum", "--property", "listing")
     assert (status, err) == (0, "")
     assert out.splitlines()[1].split()[:5] == ["mse", "loss", "convae-zoo", "0.1.0", "2"]
 
@@ -30,11 +30,11 @@ def test_a_failure_is_a_line_that_names_the_plugin_and_the_status_is_1(capsys):
 
 @pytest.mark.usefixtures("defects")
 def test_json_is_one_document_with_every_result(capsys):
-    status, out, err = verify(capsys, "loss:loss-least", "--property", "loss-least", "--json")
+    status, out, err = verify(capsys, "loss:loss-minimum", "--property", "loss-minimum", "--json")
     assert (status, err) == (1, "")
     (result,) = json.loads(out)["results"]
     assert (result["name"], result["status"], result["plugin"]) == (
-        "loss-least",
+        "loss-minimum",
         "failed",
         "defects",
     )

@@ -64,7 +64,7 @@ SHOWN = {
     "weights": r"sha256",
     "loss-scalar": r"must return a scalar tensor, got shape \(1,\) \(smallest input: two batches "
     r"1×3×32×32\)",
-    "loss-least": r"equal images give 1, not 0",
+    "loss-minimum": r"equal images give 1, not 0",
     "loss-gradients": r"gradient at equal images holds NaN",
     "loss-symmetric": r"claims to be symmetric but gives",
     "loss-float64": r"float32 gives .* but float64",
@@ -177,7 +177,7 @@ def test_onnx_is_skipped_not_passed_where_its_packages_are_missing(monkeypatch):
 
 
 def test_properties_of_a_kind_can_be_chosen_and_unknown_ones_are_refused():
-    assert properties_of("loss", ["loss-least", "forward"]) == ["loss-least"]
+    assert properties_of("loss", ["loss-minimum", "forward"]) == ["loss-minimum"]
     with pytest.raises(UnknownNameError, match="unknown property 'foward'; did you mean 'forward'"):
         properties_of("loss", ["foward"])
 

@@ -168,16 +168,16 @@ def test_gradients_are_finite_everywhere(name):
 @pytest.mark.parametrize("name", NAMES)
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10**6), flat=st.booleans())
-def test_the_least_value_is_at_equality_and_is_the_declared_one(name, seed, flat):
+def test_a_loss_takes_its_declared_minimum_for_equal_images(name, seed, flat):
     spec = get_registry().get("loss", name)
     loss = create_loss(name)
     y = _batch(seed, -0.99, 0.99)
     y = y.mean().expand_as(y).clone() if flat else y
-    least = loss(y, y).item()
-    if spec.least is not None:
-        assert least == pytest.approx(spec.least, abs=1e-9)
+    minimum = loss(y, y).item()
+    if spec.minimum is not None:
+        assert minimum == pytest.approx(spec.minimum, abs=1e-9)
     for scale in (1e-3, 0.1, 3.0):
-        assert loss(y + scale * _batch(seed + 1), y).item() > least
+        assert loss(y + scale * _batch(seed + 1), y).item() > minimum
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -32,7 +32,7 @@ ENCODERS = {
 }
 LOSSES = {
     "loss-scalar": "Vector",
-    "loss-least": "OneTooMuch",
+    "loss-minimum": "OneTooMuch",
     "loss-gradients": "Root",
     "loss-symmetric": "Lopsided",
     "loss-float64": "Half",
