@@ -41,7 +41,7 @@ def main(
             result = zoo.train(
                 model,
                 dataset=dataset,
-                path=data,
+                data=data,
                 epochs=epochs,
                 seed=seed,
                 precision=chosen,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @click.command(name="compare")
 @click.argument("models", nargs=-1, required=True, metavar="RUN_OR_MODEL...")
 @dataset_options
-@click.option("--split", default="val", show_default=True, help="The split that is drawn from.")
+@click.option("--split", help="The split to draw from; by default the one for validation.")
 @click.option(
     "--images",
     "count",
@@ -31,9 +31,9 @@ def command(
     *,
     models: tuple[str, ...],
     dataset: str,
-    path: str | None,
+    data: str | None,
     download: bool,
-    split: str,
+    split: str | None,
     count: int,
     last: bool,
     out: str,
@@ -60,7 +60,7 @@ def command(
     where = choose_device(device)
     stored = [entry for argument in models for entry in _stored(argument, last=last)]
     loaded = [load_model(source, device=where) for source, _, _ in stored]
-    images = dataset_for(dataset, split, _one_shape(loaded), path=path, download=download)
+    images = dataset_for(dataset, split, _one_shape(loaded), data=data, download=download)
     chosen = images.exemplars(count).tolist()
     originals = images.images[chosen]
     visuals.save_comparison(

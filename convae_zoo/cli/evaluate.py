@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.command(name="evaluate")
 @click.argument("model")
 @dataset_options
-@click.option("--split", default="val", show_default=True, help="The split that is measured.")
+@click.option("--split", help="The split to measure; by default the one for validation.")
 @click.option("--no-baseline", is_flag=True, help="Leave out PCA.")
 @device_option
 @json_option
@@ -26,9 +26,9 @@ def command(
     *,
     model: str,
     dataset: str,
-    path: str | None,
+    data: str | None,
     download: bool,
-    split: str,
+    split: str | None,
     no_baseline: bool,
     device: str,
     as_json: bool,
@@ -51,7 +51,7 @@ def command(
             trained,
             dataset,
             split,
-            path=path,
+            data=data,
             download=download,
             baseline=not no_baseline,
             device=device,

@@ -22,7 +22,7 @@ def command(
     *,
     models: tuple[str, ...],
     dataset: str,
-    path: str | None,
+    data: str | None,
     download: bool,
     out: str | None,
     device: str,
@@ -43,7 +43,7 @@ def command(
     if out is not None:
         visuals.check_picture_path(out)
     board = leaderboard(
-        _loaded(models, dataset), dataset, path=path, download=download, device=device
+        _loaded(models, dataset), dataset, data=data, download=download, device=device
     )
     if as_json:
         print_json(board.to_json())

@@ -25,11 +25,11 @@ device_option = click.option(
 def data_options(command: F) -> F:
     """Add ``--data PATH`` and ``--download``, where the dataset is known.
 
-    The command is called with ``path`` and ``download``, as `load_dataset` takes them.
+    The command is called with ``data`` and ``download``, as `load_dataset` takes them.
     """
     for option in (
-        click.option("--download", is_flag=True, help="Fetch the data if it is not there."),
-        click.option("--data", "path", type=click.Path(), help="Folder that holds the data."),
+        click.option("--download", is_flag=True, help="Download missing data."),
+        click.option("--data", type=click.Path(), help="The folder that holds the data."),
     ):
         command = option(command)
     return command
@@ -38,7 +38,7 @@ def data_options(command: F) -> F:
 def dataset_options(command: F) -> F:
     """Add ``--dataset NAME``, ``--data PATH`` and ``--download``.
 
-    The command is called with ``dataset``, ``path`` and ``download``, as `load_dataset` takes them.
+    The command is called with ``dataset``, ``data`` and ``download``, as `load_dataset` takes them.
     """
     named = click.option("--dataset", required=True, metavar="NAME", help="Name of the dataset.")
     return named(data_options(command))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def command(
     *,
     name: str,
-    path: str | None,
+    data: str | None,
     download: bool,
     out: str | None,
     resume: bool,
@@ -57,7 +57,7 @@ def command(
 
     if folder is not None:  # before the work, that it may not be for nothing
         open_folder(folder)
-    retrained = retrain(name, out=out, resume=resume, path=path, download=download, device=device)
+    retrained = retrain(name, out=out, resume=resume, data=data, download=download, device=device)
     rows = compare(retrained)
     stored = None if folder is None else store(retrained, folder)
     if as_json:

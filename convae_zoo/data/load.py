@@ -1,4 +1,4 @@
-"""A dataset by name."""
+"""Datasets by name."""
 
 from pathlib import Path
 from typing import Any, cast
@@ -14,35 +14,39 @@ from convae_zoo.registry.specs import DatasetSpec
 
 def load_dataset(
     name: str,
-    split: str = "train",
+    split: str | None = None,
     *,
-    path: str | Path | None = None,
+    data: str | Path | None = None,
     download: bool = False,
     **options: Any,
 ) -> ImageSet:
-    """Load one split of a registered dataset into memory.
+    """Load one split of a registered dataset.
 
     Args:
         name: a dataset's name, as `list_datasets` gives it.
-        split: ``train`` or ``val``.
-        path: the folder that holds the data, for datasets that read one.
-        download: fetch the data if it is not there, for datasets that can.
+        split: one of the dataset's splits; by default the first, which models are trained on.
+        data: the folder that holds the data, for datasets that read one.
+        download: download missing data, for datasets that can.
         options: the dataset's own config fields.
 
     Raises:
-        UnknownNameError: no such dataset, split or option.
-        UsageError: a path or a download for a dataset that takes none.
+        UnknownNameError: no such dataset, split or field.
+        UsageError: a folder or a download for a dataset that takes none.
         DataError: the data is missing or cannot be read.
     """
-    spec = cast("DatasetSpec", get_registry().get("dataset", name))
+    spec = _spec(name)
+    split = spec.splits[0] if split is None else split
     if split not in spec.splits:
         raise unknown(f"split of dataset {name!r}:", split, spec.splits)
     fields = field_names(spec)
-    for field, value in (("path", None if path is None else str(path)), ("download", download)):
-        if field in fields:
-            options[field] = value
-        elif value:
-            raise UsageError(f"dataset {name!r} takes no {field}; leave it out")
+    if data is not None:
+        if "path" not in fields:
+            raise UsageError(f"dataset {name!r} reads no folder; leave out data (--data)")
+        options["path"] = str(data)
+    if download and "download" not in fields:
+        raise UsageError(f"dataset {name!r} cannot be downloaded; leave out download (--download)")
+    if download:
+        options["download"] = True
     images = build(spec, make_config(spec, options), split=split)
     if not isinstance(images, ImageSet):
         raise plugin_error(spec, f"its factory must return an ImageSet, got {images!r:.80}")
@@ -53,10 +57,10 @@ def load_dataset(
 
 def dataset_for(
     name: str,
-    split: str,
+    split: str | None,
     image_shape: tuple[int, int, int],
     *,
-    path: str | Path | None = None,
+    data: str | Path | None = None,
     download: bool = False,
     options: dict[str, Any] | None = None,
 ) -> ImageSet:
@@ -64,14 +68,57 @@ def dataset_for(
 
     A dataset that cuts or reads its images at a size of choice is asked for the model's.
 
+    Args:
+        name: as `load_dataset` takes it.
+        split: one of the dataset's splits; by default the one that models are validated on.
+        image_shape: (C, H, W).
+        data: as `load_dataset` takes it.
+        download: as `load_dataset` takes it.
+        options: the dataset's own config fields.
+
     Raises:
-        UnknownNameError: no such dataset, split or option.
-        UsageError: a path or a download for a dataset that takes none.
+        UnknownNameError: no such dataset, split or field.
+        UsageError: a folder or a download for a dataset that takes none.
         DataError: the data is missing or cannot be read, or its channels do not fit.
     """
-    spec = cast("DatasetSpec", get_registry().get("dataset", name))
+    spec = _spec(name)
     chosen = dict(options or {})
     if "image_size" in field_names(spec):
         chosen.setdefault("image_size", image_shape[1])
-    images = load_dataset(name, split, path=path, download=download, **chosen)
+    split = spec.splits[:2][-1] if split is None else split
+    images = load_dataset(name, split, data=data, download=download, **chosen)
     return images.fitted(image_shape)
+
+
+def train_and_val(
+    name: str,
+    image_shape: tuple[int, int, int],
+    *,
+    data: str | Path | None = None,
+    download: bool = False,
+) -> tuple[ImageSet, ImageSet]:
+    """Load the split to train on and the one to validate on, fitted to a model's image shape.
+
+    Raises:
+        UsageError: the dataset has one split only.
+        ZooError: as `dataset_for` does.
+    """
+    splits = _spec(name).splits[:2]
+    if len(splits) == 1:
+        raise UsageError(
+            f"dataset {name!r} has the split {splits[0]!r} only; training needs a second one to "
+            "validate on"
+        )
+    train, val = (
+        dataset_for(name, split, image_shape, data=data, download=download) for split in splits
+    )
+    return train, val
+
+
+def training_split(name: str) -> str:
+    """Return the split of a dataset that models are trained on: its first."""
+    return _spec(name).splits[0]
+
+
+def _spec(name: str) -> DatasetSpec:
+    return cast("DatasetSpec", get_registry().get("dataset", name))

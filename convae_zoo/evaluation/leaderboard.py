@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from pathlib import Path
+from typing import Any
 
 import attrs
 import torch
 
 from convae_zoo.data import ImageSet, pixels
-from convae_zoo.data.load import dataset_for
+from convae_zoo.data.load import train_and_val
 from convae_zoo.errors import UsageError
 from convae_zoo.evaluation.cost import count_parameters, image_flops
 from convae_zoo.evaluation.measure import evaluate, ratio_of
@@ -16,8 +17,8 @@ from convae_zoo.evaluation.metrics import Metrics, measure
 from convae_zoo.evaluation.pca import Baseline, fit_pca, fitted_images
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.models.plan import plan_model
-from convae_zoo.registry import find_model, get_registry, list_models
-from convae_zoo.registry.specs import DatasetSpec, shape_text
+from convae_zoo.registry import find_model, list_models
+from convae_zoo.registry.specs import shape_text
 from convae_zoo.runtime.modes import BATCH_SIZE
 
 _STEP = 2.0 ** (1 / 2)
@@ -94,7 +95,7 @@ def leaderboard(
     models: Mapping[str, Autoencoder],
     dataset: str,
     *,
-    path: str | None = None,
+    data: str | Path | None = None,
     download: bool = False,
     device: str = "auto",
 ) -> Leaderboard:
@@ -105,8 +106,8 @@ def leaderboard(
     Args:
         models: autoencoders of one image shape, by name.
         dataset: a dataset's name.
-        path: the folder that holds the data, for datasets that read one.
-        download: fetch the data if it is not there, for datasets that can.
+        data: the folder that holds the data, for datasets that read one.
+        download: download missing data, for datasets that can.
         device: ``auto``, ``cpu`` or ``cuda``.
 
     Raises:
@@ -120,10 +121,7 @@ def leaderboard(
             "none were given; pass weights files or run folders"
         )
     shape = _one_shape(models)
-    splits = cast("DatasetSpec", get_registry().get("dataset", dataset)).splits
-    train, val = (
-        dataset_for(dataset, split, shape, path=path, download=download) for split in splits[:2]
-    )
+    train, val = train_and_val(dataset, shape, data=data, download=download)
     measured = {
         name: evaluate(model, val, baseline=False, device=device) for name, model in models.items()
     }

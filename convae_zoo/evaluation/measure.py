@@ -2,20 +2,19 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, cast
+from pathlib import Path
+from typing import Any
 
 import attrs
 import torch
 from torch import Tensor
 
 from convae_zoo.data import ImageSet, pixels
-from convae_zoo.data.load import dataset_for
+from convae_zoo.data.load import dataset_for, training_split
 from convae_zoo.errors import UsageError
 from convae_zoo.evaluation.metrics import Metrics, measure
 from convae_zoo.evaluation.pca import Baseline, fit_pca, obstacle
 from convae_zoo.models.autoencoder import Autoencoder
-from convae_zoo.registry import get_registry
-from convae_zoo.registry.specs import DatasetSpec
 from convae_zoo.runtime.device import choose_device
 from convae_zoo.runtime.modes import BATCH_SIZE, evaluating
 
@@ -83,10 +82,10 @@ def ratio_of(mse: float, pca_mse: float) -> float | None:
 def evaluate(
     model: Autoencoder,
     dataset: str | ImageSet,
-    split: str = "val",
+    split: str | None = None,
     *,
     train: ImageSet | None = None,
-    path: str | None = None,
+    data: str | Path | None = None,
     download: bool = False,
     baseline: bool = True,
     batch_size: int = BATCH_SIZE,
@@ -101,11 +100,11 @@ def evaluate(
     Args:
         model: an autoencoder.
         dataset: a dataset's name, or a set of images (then `split` is the set's own).
-        split: the split that is measured.
+        split: the split to measure; by default the one that models are validated on.
         train: the images that PCA is fitted on, where `dataset` is a set; by name it is the
             dataset's train split.
-        path: the folder that holds the data, for datasets that read one.
-        download: fetch the data if it is not there, for datasets that can.
+        data: the folder that holds the data, for datasets that read one.
+        download: download missing data, for datasets that can.
         baseline: whether to fit PCA.
         batch_size: images at a time.
         device: ``auto``, ``cpu`` or ``cuda``.
@@ -121,8 +120,8 @@ def evaluate(
         raise UsageError(f"batch_size must be at least 1, got {batch_size}")
     chosen, report = choose_device(device), progress or _silent
 
-    def load(name: str, which: str) -> ImageSet:
-        return dataset_for(name, which, model.image_shape, path=path, download=download)
+    def load(name: str, which: str | None) -> ImageSet:
+        return dataset_for(name, which, model.image_shape, data=data, download=download)
 
     images = load(dataset, split) if isinstance(dataset, str) else dataset.fitted(model.image_shape)
     with evaluating(model, chosen):
@@ -133,7 +132,7 @@ def evaluate(
     def train_images() -> ImageSet | None:
         if not isinstance(dataset, str):
             return train
-        first = cast("DatasetSpec", get_registry().get("dataset", dataset)).splits[0]
+        first = training_split(dataset)
         return images if split == first else load(dataset, first)
 
     floats, values = math.prod(model.latent_shape), math.prod(model.image_shape)

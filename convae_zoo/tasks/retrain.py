@@ -8,21 +8,21 @@ import hashlib
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import attrs
 
 from convae_zoo import files
 from convae_zoo.data import ImageSet
-from convae_zoo.data.load import dataset_for
+from convae_zoo.data.load import train_and_val
 from convae_zoo.errors import UsageError, WeightsError
 from convae_zoo.evaluation import Evaluation, evaluate
 from convae_zoo.evaluation.cost import training_flops
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.models.plan import plan_model
-from convae_zoo.registry import find_model, get_registry
+from convae_zoo.registry import find_model
 from convae_zoo.registry.shipped_weights import add_to_index, open_folder
-from convae_zoo.registry.specs import DatasetSpec, ModelSpec, Recipe, WeightsSpec
+from convae_zoo.registry.specs import ModelSpec, Recipe, WeightsSpec
 from convae_zoo.runtime.device import choose_device, describe_device
 from convae_zoo.training import train
 from convae_zoo.weights.load import load_model
@@ -117,7 +117,7 @@ def retrain(
     *,
     out: str | Path | None = None,
     resume: bool = False,
-    path: str | None = None,
+    data: str | Path | None = None,
     download: bool = False,
     device: str = "auto",
     progress: bool | None = None,
@@ -128,8 +128,8 @@ def retrain(
         name: ``model.tag``, trained already or not.
         out: the run folder; without it nothing is written.
         resume: go on with the run in `out`.
-        path: the folder that holds the data, for datasets that read one.
-        download: fetch the data if it is not there, for datasets that can.
+        data: the folder that holds the data, for datasets that read one.
+        download: download missing data, for datasets that can.
         device: ``auto``, ``cpu`` or ``cuda``.
         progress: show training's bar on stderr; by default where that is a terminal.
 
@@ -142,11 +142,7 @@ def retrain(
     spec, weights = _declared(name)
     recipe = weights.recipe or spec.recipe
     shape = plan_model(spec.name).image_shape
-    splits = cast("DatasetSpec", get_registry().get("dataset", weights.dataset)).splits
-    train_set, val_set = (
-        dataset_for(weights.dataset, split, shape, path=path, download=download)
-        for split in splits[:2]
-    )
+    train_set, val_set = train_and_val(weights.dataset, shape, data=data, download=download)
     result = train(
         spec.name,
         dataset=(train_set, val_set),

@@ -12,7 +12,7 @@ import torch
 
 from convae_zoo import files, visuals
 from convae_zoo.data import ImageSet
-from convae_zoo.data.load import dataset_for
+from convae_zoo.data.load import train_and_val
 from convae_zoo.errors import ConfigError, UsageError
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.models.create import build_plan
@@ -77,7 +77,7 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     checkpoint_every: int = 1000,
-    path: str | None = None,
+    data: str | Path | None = None,
     download: bool = False,
     overrides: Mapping[str, Any] | None = None,
     progress: bool | None = None,
@@ -106,8 +106,8 @@ def train(
             is, bit for bit, that of a run that was never stopped. Starts anew where there is none.
         overwrite: replace a run that is in `out`.
         checkpoint_every: optimiser steps between two checkpoints; each epoch ends with one too.
-        path: the folder that holds the data, for datasets that read one.
-        download: fetch the data if it is not there, for datasets that can.
+        data: the folder that holds the data, for datasets that read one.
+        download: download missing data, for datasets that can.
         overrides: config values of a model that is given by name.
         progress: show a progress bar on stderr; by default where that is a terminal.
 
@@ -146,7 +146,7 @@ def train(
         torch.manual_seed(recipe.seed)
         built = build_plan(plan) if isinstance(model, str) else model
         criterion = create_training_loss(recipe.loss, plan.value_range, plan.image_shape[0])
-        train_set, val_set = _images(dataset, plan, path=path, download=download)
+        train_set, val_set = _images(dataset, plan, data=data, download=download)
         _check_shares(world, train_set, recipe)
         if isinstance(model, str):
             built.start_from_data(train_set.images)
@@ -364,13 +364,13 @@ def _plan(model: Autoencoder | str, overrides: Mapping[str, Any]) -> Plan:
 
 
 def _images(
-    dataset: str | tuple[ImageSet, ImageSet], plan: Plan, *, path: str | None, download: bool
+    dataset: str | tuple[ImageSet, ImageSet],
+    plan: Plan,
+    *,
+    data: str | Path | None,
+    download: bool,
 ) -> tuple[ImageSet, ImageSet]:
     if isinstance(dataset, str):
-        train_set, val_set = (
-            dataset_for(dataset, split, plan.image_shape, path=path, download=download)
-            for split in ("train", "val")
-        )
-        return train_set, val_set
+        return train_and_val(dataset, plan.image_shape, data=data, download=download)
     train_set, val_set = dataset
     return train_set.fitted(plan.image_shape), val_set.fitted(plan.image_shape)

@@ -44,7 +44,7 @@ def image_folder(
         DataError: the folder is missing, it has no images, none can be read, or the split is empty.
     """
     if path is None:
-        raise UsageError(f"{NAME} needs a folder of images: give --data PATH (path=...)")
+        raise UsageError(f"{NAME} needs a folder of images: give --data PATH (data=...)")
     splits = _split(Path(path).expanduser(), val_fraction)
     files = splits[split]
     if not files:

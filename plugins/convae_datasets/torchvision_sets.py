@@ -107,7 +107,7 @@ class TorchvisionSet(abc.ABC):
         except (OSError, RuntimeError, HTTPException) as error:
             raise DataError(
                 f"{self.name} could not be downloaded into {root} ({_line(error)}); fetch its "
-                "files elsewhere and give their folder with --data PATH (path=...)"
+                "files elsewhere and give their folder with --data PATH (data=...)"
             ) from error
 
     def _not_there(self, root: Path, missing: list[str]) -> str:
@@ -115,7 +115,7 @@ class TorchvisionSet(abc.ABC):
         where = f"{root} is a file, not a folder" if root.is_file() else f"{root} has no {wanted}"
         return (
             f"{self.name} is not there: {where}; fetch it with --download (download=True), or "
-            "give the folder that holds it with --data PATH (path=...)"
+            "give the folder that holds it with --data PATH (data=...)"
         )
 
 

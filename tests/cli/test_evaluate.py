@@ -73,7 +73,7 @@ def test_a_baseline_that_cannot_be_says_why(run, trained):
     [
         (["--dataset", "wavs"], 2, "did you mean 'waves'"),
         (["--dataset", "waves", "--split", "vall"], 2, "did you mean 'val'"),
-        (["--dataset", "waves", "--download"], 2, "takes no download"),
+        (["--dataset", "waves", "--download"], 2, "cannot be downloaded"),
         (["--dataset", "waves", "--device", "tpu"], 2, "tpu"),
         ([], 2, "--dataset"),
     ],

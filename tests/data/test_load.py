@@ -4,9 +4,11 @@ from pathlib import Path
 import attrs
 import pytest
 import torch
+from PIL import Image
 
+import convae_zoo as zoo
 from convae_zoo.data import ImageSet
-from convae_zoo.data.load import dataset_for, load_dataset
+from convae_zoo.data.load import dataset_for, load_dataset, train_and_val
 from convae_zoo.errors import ConfigError, PluginError, UnknownNameError, UsageError
 from convae_zoo.registry import Registry, fields, get_registry, override
 from convae_zoo.registry.specs import DatasetSpec
@@ -81,11 +83,11 @@ def test_an_option_of_the_wrong_type_or_range_is_refused(size):
         load_dataset("photos", image_size=size)
 
 
-def test_a_path_or_a_download_for_a_dataset_that_takes_none_is_refused(tmp_path: Path):
-    with pytest.raises(UsageError, match="'photos' takes no path"):
-        load_dataset("photos", path=tmp_path)
-    with pytest.raises(UsageError, match="'image-folder' takes no download"):
-        load_dataset("image-folder", path=tmp_path, download=True)
+def test_a_folder_or_a_download_for_a_dataset_that_takes_none_is_refused(tmp_path: Path):
+    with pytest.raises(UsageError, match="'photos' reads no folder"):
+        load_dataset("photos", data=tmp_path)
+    with pytest.raises(UsageError, match="'image-folder' cannot be downloaded"):
+        load_dataset("image-folder", data=tmp_path, download=True)
 
 
 def test_photos_are_cut_for_the_model_that_asks():
@@ -93,3 +95,55 @@ def test_photos_are_cut_for_the_model_that_asks():
     assert images.image_shape == (1, 48, 48)
     assert images.images.dtype == torch.uint8
     assert "CC0" in images.license
+
+
+@pytest.fixture
+def seasons() -> Iterator[None]:
+    """A dataset whose splits have other names than ``train`` and ``val``, and one with one."""
+    installed = get_registry()
+
+    def images(split: str) -> ImageSet:
+        seed = torch.Generator().manual_seed(len(split))
+        shape = (12, 3, 16, 16)
+        drawn = torch.randint(0, 256, shape, dtype=torch.uint8, generator=seed)
+        return ImageSet(name="seasons", split=split, images=drawn)
+
+    added = {
+        "seasons": DatasetSpec(name="seasons", factory=images, splits=("learn", "test", "extra")),
+        "winter": DatasetSpec(name="winter", factory=images, splits=("learn",)),
+    }
+    datasets = {**installed.entries["dataset"], **added}
+    registry = Registry({**installed.entries, "dataset": datasets}, installed.plugins)
+    with override(registry):
+        yield
+
+
+@pytest.mark.usefixtures("seasons")
+def test_the_first_split_is_trained_on_and_the_second_validated_on_whatever_their_names():
+    assert load_dataset("seasons").split == "learn"
+    assert dataset_for("seasons", None, (3, 16, 16)).split == "test"
+    train, val = train_and_val("seasons", (3, 16, 16))
+    assert (train.split, val.split) == ("learn", "test")
+
+    model = zoo.create_model("convae-200", width=2, latent_dim=2, image_size=16)
+    result = zoo.train(model, dataset="seasons", epochs=1)
+    assert len(result.val_losses) == 1
+    found = zoo.evaluate(model, "seasons")
+    assert (found.split, found.pca_images) == ("test", 12)
+    assert zoo.evaluate(model, "seasons", "extra").split == "extra"
+
+
+@pytest.mark.usefixtures("seasons")
+def test_a_dataset_of_one_split_is_measured_but_not_trained_on():
+    assert dataset_for("winter", None, (3, 16, 16)).split == "learn"
+    with pytest.raises(UsageError, match="'winter' has the split 'learn' only"):
+        train_and_val("winter", (3, 16, 16))
+
+
+def test_the_folder_may_be_given_as_the_config_field_of_the_dataset(tmp_path: Path):
+    for index in range(2):
+        Image.new("RGB", (8, 8), (index, 0, 0)).save(tmp_path / f"{index}.png")
+    by_field = load_dataset("image-folder", path=str(tmp_path), image_size=8)
+    assert torch.equal(
+        by_field.images, load_dataset("image-folder", data=tmp_path, image_size=8).images
+    )

@@ -20,7 +20,7 @@ def draw(root: Path, *names: str, value: int = 0) -> None:
 
 
 def load(root: Path, split: str = "train", **options):
-    return load_dataset("image-folder", split, path=root, **options)
+    return load_dataset("image-folder", split, data=root, **options)
 
 
 def levels(images) -> list[int]:

@@ -68,8 +68,8 @@ def write_cifar(root: Path, monkeypatch: pytest.MonkeyPatch, fine: str = "") -> 
 @pytest.mark.parametrize(("name", "fine"), [("cifar10", ""), ("cifar100", "fine_")])
 def test_cifar_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, fine: str):
     images = write_cifar(tmp_path, monkeypatch, fine)
-    train = load_dataset(name, "train", path=tmp_path)
-    held_out = load_dataset(name, "val", path=tmp_path)
+    train = load_dataset(name, "train", data=tmp_path)
+    held_out = load_dataset(name, "val", data=tmp_path)
     count = 2 if fine else 10
     assert np.array_equal(train.images.numpy(), images[:count])
     assert train.labels.tolist() == [0, 1, 2, 1, 1, 1, 0, 1, 2, 1][:count]
@@ -93,7 +93,7 @@ def test_cifar_files_that_are_not_the_originals_are_refused_before_they_are_open
         whole = path.read_bytes()
         path.write_bytes(pickle.dumps(Harm()))
         with pytest.raises(DataError, match=r"damaged or not the original .*delete it and fetch"):
-            load_dataset("cifar10", path=tmp_path)
+            load_dataset("cifar10", data=tmp_path)
         path.write_bytes(whole)
     assert not sign.exists()
 
@@ -122,7 +122,7 @@ def test_mnist_is_read_from_every_layout_packed_or_not(
     root = tmp_path / "data"
     images = write_idx(root / folder.format(layout), packed=packed)
     before = sorted(root.rglob("*"))
-    train, held_out = (load_dataset(name, split, path=root) for split in ("train", "val"))
+    train, held_out = (load_dataset(name, split, data=root) for split in ("train", "val"))
     assert np.array_equal(train.images.numpy(), images[:5, None])
     assert train.labels.tolist() == [0, 1, 2, 3, 4]
     assert held_out.labels.tolist() == [5, 6]
@@ -134,7 +134,7 @@ def test_mnist_is_read_from_every_layout_packed_or_not(
 def test_mnist_s_layout_is_the_one_torchvision_reads(tmp_path: Path):
     write_idx(tmp_path / "MNIST" / "raw")
     theirs = datasets.MNIST(str(tmp_path), train=False)
-    ours = load_dataset("mnist", "val", path=tmp_path)
+    ours = load_dataset("mnist", "val", data=tmp_path)
     assert torch.equal(ours.images[:, 0], theirs.data)
     assert torch.equal(ours.labels, theirs.targets)
 
@@ -154,7 +154,7 @@ def test_mnist_files_that_are_cut_short_or_do_not_go_together_are_refused(tmp_pa
         kept = path.read_bytes()
         path.write_bytes(content)
         with pytest.raises(DataError, match=f"mnist in .* is damaged .*{reason}"):
-            load_dataset("mnist", path=tmp_path)
+            load_dataset("mnist", data=tmp_path)
         path.write_bytes(kept)
 
 
@@ -174,7 +174,7 @@ def write_svhn(root: Path, monkeypatch: pytest.MonkeyPatch, count: int = 3) -> n
 def test_svhn_is_read_and_its_label_10_is_the_digit_0(tmp_path: Path, monkeypatch, count: int):
     images = write_svhn(tmp_path, monkeypatch, count)
     for split in ("train", "val"):
-        read = load_dataset("svhn", split, path=tmp_path)
+        read = load_dataset("svhn", split, data=tmp_path)
         assert np.array_equal(read.images.numpy(), images)
         assert [read.label_name(i) for i in range(count)] == ["0", "1", "9"][:count]
         assert "non-commercial" in read.license
@@ -194,7 +194,7 @@ def test_stl10_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
             (labels if name.endswith("y.bin") else part.transpose(0, 1, 3, 2)).tofile(folder / name)
             listed.append([name, md5(folder / name)])
         monkeypatch.setattr(datasets.STL10, attribute, listed)
-    train, held_out = (load_dataset("stl10", split, path=tmp_path) for split in ("train", "val"))
+    train, held_out = (load_dataset("stl10", split, data=tmp_path) for split in ("train", "val"))
     assert np.array_equal(train.images.numpy(), images[:2])
     assert [train.label_name(i) for i in range(2)] == ["car", "airplane"]
     assert np.array_equal(held_out.images.numpy(), images[2:])
@@ -220,9 +220,9 @@ def test_a_set_that_is_not_there_says_which_files_it_needs_and_how_to_get_them(
         with pytest.raises(
             DataError, match=rf"{name} is not there: .* has no {file}.*--download .*--data PATH"
         ):
-            load_dataset(name, path=path)
+            load_dataset(name, data=path)
     with pytest.raises(DataError, match="file is a file, not a folder"):
-        load_dataset(name, path=tmp_path / "file")
+        load_dataset(name, data=tmp_path / "file")
 
 
 def test_without_a_path_the_cache_is_read(cache: Path):
@@ -283,19 +283,19 @@ def test_a_download_fetches_what_is_missing_once_and_leaves_only_the_files(
     tmp_path: Path, served: Path
 ):
     root = tmp_path / "root"
-    assert len(load_dataset("mnist", path=root, download=True)) == 5
+    assert len(load_dataset("mnist", data=root, download=True)) == 5
     names = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
     assert names == sorted(f"MNIST/raw/{path.stem}" for path in served.iterdir())
     for path in served.iterdir():
         path.unlink()
-    assert len(load_dataset("mnist", "val", path=root, download=True)) == 2
+    assert len(load_dataset("mnist", "val", data=root, download=True)) == 2
 
 
 def test_a_download_that_breaks_off_leaves_no_file_behind(tmp_path: Path, served: Path):
     (served / "t10k-labels-idx1-ubyte.gz").write_bytes(b"cut short")
     root = tmp_path / "root"
     with pytest.raises(DataError, match=r"mnist could not be downloaded .*--data PATH") as caught:
-        load_dataset("mnist", path=root, download=True)
+        load_dataset("mnist", data=root, download=True)
     assert "\n" not in str(caught.value)
     assert list(root.iterdir()) == []
 
@@ -310,7 +310,7 @@ def test_a_download_without_a_network_is_one_clear_error(
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
     with pytest.raises(DataError, match=f"{name} could not be downloaded into") as caught:
-        load_dataset(name, path=tmp_path / "root", download=True)
+        load_dataset(name, data=tmp_path / "root", download=True)
     assert "\n" not in str(caught.value)
     assert list((tmp_path / "root").iterdir()) == []
 
@@ -318,4 +318,4 @@ def test_a_download_without_a_network_is_one_clear_error(
 def test_a_download_into_a_place_that_cannot_be_made_is_one_clear_error(tmp_path: Path):
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match="could not be downloaded into"):
-        load_dataset("cifar10", path=tmp_path / "file" / "below", download=True)
+        load_dataset("cifar10", data=tmp_path / "file" / "below", download=True)
