@@ -14,29 +14,32 @@ if TYPE_CHECKING:
     from convae_zoo.models.create import compose, create_model
     from convae_zoo.models.loading import is_loading
     from convae_zoo.models.losses import create_loss
-    from convae_zoo.registry import (
-        fields,
-        list_datasets,
-        list_decoders,
-        list_encoders,
-        list_losses,
-        list_models,
-        model_info,
-    )
+    from convae_zoo.registry import fields, list_models, model_info
     from convae_zoo.registry.hookspecs import Registrar, hookimpl
+    from convae_zoo.registry.listing import ListFunction
     from convae_zoo.registry.shipped_weights import shipped_weights
     from convae_zoo.registry.specs import (
+        CorruptionSpec,
         DatasetSpec,
         DecoderSpec,
         EncoderSpec,
         LossSpec,
         ModelSpec,
         Recipe,
+        ScoreSpec,
         WeightsSpec,
     )
     from convae_zoo.runtime.inference import Inference
     from convae_zoo.training import TrainResult, train
     from convae_zoo.weights import load_model, save_model
+
+    list_corruptions: ListFunction
+    list_datasets: ListFunction
+    list_decoders: ListFunction
+    list_encoders: ListFunction
+    list_losses: ListFunction
+    list_scores: ListFunction
+    list_weights: ListFunction
 
 __version__ = "0.1.0"
 
@@ -50,22 +53,27 @@ _MODULES = {  # imported when first asked for: torch, and pluggy, cost more than
     "models.losses": ("create_loss",),
     "registry": (
         "fields",
+        "list_corruptions",
         "list_datasets",
         "list_decoders",
         "list_encoders",
         "list_losses",
         "list_models",
+        "list_scores",
+        "list_weights",
         "model_info",
     ),
     "registry.hookspecs": ("Registrar", "hookimpl"),
     "registry.shipped_weights": ("shipped_weights",),
     "registry.specs": (
+        "CorruptionSpec",
         "DatasetSpec",
         "DecoderSpec",
         "EncoderSpec",
         "LossSpec",
         "ModelSpec",
         "Recipe",
+        "ScoreSpec",
         "WeightsSpec",
     ),
     "runtime.inference": ("Inference",),
@@ -76,6 +84,7 @@ _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "Autoencoder",
+    "CorruptionSpec",
     "DatasetSpec",
     "DecoderSpec",
     "EncoderSpec",
@@ -85,6 +94,7 @@ __all__ = [
     "ModelSpec",
     "Recipe",
     "Registrar",
+    "ScoreSpec",
     "TrainResult",
     "WeightsSpec",
     "ZooError",
@@ -95,11 +105,14 @@ __all__ = [
     "fields",
     "hookimpl",
     "is_loading",
+    "list_corruptions",
     "list_datasets",
     "list_decoders",
     "list_encoders",
     "list_losses",
     "list_models",
+    "list_scores",
+    "list_weights",
     "load_dataset",
     "load_model",
     "model_info",

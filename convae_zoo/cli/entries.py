@@ -8,12 +8,11 @@ import attrs
 
 from convae_zoo.errors import ZooError
 from convae_zoo.registry import fields, get_registry
-from convae_zoo.registry.kinds import SHAPES
+from convae_zoo.registry.kinds import KINDS, kind_of
+from convae_zoo.registry.listing import why_unusable
 from convae_zoo.registry.specs import (
+    BuiltSpec,
     DatasetSpec,
-    DecoderSpec,
-    EncoderSpec,
-    LossSpec,
     ModelSpec,
     Recipe,
     Spec,
@@ -21,41 +20,31 @@ from convae_zoo.registry.specs import (
 )
 
 
-def summarize(kind: str, spec: Spec) -> dict[str, Any]:
-    """Return what is known of every entry; of a model the tags of its trained weights too."""
-    document: dict[str, Any] = {"kind": kind, "name": spec.name, "summary": spec.summary}
+def summarize(spec: Spec) -> dict[str, Any]:
+    """Return what a list says of an entry.
+
+    Of a model that is also the tags of its trained weights; of weights, whether they are trained,
+    and what prevents their use.
+    """
+    document: dict[str, Any] = {"kind": kind_of(spec), "name": spec.name, "summary": spec.summary}
     if isinstance(spec, ModelSpec):
         document["trained"] = [weights.tag for weights in spec.weights if weights.trained]
+    if isinstance(spec, WeightsSpec):
+        document["summary"] = spec.summary or f"{spec.model} trained on {spec.dataset}"
+        document["trained"] = spec.trained
+        if problem := why_unusable(spec):
+            document["problem"] = problem
     return document | _provenance(spec)
 
 
-def describe(kind: str, spec: Spec) -> dict[str, Any]:
-    """Return all that is known of an entry."""
-    document = summarize(kind, spec)
+def describe(spec: Spec) -> dict[str, Any]:
+    """Return everything that is known of an entry."""
+    document = summarize(spec)
     if isinstance(spec, ModelSpec):
         return document | _model(spec)
-    if isinstance(spec, LossSpec):
-        document |= {"minimum": spec.minimum, "symmetric": spec.symmetric}
-    if isinstance(spec, DatasetSpec):
-        document |= {"splits": list(spec.splits), "license": spec.license, "source": spec.source}
-    config = spec.config()
-    shapes = {name: list(getattr(config, name)) for name in SHAPES.get(kind, ())}
-    return document | shapes | {"factory": _factory(spec), "config": _config(config)}
-
-
-def describe_weights(spec: ModelSpec, weights: WeightsSpec) -> dict[str, Any]:
-    """Return all that is known of a model's weights, under the name ``model.tag``."""
-    return {
-        "kind": "weights",
-        "name": f"{spec.name}.{weights.tag}",
-        "summary": f"{spec.name} trained on {weights.dataset}",
-        "model": spec.name,
-        **_parts(spec),
-        **_weights(weights),
-        "dataset_license": _dataset_license(weights),
-        "recipe": attrs.asdict(weights.recipe or spec.recipe),
-        **_provenance(spec),
-    }
+    if isinstance(spec, WeightsSpec):
+        return document | _weights_and_model(spec)
+    return document | _built(spec) if isinstance(spec, BuiltSpec) else document
 
 
 def _provenance(spec: Spec) -> dict[str, str]:
@@ -70,15 +59,36 @@ def _model(spec: ModelSpec) -> dict[str, Any]:
     }
 
 
+def _weights_and_model(weights: WeightsSpec) -> dict[str, Any]:
+    model = get_registry().entries["model"].get(weights.model)
+    known = model if isinstance(model, ModelSpec) else None
+    recipe = weights.recipe or (known.recipe if known else None)
+    return {
+        "model": weights.model,
+        **(_parts(known) if known else {}),
+        **_weights(weights),
+        "dataset_license": _dataset_license(weights),
+        "recipe": attrs.asdict(recipe) if recipe else None,
+    }
+
+
+def _built(spec: BuiltSpec) -> dict[str, Any]:
+    """Describe an entry with a config: what its kind declares, its shapes and its config."""
+    kind, config = KINDS[kind_of(spec)], spec.config()
+    own = {name: getattr(spec, name) for name in kind.own_fields}
+    shapes = {name: list(getattr(config, name)) for name in kind.shapes}
+    return own | shapes | {"factory": _factory(spec), "config": _config(config)}
+
+
 def _dataset_license(weights: WeightsSpec) -> str:
-    """Say the licence of the data: as it was stored, else as the dataset declares it."""
+    """Return the licence of the data: as stored with the weights, else as the dataset declares."""
     stored = weights.card.get("dataset", {}).get("license")
     declared = get_registry().entries["dataset"].get(weights.dataset)
     return stored or (declared.license if isinstance(declared, DatasetSpec) else "not stated")
 
 
 def _parts(spec: ModelSpec) -> dict[str, Any]:
-    """Return what a model is made of and what it costs."""
+    """Return what a model consists of and what it costs."""
     from convae_zoo.models.plan import plan_model
     from convae_zoo.registry.factories import config_values
 
@@ -89,7 +99,7 @@ def _parts(spec: ModelSpec) -> dict[str, Any]:
     }
     try:
         plan = plan_model(spec.name)
-    except ZooError as error:  # a part that is not installed, or does not fit any more
+    except ZooError as error:  # a part that is not installed, or no longer fits
         document["problem"] = str(error)
     else:
         document["image_shape"] = list(plan.image_shape)
@@ -126,7 +136,7 @@ def _weights(weights: WeightsSpec) -> dict[str, Any]:
     }
 
 
-def _factory(spec: EncoderSpec | DecoderSpec | LossSpec | DatasetSpec) -> str:
+def _factory(spec: BuiltSpec) -> str:
     if isinstance(spec.factory, str):
         return spec.factory
     module = getattr(spec.factory, "__module__", "?")

@@ -1,7 +1,7 @@
 """``convae-zoo list``."""
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 import click
 
@@ -10,33 +10,37 @@ from convae_zoo.cli.options import json_option
 from convae_zoo.cli.output import cell, print_json, print_table
 from convae_zoo.errors import UsageError, unknown
 from convae_zoo.registry import find_model, get_registry, list_models
-from convae_zoo.registry.kinds import PLURALS
+from convae_zoo.registry.kinds import KINDS
 
-ORDER = ("model", "encoder", "decoder", "loss", "dataset")
-KIND_OF: Mapping[str, str] = {PLURALS[kind]: kind for kind in ORDER}
+KIND_OF: Mapping[str, str] = {kind.plural: kind.name for kind in KINDS.values()}
 
 
-@click.command(name="list")
+@click.command(
+    name="list",
+    help=f"""List what is installed: everything, or one kind.
+
+    KIND is one of {", ".join(KIND_OF)}. PATTERN is a name, or one with wildcards; alone it is
+    looked up in every kind.
+
+    \b
+    Example: convae-zoo list models "convae-*"
+    """,
+)
 @click.argument("kind", required=False)
 @click.argument("pattern", required=False)
 @click.option("--pretrained", is_flag=True, help="List trained weights by name.")
 @json_option
 def command(kind: str | None, pattern: str | None, *, pretrained: bool, as_json: bool) -> None:
-    """List what is installed: everything, or one kind.
-
-    KIND is models, encoders, decoders, losses or datasets. PATTERN is a name with wildcards; alone
-    it is looked for in every kind.
-
-    \b
-    Example: convae-zoo list models "convae-*"
-    """  # noqa: D301 - \b keeps click from wrapping
+    """List what is installed."""
     kinds, pattern = _choose(kind, pattern)
     if pretrained and kind in KIND_OF and kind != "models":
         raise UsageError(f"only models have weights: --pretrained does not go with {kind}")
     if pretrained:
-        found = {"models": [_weights(name) for name in list_models(pattern, pretrained=True)]}
+        found = {"models": [_pretrained(name) for name in list_models(pattern, pretrained=True)]}
     else:
-        found = {PLURALS[kind]: _entries(kind, pattern) for kind in kinds}
+        found = {KINDS[kind].plural: _entries(kind, pattern) for kind in kinds}
+    if not any(found.values()) and kind is not None and pattern == kind:
+        _refuse_unknown(kind)
     if as_json:
         print_json(found)
     else:
@@ -46,25 +50,40 @@ def command(kind: str | None, pattern: str | None, *, pretrained: bool, as_json:
 def _choose(kind: str | None, pattern: str | None) -> tuple[list[str], str]:
     """Return the kinds to list and the pattern to look for."""
     if kind is None:
-        return list(ORDER), "*"
+        return list(KINDS), "*"
     if kind in KIND_OF:
         return [KIND_OF[kind]], "*" if pattern is None else pattern
-    if pattern is None and set(kind) & set("*?["):
-        return list(ORDER), kind
+    if pattern is None:
+        return list(KINDS), kind
     raise unknown("kind", kind, KIND_OF)
+
+
+def _refuse_unknown(name: str) -> None:
+    """Refuse a single word that is neither a kind nor a name; a pattern may match nothing.
+
+    Raises:
+        UnknownNameError: always, for a word without wildcards.
+    """
+    if set(name) & set("*?["):
+        return
+    registry = get_registry()
+    names = {known for specs in registry.entries.values() for known in specs}
+    if name in names:
+        return  # it has no trained weights
+    raise registry.unknown("kind or name", name, {*KIND_OF, *names})
 
 
 def _entries(kind: str, pattern: str) -> list[dict[str, Any]]:
     registry = get_registry()
-    return [summarize(kind, registry.get(kind, name)) for name in registry.names(kind, pattern)]
+    return [summarize(registry.get(kind, name)) for name in registry.names(kind, pattern)]
 
 
-def _weights(name: str) -> dict[str, Any]:
+def _pretrained(name: str) -> dict[str, Any]:
     spec, weights = find_model(name)
     return {
-        **summarize("model", spec),
+        **summarize(spec),
         "name": name,
-        "summary": f"{spec.name} trained on {weights.dataset}" if weights else "",
+        "summary": summarize(weights)["summary"] if weights else "",
     }
 
 
@@ -76,16 +95,23 @@ def _print(found: Mapping[str, list[dict[str, Any]]], pattern: str, *, pretraine
         click.echo(f"no {what} match {cell(pattern)!r}" if pattern != "*" else f"no {what}")
     for number, (plural, entries) in enumerate(shown.items()):
         click.echo(f"{chr(10) if number else ''}{plural} ({len(entries)})")
-        trained = any(entry.get("trained") for entry in entries)
-        head = ["name", "summary", *(["trained on"] if trained else []), "distribution"]
-        print_table(head, [_row(entry, trained=trained) for entry in entries])
+        extra = [key for key in ("trained", "problem") if any(entry.get(key) for entry in entries)]
+        lists = any(isinstance(entry.get("trained"), list) for entry in entries)
+        names = ["trained on" if lists and key == "trained" else key for key in extra]
+        head = ["name", "summary", *names, "distribution"]
+        print_table(head, [_row(entry, extra) for entry in entries])
 
 
-def _row(entry: Mapping[str, Any], *, trained: bool) -> list[str]:
-    weights = [", ".join(cast("list[str]", entry["trained"]))] if trained else []
+def _row(entry: Mapping[str, Any], extra: list[str]) -> list[str]:
     return [
         entry["name"],
         cell(entry["summary"]),
-        *weights,
+        *(_text(entry.get(key)) for key in extra),
         cell(f"{entry['distribution']} {entry['version']}"),
     ]
+
+
+def _text(value: str | list[str] | bool | None) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return cell(", ".join(value) if isinstance(value, list) else value or "")

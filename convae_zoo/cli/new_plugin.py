@@ -2,8 +2,7 @@
 
 import click
 
-from convae_zoo.registry.kinds import KINDS
-from convae_zoo.scaffold.new_plugin import DEFAULT_KINDS, new_plugin
+from convae_zoo.scaffold.new_plugin import DEFAULT_KINDS, KINDS_WITH_TEMPLATE, new_plugin
 
 
 @click.command(name="new-plugin")
@@ -13,7 +12,7 @@ from convae_zoo.scaffold.new_plugin import DEFAULT_KINDS, new_plugin
     "--kind",
     "kinds",
     multiple=True,
-    type=click.Choice(list(KINDS)),
+    type=click.Choice(KINDS_WITH_TEMPLATE),
     help="What the plugin registers; repeatable. By default an encoder, a decoder and a model.",
 )
 def command(name: str, folder: str, kinds: tuple[str, ...]) -> None:

@@ -8,7 +8,7 @@ from convae_zoo.cli.options import json_option
 from convae_zoo.cli.output import cell, print_json, print_table
 from convae_zoo.registry import Registry, get_registry
 from convae_zoo.registry.discovery import Plugin
-from convae_zoo.registry.kinds import PLURALS
+from convae_zoo.registry.kinds import KINDS
 
 
 @click.command(name="plugins")
@@ -35,7 +35,7 @@ def command(context: click.Context, *, as_json: bool) -> None:
 
 def _describe(registry: Registry, plugin: Plugin) -> dict[str, Any]:
     registers = {
-        PLURALS[kind]: sorted(n for n, s in specs.items() if s.provenance == plugin.provenance)
+        KINDS[kind].plural: sorted(n for n, s in specs.items() if s.provenance == plugin.provenance)
         for kind, specs in registry.entries.items()
     }
     return {

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import click
 
-from convae_zoo.cli.entries import describe, describe_weights
+from convae_zoo.cli.entries import describe
 from convae_zoo.cli.options import device_option, json_option
 from convae_zoo.cli.output import cell, print_fields, print_json, print_table
 from convae_zoo.errors import UsageError
@@ -60,13 +60,13 @@ def _measure(model: str, device: str) -> dict[str, Any]:
 
 
 def _find(name: str, kind: str | None) -> list[dict[str, Any]]:
-    if "." in name and kind in {None, "model"}:
-        spec, weights = find_model(name)
-        return [describe_weights(spec, weights)] if weights else []
     registry = get_registry()
+    if "." in name and kind in {None, "model", "weights"}:
+        weights = registry.entries["weights"].get(name) or find_model(name)[1]
+        return [describe(weights)] if weights else []
     if kind is not None:
-        return [describe(kind, registry.get(kind, name))]
-    found = [describe(k, specs[name]) for k, specs in registry.entries.items() if name in specs]
+        return [describe(registry.get(kind, name))]
+    found = [describe(specs[name]) for specs in registry.entries.values() if name in specs]
     if not found:
         names = {known for specs in registry.entries.values() for known in specs}
         raise registry.unknown("name", name, names)
@@ -129,11 +129,17 @@ def _rows(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("storage", _storage(entry.get("card", {}).get("storage"))),
         ("training", _training(entry.get("card", {}).get("training"))),
         ("metrics", "" if "pca_mse" in entry.get("metrics", {}) else _metrics(entry)),
-        ("splits", ", ".join(entry.get("splits", ()))),
-        ("license", entry.get("license", "")),
-        ("source", entry.get("source", "")),
+        ("license", entry.get("license", "") if entry["kind"] == "weights" else ""),
+        *_declared(entry),
         ("factory", entry.get("factory", "")),
     ]
+
+
+def _declared(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what an entry's spec declares besides its config, as a loss its minimum."""
+    kind = KINDS[entry["kind"]]
+    names = kind.own_fields if kind.built else []
+    return [(name.replace("_", " "), _value(entry[name])) for name in names]
 
 
 def _ratio(entry: Mapping[str, Any]) -> str:

@@ -7,7 +7,8 @@ import attrs
 
 from convae_zoo.errors import ContractError, unknown
 from convae_zoo.registry import find_model, get_registry
-from convae_zoo.registry.factories import config_values, field_names, kind_of, make_config
+from convae_zoo.registry.factories import config_values, field_names, make_config
+from convae_zoo.registry.kinds import kind_of
 from convae_zoo.registry.specs import DecoderSpec, EncoderSpec, ModelSpec, Shape, shape_text
 
 

@@ -1,29 +1,27 @@
-"""What there is: names to specs, from the plugins that are installed. Imports no torch."""
+"""What is installed: names to specs, from the plugins. Imports no torch.
+
+Besides the names below it has a ``list_*`` function for each kind of the table, as `list_models`.
+"""
+
+from typing import TYPE_CHECKING
 
 from convae_zoo.registry import fields
-from convae_zoo.registry.registry import (
-    Registry,
-    find_model,
-    get_registry,
-    list_datasets,
-    list_decoders,
-    list_encoders,
-    list_losses,
-    list_models,
-    model_info,
-    override,
-)
+from convae_zoo.registry.listing import LIST_FUNCTIONS, find_model, list_models, model_info
+from convae_zoo.registry.registry import Registry, get_registry, override
 
 __all__ = [
     "Registry",
     "fields",
     "find_model",
     "get_registry",
-    "list_datasets",
-    "list_decoders",
-    "list_encoders",
-    "list_losses",
     "list_models",
     "model_info",
     "override",
 ]
+
+if not TYPE_CHECKING:  # else a type checker would accept any name
+
+    def __getattr__(name):  # noqa: ANN001, ANN202 - not type-checked
+        if name not in LIST_FUNCTIONS:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return LIST_FUNCTIONS[name]

@@ -7,16 +7,8 @@ from typing import Any
 import attrs
 
 from convae_zoo.errors import ConfigError, PluginError, ZooError, unknown
-from convae_zoo.registry.specs import (
-    DatasetSpec,
-    DecoderSpec,
-    EncoderSpec,
-    Factory,
-    LossSpec,
-    Provenance,
-)
-
-BuiltSpec = EncoderSpec | DecoderSpec | LossSpec | DatasetSpec
+from convae_zoo.registry.kinds import kind_of
+from convae_zoo.registry.specs import BuiltSpec, Factory, Provenance
 
 
 def resolve(factory: Factory) -> Any:
@@ -33,11 +25,6 @@ def resolve(factory: Factory) -> Any:
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         raise PluginError(f"factory {factory!r} cannot be imported: {reason}") from error
-
-
-def kind_of(spec: BuiltSpec) -> str:
-    """Return the kind of a spec: ``encoder``, ``decoder``, ``loss`` or ``dataset``."""
-    return type(spec).__name__.removesuffix("Spec").lower()
 
 
 def field_names(spec: BuiltSpec) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a plugin may implement: five hooks, each handed a typed registrar.
+"""What a plugin may implement: one hook for each kind of entry, each given a typed registrar.
 
 A plugin is a module (or object) named by an entry point in the group ``convae_zoo``. It must not
 import torch: a spec names its factory by import string, and its config is an attrs class.
@@ -8,7 +8,16 @@ from typing import Protocol, TypeVar
 
 import pluggy
 
-from convae_zoo.registry.specs import DatasetSpec, DecoderSpec, EncoderSpec, LossSpec, ModelSpec
+from convae_zoo.registry.specs import (
+    CorruptionSpec,
+    DatasetSpec,
+    DecoderSpec,
+    EncoderSpec,
+    LossSpec,
+    ModelSpec,
+    ScoreSpec,
+    WeightsSpec,
+)
 
 PROJECT = "convae_zoo"
 
@@ -19,7 +28,7 @@ S_contra = TypeVar("S_contra", contravariant=True)
 
 
 class Registrar(Protocol[S_contra]):
-    """Takes specs of one kind; knows the plugin and the distribution that calls it."""
+    """Takes specs of one kind, and records the plugin and distribution that call it."""
 
     def __call__(self, spec: S_contra) -> None:
         """Register one spec.
@@ -52,3 +61,18 @@ def register_datasets(register: Registrar[DatasetSpec]) -> None:
 @hookspec
 def register_models(register: Registrar[ModelSpec]) -> None:
     """Register models."""
+
+
+@hookspec
+def register_weights(register: Registrar[WeightsSpec]) -> None:
+    """Register trained weights, of any distribution's models."""
+
+
+@hookspec
+def register_corruptions(register: Registrar[CorruptionSpec]) -> None:
+    """Register corruptions."""
+
+
+@hookspec
+def register_scores(register: Registrar[ScoreSpec]) -> None:
+    """Register anomaly scores."""

@@ -1,9 +1,12 @@
-"""What a plugin registers: attrs classes that describe an entry without importing torch."""
+"""What a plugin registers: attrs classes that describe an entry without importing torch.
+
+`convae_zoo.registry.protocols` says what a config must declare and what a factory must return.
+"""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import attrs
 
@@ -18,40 +21,13 @@ Shape: TypeAlias = tuple[int, ...]
 
 
 def shape_text(shape: Shape) -> str:
-    """Write a shape as people do: ``3×32×32``."""
+    """Write a shape for people: ``3×32×32``."""
     return "×".join(str(n) for n in shape)
 
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
-
-
-class EncoderConfig(Protocol):
-    """What an encoder's config declares besides its fields.
-
-    A field named ``value_range`` is given the model's range; a decoder's too.
-    """
-
-    @property
-    def input_shape(self) -> Shape:
-        """Shape of one image, (C, H, W)."""
-
-    @property
-    def latent_shape(self) -> Shape:
-        """Shape of one latent: (D,) or (C, H, W)."""
-
-
-class DecoderConfig(Protocol):
-    """What a decoder's config declares besides its fields."""
-
-    @property
-    def latent_shape(self) -> Shape:
-        """Shape of one latent: (D,) or (C, H, W)."""
-
-    @property
-    def output_shape(self) -> Shape:
-        """Shape of one reconstruction, (C, H, W)."""
 
 
 @attrs.frozen
@@ -69,11 +45,16 @@ class Provenance:
 
 
 def check_name(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
-    """Check a name: lower case, digits, ``-`` and ``_``; a dot only parts model and tag."""
+    """Check a name: lower-case letters, digits, ``-`` and ``_``."""
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         raise ValueError(
             f"{attribute.name} {value!r} must be lower-case letters, digits, '-' and '_'"
         )
+
+
+def _check_model(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    if value != "":
+        check_name(_, attribute, value)
 
 
 def _check_factory(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
@@ -99,7 +80,7 @@ def _freeze(values: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 @attrs.frozen(kw_only=True)
-class _Spec:
+class Spec:
     """What every entry has: a name, a line of summary, and where it comes from."""
 
     name: str = attrs.field(validator=check_name)
@@ -108,7 +89,7 @@ class _Spec:
 
 
 @attrs.frozen(kw_only=True)
-class _Built(_Spec):
+class BuiltSpec(Spec):
     """An entry that is built: `factory` is called with the fields of a `config`."""
 
     factory: Factory = attrs.field(validator=_check_factory)
@@ -116,17 +97,17 @@ class _Built(_Spec):
 
 
 @attrs.frozen(kw_only=True)
-class EncoderSpec(_Built):
+class EncoderSpec(BuiltSpec):
     """An encoder: images N×C×H×W to latents. Its config is an `EncoderConfig`."""
 
 
 @attrs.frozen(kw_only=True)
-class DecoderSpec(_Built):
+class DecoderSpec(BuiltSpec):
     """A decoder: latents to images N×C×H×W. Its config is a `DecoderConfig`."""
 
 
 @attrs.frozen(kw_only=True)
-class LossSpec(_Built):
+class LossSpec(BuiltSpec):
     """A loss: an ``nn.Module`` that maps (reconstruction, target) to a scalar.
 
     In training, config fields named ``value_range`` and ``in_channels`` are given the model's. A
@@ -142,7 +123,7 @@ class LossSpec(_Built):
 
 
 @attrs.frozen(kw_only=True)
-class DatasetSpec(_Built):
+class DatasetSpec(BuiltSpec):
     """A dataset: the factory is called with ``split`` and the config's fields.
 
     Two config fields are filled in where the class has them: ``path`` (the user's folder) and
@@ -160,23 +141,44 @@ class DatasetSpec(_Built):
 
 
 @attrs.frozen(kw_only=True)
+class CorruptionSpec(BuiltSpec):
+    """A corruption: clean images to what a model is given; the factory returns a `Corruption`.
+
+    The clean images stay the target.
+    """
+
+
+@attrs.frozen(kw_only=True)
+class ScoreSpec(BuiltSpec):
+    """A score: how unlike normal images an image is; the factory returns a `Score`.
+
+    Attributes:
+        needs_fit: whether it must be fitted to normal images before it is called.
+        gives_map: whether it returns a map N×H×W besides the score of each image.
+    """
+
+    needs_fit: bool = False
+    gives_map: bool = False
+
+
+@attrs.frozen(kw_only=True)
 class Recipe:
     """How a model is trained.
 
     Attributes:
         loss: a loss's name, or a weighted sum as in ``"0.8*l1 + 0.2*ssim"``.
         epochs: passes over the train split.
-        batch_size: images an optimiser step.
+        batch_size: images per optimiser step.
         learning_rate: of the optimiser, at its highest.
         schedule: ``constant``, or ``cosine``: falling to zero at the end.
         warmup_steps: optimiser steps over which the learning rate rises to its highest.
         optimizer: ``adam``, ``adamw`` or ``sgd``, with PyTorch's defaults for the rest.
-        shuffle: a fresh order an epoch, drawn from the seed; else the data's own order.
-        augment: how training images are changed at random, each epoch anew: ``none``; ``flip``,
-            half of them mirrored left and right; ``dihedral``, mirrored and turned by quarters.
-        precision: ``auto``, the fastest that trains as well; ``fp32``, on a CPU the arithmetic of a
-            plain loop, to the bit; or ``bf16``.
-        seed: of the start weights and the order.
+        shuffle: a new order each epoch, drawn from the seed; else the order of the data.
+        augment: random changes to training images, drawn again each epoch: ``none``; ``flip``, half
+            of them mirrored left to right; ``dihedral``, mirrored and rotated by quarter turns.
+        precision: ``auto``, the fastest that trains equally well; ``fp32``, on a CPU bit for bit
+            the arithmetic of a plain loop; or ``bf16``.
+        seed: of the initial weights and the order.
     """
 
     loss: str = "mse"
@@ -193,27 +195,35 @@ class Recipe:
 
 
 @attrs.frozen(kw_only=True)
-class WeightsSpec:
-    """Trained weights of a model, found under ``model.tag``.
+class WeightsSpec(Spec):
+    """Trained weights of a model, found under the name ``model.tag``.
+
+    They are registered by ``register_weights``, from any distribution, or belong to a `ModelSpec`.
 
     Attributes:
-        tag: the part of the name behind the dot.
-        dataset: the name of the data set that they were trained on.
-        file: where the file lies in an installed package, ``"package:folder/name.safetensors"``;
-            None where they lie elsewhere, or nobody has trained them yet.
+        model: the model's name; in a `ModelSpec` it may be left out.
+        tag: the part of the name after the dot.
+        name: ``model.tag``; not set, it follows from the two.
+        model_distribution: what to install for the model, such as ``convae-backbones``.
+        dataset: the name of the dataset that they were trained on.
+        file: the file in an installed package, ``"package:folder/name.safetensors"``; None where
+            it is stored elsewhere, or where nobody has trained the weights yet.
         hub: instead, the repository on the Hugging Face Hub that holds them, ``"org/name"``.
         filename: the safetensors file in that repository.
         revision: branch, tag or commit of that repository; None for its main branch.
-        url: instead, their https address (http only on this very machine).
+        url: instead, an https address (http only on localhost).
         sha256: 64 hex digits, of the file; always checked before the file is used.
         recipe: how they were trained, where it differs from the model's recipe.
-        metrics: what `evaluate` gave on the validation split.
+        metrics: what `evaluate` measured on the validation split.
         license: of the weights.
         card: what else is worth knowing: the data's fingerprints and licence, how the weights are
             stored and what that costs, what training took.
     """
 
+    model: str = attrs.field(default="", validator=_check_model)
     tag: str = attrs.field(validator=check_name)
+    name: str = attrs.field(init=False)
+    model_distribution: str = ""
     dataset: str
     file: str | None = None
     hub: str | None = None
@@ -225,6 +235,10 @@ class WeightsSpec:
     metrics: Mapping[str, Any] = attrs.field(factory=dict, converter=_freeze)
     license: str = "Apache-2.0"
     card: Mapping[str, Any] = attrs.field(factory=dict, converter=_freeze)
+
+    @name.default
+    def _full_name(self) -> str:
+        return f"{self.model}.{self.tag}" if self.model else self.tag
 
     def __attrs_post_init__(self) -> None:
         sources = [s for s in ("file", "hub", "url") if getattr(self, s) is not None]
@@ -248,7 +262,7 @@ class WeightsSpec:
 
     @property
     def remote(self) -> bool:
-        """Whether the file lies elsewhere and has to be fetched once."""
+        """Whether the file is stored elsewhere and must be downloaded once."""
         return self.hub is not None or self.url is not None
 
 
@@ -257,13 +271,17 @@ def _as_tuple(weights: Iterable[WeightsSpec]) -> tuple[WeightsSpec, ...]:
 
 
 @attrs.frozen(kw_only=True)
-class ModelSpec(_Spec):
+class ModelSpec(Spec):
     """A model: an encoder and a decoder by name, their configs, a recipe, trained weights.
 
     Attributes:
         value_range: the (low, high) that uint8 images are mapped to.
+        weights: those that the model's own plugin ships. In the registry, all that are registered
+            for the model.
+        weights_distribution: a distribution with more trained weights of the model, named where a
+            tag is not found.
         parameters: how many numbers its parameters hold, or None where that is not declared.
-        flops: floating-point operations of one image's way through it, a multiply-add as two, as
+        flops: floating-point operations of one forward pass per image, a multiply-add as two, as
             ``torch.utils.flop_counter`` counts; or None where that is not declared.
     """
 
@@ -274,6 +292,7 @@ class ModelSpec(_Spec):
     value_range: tuple[float, float] = fields.value_range()
     recipe: Recipe = attrs.field(factory=Recipe)
     weights: tuple[WeightsSpec, ...] = attrs.field(default=(), converter=_as_tuple)
+    weights_distribution: str = ""
     parameters: int | None = None
     flops: int | None = None
 
@@ -281,10 +300,11 @@ class ModelSpec(_Spec):
         tags = [w.tag for w in self.weights]
         if len(set(tags)) < len(tags):
             raise ValueError(f"model {self.name!r} has two weights of one tag: {', '.join(tags)}")
+        for other in (w.model for w in self.weights if w.model not in {"", self.name}):
+            raise ValueError(f"model {self.name!r} has weights of model {other!r}")
+        owned = tuple(attrs.evolve(w, model=self.name) for w in self.weights)
+        object.__setattr__(self, "weights", owned)  # the class is frozen
 
     def tag(self, tag: str) -> WeightsSpec | None:
         """Return the weights of that tag, or None."""
         return next((w for w in self.weights if w.tag == tag), None)
-
-
-Spec: TypeAlias = EncoderSpec | DecoderSpec | LossSpec | DatasetSpec | ModelSpec

@@ -16,10 +16,11 @@ from convae_zoo.registry import get_registry
 from convae_zoo.registry.discovery import zoo_version
 from convae_zoo.registry.kinds import KINDS
 
-DEFAULT_KINDS = ("encoder", "decoder", "model")
+DEFAULT_KINDS = ("model", "encoder", "decoder")
 
 _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 _TEMPLATES = package_files("convae_zoo.scaffold") / "templates" / "plugin"
+KINDS_WITH_TEMPLATE = [k for k in KINDS if (_TEMPLATES / f"register/{k}.py.txt").is_file()]
 _MODULES = {
     "encoder": "the encoder, an ordinary `nn.Module`",
     "decoder": "the decoder, an ordinary `nn.Module`",
@@ -46,11 +47,11 @@ def new_plugin(name: str, folder: str | Path, kinds: Sequence[str] = DEFAULT_KIN
         FileError: a file cannot be written; nothing is left.
     """
     for kind in kinds:
-        if kind not in KINDS:
-            raise unknown("kind", kind, KINDS)
-    chosen = [kind for kind in KINDS if kind in kinds]
+        if kind not in KINDS_WITH_TEMPLATE:
+            raise unknown("kind", kind, KINDS_WITH_TEMPLATE)
+    chosen = [kind for kind in KINDS_WITH_TEMPLATE if kind in kinds]
     if not chosen:
-        raise UsageError(f"a plugin needs a kind: one or more of {', '.join(KINDS)}")
+        raise UsageError(f"a plugin needs a kind: one or more of {', '.join(KINDS_WITH_TEMPLATE)}")
     _check_name(name, chosen)
     target = Path(folder)
     _check_folder(target)
@@ -155,7 +156,7 @@ def _configs(prefix: str, kinds: Sequence[str]) -> list[str]:
 
 
 def _specs(kinds: Sequence[str]) -> str:
-    names = [KINDS[kind].__name__ for kind in kinds]
+    names = [KINDS[kind].spec.__name__ for kind in kinds]
     return ", ".join(sorted([*names, "Recipe"] if "model" in kinds else names))
 
 

@@ -29,7 +29,7 @@ def config_fields(entry: Entry) -> "list[attrs.Attribute[Any]]":
     """List the fields of an entry's config; of a model, those of both parts."""
     spec = entry.spec
     if not isinstance(spec, ModelSpec):
-        return list(attrs.fields(spec.config))
+        return list(attrs.fields(entry.built.config))
     parts = [get_registry().get(k, getattr(spec, k)) for k in ("encoder", "decoder")]
     return list({f.name: f for p in parts for f in attrs.fields(cast("Any", p).config)}.values())
 
@@ -40,7 +40,7 @@ def legal(entry: Entry, values: dict[str, Any]) -> bool:
         if isinstance(entry.spec, ModelSpec):
             plan_model(entry.name, **values)
         else:
-            make_config(entry.spec, values)
+            make_config(entry.built, values)
     except ZooError:
         return False
     return True

@@ -14,7 +14,7 @@ from convae_zoo.evaluation.cost import count_flops, count_parameters
 from convae_zoo.models.plan import Plan, plan_compose, plan_model
 from convae_zoo.registry import fields
 from convae_zoo.registry.discovery import ALLOWED
-from convae_zoo.registry.factories import BuiltSpec, config_values, make_config
+from convae_zoo.registry.factories import config_values, make_config
 from convae_zoo.registry.specs import ModelSpec
 from convae_zoo.testing.configs import at_drawn
 from convae_zoo.testing.entry import Case, Entry
@@ -44,7 +44,7 @@ def config_json(case: Case) -> None:
         )
     else:
         there = _through_json(config_values(case.config))
-        back = make_config(cast("BuiltSpec", case.entry.spec), there)
+        back = make_config(case.entry.built, there)
     if back != case.config:
         raise case.failure(f"its config comes back from JSON as {back!r:.120}")
 
@@ -59,7 +59,7 @@ def bad_config(entry: Entry) -> None:
     _refused(case, "no_such_field", 1)
     if isinstance(entry.spec, ModelSpec):
         return
-    for field in attrs.fields(entry.spec.config):
+    for field in attrs.fields(entry.built.config):
         for value in _bad_values(fields.domain_of(field)):
             _refused(case, field.name, value)
 
@@ -84,7 +84,7 @@ def _refused(case: Case, field: str, value: object) -> None:
         if isinstance(case.entry.spec, ModelSpec):
             plan_model(case.entry.name, **{field: value})
         else:
-            make_config(case.entry.spec, {field: value})
+            make_config(case.entry.built, {field: value})
     except UsageError as error:
         if "\n" in str(error) or field not in str(error):
             raise case.failure(

@@ -16,6 +16,7 @@ from convae_zoo.registry import get_registry
 from convae_zoo.registry.factories import build, make_config
 from convae_zoo.registry.kinds import KINDS
 from convae_zoo.registry.specs import (
+    BuiltSpec,
     DecoderSpec,
     EncoderSpec,
     ModelSpec,
@@ -40,7 +41,7 @@ class Entry:
     """One entry of the registry.
 
     Attributes:
-        kind: of the entry: ``encoder``, ``decoder``, ``loss``, ``dataset`` or ``model``.
+        kind: of the entry, as in the table of kinds.
         spec: what the plugin registered.
         examples: how many configs and batches a property draws.
     """
@@ -53,6 +54,11 @@ class Entry:
     def name(self) -> str:
         """The entry's name."""
         return self.spec.name
+
+    @property
+    def built(self) -> BuiltSpec:
+        """The spec of an entry that has a factory and a config."""
+        return cast("BuiltSpec", self.spec)
 
     @property
     def provenance(self) -> Provenance:
@@ -69,7 +75,7 @@ def entries(
     """List the entries of the live registry, of a name or a plugin where one is given.
 
     Args:
-        name: an entry's name, or ``kind:name``.
+        name: an entry's name, or ``kind:name``; a model's name stands for its weights too.
         plugin: a plugin's name.
         examples: how many configs and batches a property draws.
     """
@@ -78,7 +84,7 @@ def entries(
         Entry(k, spec, examples)
         for k in KINDS
         for spec in get_registry().entries[k].values()
-        if (not plain or spec.name == plain)
+        if (not plain or plain in {spec.name, getattr(spec, "model", None)})
         and (not kind or k == kind)
         and (plugin is None or (spec.provenance is not None and spec.provenance.plugin == plugin))
     ]
@@ -100,7 +106,7 @@ class Case:
         """The config, or a model's plan."""
         if isinstance(self.entry.spec, ModelSpec):
             return plan_model(self.entry.name, **self.values)
-        return make_config(self.entry.spec, self.values)
+        return make_config(self.entry.built, self.values)
 
     @property
     def input_shape(self) -> Shape:

@@ -60,7 +60,7 @@ PROPERTIES: Mapping[str, Property] = MappingProxyType(
         "torch-export": Property(compiled.torch_export, PARTS),
         "onnx": Property(compiled.onnx, PARTS),
         "numbers": Property(declared.numbers, MODEL),
-        "weights": Property(weights.weights, MODEL),
+        "weights": Property(weights.weights, ("weights",)),
         "loss-scalar": Property(losses.scalar, LOSS),
         "loss-minimum": Property(losses.minimum, LOSS),
         "loss-gradients": Property(losses.gradients, LOSS),

@@ -12,7 +12,8 @@ from convae_zoo.errors import UsageError, WeightsError
 from convae_zoo.files import write_bytes
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.registry.discovery import zoo_version
-from convae_zoo.registry.factories import config_values, kind_of
+from convae_zoo.registry.factories import config_values
+from convae_zoo.registry.kinds import kind_of
 from convae_zoo.registry.specs import Provenance, Recipe
 from convae_zoo.weights import file_format
 from convae_zoo.weights.load_state import is_finite

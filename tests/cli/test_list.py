@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import convae_zoo
-from convae_zoo.registry.kinds import PLURALS
+from convae_zoo.registry.kinds import KINDS
 
 WEIGHTS = """
 from convae_zoo import hookimpl
@@ -30,7 +30,7 @@ def test_it_lists_everything_by_kind_with_summary_and_distribution(plugin_site):
     plugin_site.install("tiny-dist", {"tiny": plugin_site.encoder}, version="2.5")
     done = plugin_site.run("list")
     assert (done.returncode, done.stderr) == (0, "")
-    for plural in PLURALS.values():
+    for plural in [k.plural for k in KINDS.values()]:
         entries = getattr(convae_zoo, f"list_{plural}")()
         count = len(entries) + (plural == "encoders")
         assert f"{plural} ({count})" in done.stdout or not count
@@ -42,7 +42,7 @@ def test_it_lists_everything_by_kind_with_summary_and_distribution(plugin_site):
 def test_json_is_one_document_with_the_same_names(plugin_site):
     plugin_site.install("tiny-dist", {"tiny": plugin_site.encoder}, version="2.5")
     found = documents(plugin_site.run("list", "--json"))
-    assert set(found) == set(PLURALS.values())
+    assert set(found) == {k.plural for k in KINDS.values()}
     assert [e["name"] for e in found["models"]] == convae_zoo.list_models()
     assert {
         "kind": "encoder",
@@ -54,7 +54,7 @@ def test_json_is_one_document_with_the_same_names(plugin_site):
     } in found["encoders"]
 
 
-@pytest.mark.parametrize("plural", PLURALS.values())
+@pytest.mark.parametrize("plural", [k.plural for k in KINDS.values()])
 def test_one_kind_can_be_listed(plugin_site, plural):
     found = documents(plugin_site.run("list", plural, "--json"))
     names = getattr(convae_zoo, f"list_{plural}")()
@@ -88,7 +88,7 @@ def test_where_nothing_matches_it_says_so(plugin_site, args, line):
 @pytest.mark.parametrize(
     ("args", "line"),
     [
-        (("model",), "error: unknown kind 'model'; did you mean 'models'?\n"),
+        (("model",), "error: unknown kind or name 'model'; did you mean 'models'"),
         (("enc", "x"), "error: unknown kind 'enc'; did you mean 'encoders'?\n"),
         (("losses", "--pretrained"), "error: only models have weights: --pretrained does not go"),
     ],

@@ -5,7 +5,7 @@ import json
 import pytest
 
 import convae_zoo
-from convae_zoo.registry.kinds import KINDS, PLURALS
+from convae_zoo.registry.kinds import KINDS
 
 MODELS = """
 from convae_zoo import hookimpl
@@ -72,7 +72,7 @@ def test_a_name_of_several_kinds_shows_them_all(plugin_site):
 
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [(k, n) for k in KINDS for n in getattr(convae_zoo, f"list_{PLURALS[k]}")()],
+    [(k, n) for k in KINDS for n in getattr(convae_zoo, f"list_{KINDS[k].plural}")()],
 )
 def test_every_entry_there_is_can_be_shown(kind, name, capsys):
     from convae_zoo.cli import main

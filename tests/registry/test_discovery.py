@@ -24,10 +24,10 @@ BROKEN = {
     "exits at import": ("import sys; sys.exit(3)", "SystemExit: 3"),
     "syntax error": ("def (", "SyntaxError"),
     "missing dependency": ("import no_such_module", "No module named 'no_such_module'"),
-    "no hooks": ("x = 1", "it implements no hook; mark one of register_datasets"),
+    "no hooks": ("x = 1", "it implements no hook; mark one of register_corruptions"),
     "unmarked hook": (
         "def register_encoders(register): pass",
-        "it implements no hook; mark one of register_datasets",
+        "it implements no hook; mark one of register_corruptions",
     ),
     "misspelled hook": (
         "import convae_zoo\n@convae_zoo.hookimpl\ndef register_encoder(register): pass",

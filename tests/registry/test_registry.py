@@ -284,7 +284,10 @@ def test_weights_are_found_by_model_and_tag():
         one={"models": [ModelSpec(name="m", encoder="e", decoder="d", weights=[weights])]}
     )
     with override(registry):
-        assert find_model("m.photos") == (model_info("m"), weights)
+        model, found = find_model("m.photos")
+        assert model == model_info("m")
+        assert found == registry.get("weights", "m.photos")
+        assert (found.model, found.tag, found.provenance.plugin) == ("m", "photos", "one")
         assert model_info("m.photos") is model_info("m")
         with pytest.raises(UnknownNameError) as caught:
             find_model("m.photo")

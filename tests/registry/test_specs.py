@@ -137,7 +137,7 @@ def test_weights_refuse_a_source_that_cannot_be(values, message):
 def test_a_model_finds_its_weights_by_tag():
     one, two = (WeightsSpec(tag=t, dataset="photos") for t in ("one", "two"))
     model = ModelSpec(name="m", encoder="e", decoder="d", weights=[one, two])
-    assert model.tag("two") is two
+    assert model.tag("two") == attrs.evolve(two, model="m")
     assert model.tag("three") is None
 
 

@@ -1,0 +1,117 @@
+"""Entries listed and found by name."""
+
+import fnmatch
+import re
+from collections.abc import Callable, Mapping
+from typing import Protocol, cast
+
+from convae_zoo.errors import UnknownNameError
+from convae_zoo.registry.kinds import KINDS, Kind
+from convae_zoo.registry.registry import get_registry
+from convae_zoo.registry.specs import ModelSpec, WeightsSpec
+
+
+class ListFunction(Protocol):
+    """A function that lists the entries of one kind, as `list_encoders`."""
+
+    def __call__(self, pattern: str = "*") -> list[str]:
+        """List the names that match a wildcard pattern, sorted."""
+
+
+def list_function(kind: Kind) -> ListFunction:
+    """Make the function that lists the entries of a kind."""
+
+    def list_entries(pattern: str = "*") -> list[str]:
+        return get_registry().names(kind.name, pattern)
+
+    list_entries.__name__ = list_entries.__qualname__ = kind.list_function
+    list_entries.__doc__ = f"List the {kind.plural} whose name matches a wildcard pattern."
+    return list_entries
+
+
+def list_models(pattern: str = "*", *, pretrained: bool = False) -> list[str]:
+    """List the models whose name matches a wildcard pattern.
+
+    With `pretrained`, list the names of their trained weights instead, such as
+    ``convae-200.photos``, including those whose file `convae-zoo pull` must download once. The
+    pattern may match the whole name or the model's alone.
+    """
+    registry = get_registry()
+    if not pretrained:
+        return registry.names("model", pattern)
+    models = cast("Mapping[str, ModelSpec]", registry.entries["model"])
+    return sorted(
+        weights.name
+        for spec in models.values()
+        for weights in spec.weights
+        if weights.trained and fnmatch.filter([spec.name, weights.name], pattern)
+    )
+
+
+LIST_FUNCTIONS: Mapping[str, Callable[..., list[str]]] = {
+    **{kind.list_function: list_function(kind) for kind in KINDS.values()},
+    list_models.__name__: list_models,
+}
+"""The function that lists each kind, by its public name."""
+
+
+def model_info(name: str) -> ModelSpec:
+    """Return the spec of a model, by its name with or without a weights tag.
+
+    Raises:
+        UnknownNameError: no model has that name, or the model has no such weights.
+    """
+    return find_model(name)[0]
+
+
+def find_model(name: str) -> tuple[ModelSpec, WeightsSpec | None]:
+    """Return the model of a name, and the weights where the name has a tag.
+
+    Raises:
+        UnknownNameError: no model has that name, or the model has no such weights; where known,
+            the message names the distribution to install.
+    """
+    base, dot, tag = name.partition(".")
+    registry = get_registry()
+    orphans = cast("WeightsSpec | None", registry.entries["weights"].get(name))
+    if orphans is not None and (problem := why_unusable(orphans)):
+        raise UnknownNameError(problem)
+    spec = cast("ModelSpec", registry.get("model", base))
+    if not dot:
+        return spec, None
+    weights = spec.tag(tag)
+    if weights is None:
+        error = registry.unknown(f"weights of model {base!r}:", tag, [w.tag for w in spec.weights])
+        raise UnknownNameError(f"{error}{more_weights(spec)}")
+    return spec, weights
+
+
+def why_unusable(weights: WeightsSpec) -> str:
+    """Say that the model of registered weights is not installed; empty where it is."""
+    registry = get_registry()
+    if weights.model in registry.entries["model"]:
+        return ""
+    source = weights.provenance
+    what = weights.model_distribution
+    how = f"pip install {what}" if what else "install the distribution that registers it"
+    return (
+        f"weights {weights.name!r}{f' of {source.distribution}' if source else ''} are for model "
+        f"{weights.model!r}, which is not installed; {how}{registry.broken_note()}"
+    )
+
+
+def more_weights(spec: ModelSpec) -> str:
+    """Name the distribution with more weights of a model: the end of an error, or nothing.
+
+    It is nothing where the model names none, or where a plugin of it is installed.
+    """
+    wanted = spec.weights_distribution
+    installed = {_normal(p.provenance.distribution) for p in get_registry().plugins}
+    if not wanted or _normal(wanted) in installed:
+        return ""
+    return f" (more trained weights of {spec.name!r}: pip install {wanted})"
+
+
+def _normal(distribution: str) -> str:
+    """Normalize a distribution's name: pip takes ``-``, ``_`` and ``.`` for the same."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
