@@ -54,6 +54,15 @@ class ZooWarning(UserWarning):
     """Something was left out, and everything else works on."""
 
 
+def printable(text: object) -> str:
+    """Return a text of any origin as one line, its control characters escaped.
+
+    Whatever a file, a server or a plugin says can be printed this way without driving the
+    terminal.
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Say which known names come nearest to a name: the tail of an error line."""
     import difflib  # wanted only when something went wrong

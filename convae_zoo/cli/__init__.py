@@ -20,7 +20,7 @@ COMMANDS = {
     "list": "List what is installed.",
     "new-plugin": "Write a package with a plugin to start from.",
     "plugins": "List the plugins, broken ones with the reason.",
-    "pull": "Fetch trained weights from where they are stored.",
+    "pull": "Download trained weights.",
     "push": "Upload a weights file to the Hugging Face Hub.",
     "reconstruct": "Reconstruct image files into a grid.",
     "retrain": "Train stored weights anew and compare them.",

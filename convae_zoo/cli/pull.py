@@ -14,10 +14,10 @@ from convae_zoo.cli.output import print_fields, print_json
 @click.option("--out", type=click.Path(), help="Also write the file here.")
 @json_option
 def command(name: str, revision: str | None, out: str | None, *, as_json: bool) -> None:
-    """Fetch weights, check them, and print where they are and their sha256.
+    """Download weights, check them, and print where they are and their sha256.
 
     NAME is the name of trained weights, or a repository on the Hugging Face Hub: org/name, or
-    org/name/file.safetensors. What is in the cache already is not fetched again.
+    org/name/file.safetensors. A cached file is not downloaded again.
 
     \b
     Example: convae-zoo pull convae-200.photos
@@ -25,7 +25,7 @@ def command(name: str, revision: str | None, out: str | None, *, as_json: bool) 
     """  # noqa: D301 - \b keeps click from wrapping
     from convae_zoo.files import atomic_path
     from convae_zoo.weights.download.cache import digest
-    from convae_zoo.weights.download.pull import pull
+    from convae_zoo.weights.pull import pull
 
     path = pull(name, revision=revision)
     if out is not None:

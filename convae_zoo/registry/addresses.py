@@ -6,12 +6,13 @@ _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 def is_allowed(url: str) -> bool:
-    """Whether a request may go there: https, or http to this very machine."""
+    """Tell whether a request may go there: https, or http to this machine itself."""
     if not url.isascii() or not url.isprintable() or " " in url:
         return False
     try:
         parts = urlsplit(url)
         host = parts.hostname
+        parts.port  # noqa: B018 - raises ValueError if it is not a number
     except ValueError:
         return False
     return bool(host) and (

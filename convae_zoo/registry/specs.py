@@ -13,6 +13,9 @@ import attrs
 from convae_zoo.registry import fields
 from convae_zoo.registry.addresses import is_allowed
 
+DEFAULT_FILENAME = "model.safetensors"
+"""The weights file of a run folder, and of a repository on the Hub."""
+
 Factory: TypeAlias = str | Callable[..., Any]
 """An import string ``"package.module:Attribute"``, or the callable itself."""
 
@@ -227,7 +230,7 @@ class WeightsSpec(Spec):
     dataset: str
     file: str | None = None
     hub: str | None = None
-    filename: str = "model.safetensors"
+    filename: str = DEFAULT_FILENAME
     revision: str | None = None
     url: str | None = None
     sha256: str | None = None

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from convae_zoo import files
 from convae_zoo.errors import FileError, TrainingError, UsageError
-from convae_zoo.registry.specs import Recipe
+from convae_zoo.registry.specs import DEFAULT_FILENAME, Recipe
 from convae_zoo.training.checkpoint import Checkpoints
 
 FORMAT_VERSION = 1
@@ -40,7 +40,7 @@ class RunFolder:
     @property
     def model(self) -> Path:
         """The weights after the last finished epoch."""
-        return self.path / "model.safetensors"
+        return self.path / DEFAULT_FILENAME
 
     @property
     def first_epoch(self) -> Path:

@@ -13,9 +13,10 @@ from convae_zoo.errors import UsageError, WeightsError, ZooError
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.models.plan import Plan, plan_compose
 from convae_zoo.registry import get_registry
+from convae_zoo.registry.specs import DEFAULT_FILENAME
 from convae_zoo.weights import file_format
 from convae_zoo.weights.load_state import build_with_state
-from convae_zoo.weights.names import RUN_FILE, find_file, registered
+from convae_zoo.weights.names import find_file, registered
 
 
 def load_model(
@@ -67,12 +68,12 @@ def _read(name_or_path: str | Path, *, download: bool) -> tuple[bytes, str]:
     if _is_path(name_or_path):
         path = Path(name_or_path)
         if os.path.isdir(path):  # noqa: PTH112 - unlike Path.is_dir it never raises
-            if not os.path.lexists(path / RUN_FILE):
+            if not os.path.lexists(path / DEFAULT_FILENAME):
                 raise WeightsError(
-                    f"folder {path} has no {RUN_FILE}; expected a run folder whose training has "
-                    "finished an epoch, or a .safetensors file"
+                    f"folder {path} has no {DEFAULT_FILENAME}; expected a run folder whose "
+                    "training has finished an epoch, or a .safetensors file"
                 )
-            path /= RUN_FILE
+            path /= DEFAULT_FILENAME
         return _read_file(path, str(path)), str(path)
     name = str(name_or_path)
     weights = registered(name)

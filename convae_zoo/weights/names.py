@@ -7,9 +7,6 @@ from convae_zoo.errors import UsageError, WeightsError
 from convae_zoo.registry import find_model
 from convae_zoo.registry.specs import WeightsSpec
 
-RUN_FILE = "model.safetensors"
-"""The trained weights' file in a run folder."""
-
 
 def find_file(name: str, *, download: bool = False) -> Traversable:
     """Find the file of registered weights: in its package, or verified in the cache.
@@ -19,9 +16,9 @@ def find_file(name: str, *, download: bool = False) -> Traversable:
     """
     weights = registered(name)
     if weights.remote:
-        from convae_zoo.weights.download.pull import stored_elsewhere  # needed by few
+        from convae_zoo.weights.download.registered import find_registered  # needed by few
 
-        return stored_elsewhere(name, weights, download=download)
+        return find_registered(name, weights, download=download)
     return _resource(name, weights)
 
 

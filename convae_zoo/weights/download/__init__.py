@@ -1,6 +1,5 @@
-"""Weights that are stored outside the wheel: on the Hugging Face Hub, or at an https address.
+"""Weights that are stored outside the packages: on the Hugging Face Hub, or at an https address.
 
-Nothing is fetched unless it is asked for by name: `convae-zoo pull NAME`, or
-``load_model(name, download=True)``. What was fetched lies in the cache under its sha256 and is
-loaded from there without a network.
+Nothing is downloaded unasked: only `convae-zoo pull NAME` and ``load_model(name, download=True)``
+use the network. A downloaded file is cached under its sha256 and loaded from there offline.
 """

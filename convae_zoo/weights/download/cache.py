@@ -1,8 +1,12 @@
-"""The cache: a file is found under its sha256, and checked each time."""
+"""The cache of downloaded weights: a file is named by its sha256, which is checked every time."""
 
 import contextlib
 import hashlib
+import logging
 import os
+import shutil
+import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -11,22 +15,22 @@ import filelock
 import platformdirs
 
 from convae_zoo.errors import WeightsError
-from convae_zoo.files import atomic_path
-from convae_zoo.weights.download.download import Download
-from convae_zoo.weights.download.network import check_online, patience
+from convae_zoo.weights.download.network import check_online, safe_text, timeout
 
-FOLDER = "CONVAE_ZOO_CACHE"
+CACHE_FOLDER = "CONVAE_ZOO_CACHE"
+_PARTIAL = ".part"
+_ABANDONED = 7 * 24 * 3600  # seconds after which the rest of a killed download is removed
 
 
 @attrs.frozen(kw_only=True)
 class RemoteFile:
-    """A file somewhere else; what a server says of it is checked here.
+    """A file on a server; what the server states about it is validated here.
 
     Attributes:
-        name: what a message calls it.
-        url: where it is.
+        name: how messages name it.
+        url: its address.
         sha256: hex digest, or None where nobody states one.
-        size: bytes, where they are known.
+        size: bytes, where known.
         headers: of the request.
     """
 
@@ -41,15 +45,17 @@ class RemoteFile:
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
 
 
-def folder() -> Path:
-    """Return the folder of fetched weights: in the user's cache, or in ``$CONVAE_ZOO_CACHE``."""
-    base = os.environ.get(FOLDER) or platformdirs.user_cache_dir("convae_zoo", appauthor=False)
+def cache_folder() -> Path:
+    """Return the folder of downloaded weights: ``$CONVAE_ZOO_CACHE``, or in the user's cache."""
+    base = os.environ.get(CACHE_FOLDER) or platformdirs.user_cache_dir(
+        "convae_zoo", appauthor=False
+    )
     return Path(base).expanduser() / "weights"
 
 
-def place(sha256: str) -> Path:
-    """Return where a file of that sha256 lies, if it is there."""
-    return folder() / f"{sha256}.safetensors"
+def cached_path(sha256: str) -> Path:
+    """Return the place of the file with that sha256, downloaded or not."""
+    return cache_folder() / f"{sha256}.safetensors"
 
 
 def digest(path: Path) -> str:
@@ -59,16 +65,16 @@ def digest(path: Path) -> str:
 
 
 def find(sha256: str) -> Path | None:
-    """Return the cached file of that sha256; one with other bytes is removed, and never given.
+    """Return the cached file of that sha256; one with other bytes is removed, never returned.
 
     Raises:
-        WeightsError: it cannot be read, or not removed.
+        WeightsError: the file cannot be read or removed.
     """
-    path = place(sha256)
+    path = cached_path(sha256)
     try:
-        if not path.exists():
+        if not os.path.lexists(path):
             return None
-        if digest(path) == sha256:
+        if path.exists() and digest(path) == sha256:
             return path
         path.unlink()
     except OSError as error:
@@ -77,80 +83,96 @@ def find(sha256: str) -> Path | None:
 
 
 def fetch(remote: RemoteFile) -> Path:
-    """Return the cached file, downloaded where it is not there yet.
-
-    Processes that want the same file wait for the one that fetches it, as long as that gets on.
+    """Return the cached file, downloaded if it is not cached yet.
 
     Raises:
-        WeightsError: offline, or the download fails, or gives other bytes than the sha256 says:
-            those are thrown away.
+        WeightsError: offline; or the download fails, or its bytes do not have the sha256: they
+            are thrown away.
     """
-    if remote.sha256 is not None:
-        found = find(remote.sha256)
-        if found is not None:
-            return found
-        by_hand = f"put the file at {place(remote.sha256)}"
-    else:
-        by_hand = "fetch the file by hand"
-    check_online(f"cannot fetch {remote.name}", by_hand)
-    key = remote.sha256 or hashlib.sha256(remote.url.encode()).hexdigest()
-    part = folder() / f"{key}.part"
-    download = Download(url=remote.url, part=part, size=remote.size, headers=remote.headers)
+    if remote.sha256 is not None and (found := find(remote.sha256)) is not None:
+        return found
+    target = f"put it at {cached_path(remote.sha256)}" if remote.sha256 else "copy it here"
+    check_online(f"cannot download {remote.name}", f"get the file by other means and {target}")
     try:
-        folder().mkdir(parents=True, exist_ok=True)
-        with _alone(part):
+        cache_folder().mkdir(parents=True, exist_ok=True)
+        _remove_abandoned()
+        with _turn(remote):
             found = None if remote.sha256 is None else find(remote.sha256)
-            return found or _store(remote, download)
+            return found or _download(remote)
     except OSError as error:
         raise WeightsError(
-            f"cannot store {remote.name} in {folder()}: {error.strerror or error}; make room, or "
-            f"set {FOLDER} to another folder"
+            f"cannot store {remote.name} in {cache_folder()}: {error.strerror or error}; make "
+            f"room, or set {CACHE_FOLDER} to another folder"
         ) from error
 
 
-def _store(remote: RemoteFile, download: Download) -> Path:
-    resumed = download.have > 0
-    try:
-        download.run()
-    except OSError:
-        download.discard()  # a full disk stays full of it otherwise
-        raise
-    got = digest(download.part)
-    if remote.sha256 not in {None, got}:
-        download.discard()
-        if resumed:
-            return _store(remote, download)
-        raise WeightsError(
-            f"{remote.url} gave other bytes than expected: sha256 {got}, expected "
-            f"{remote.sha256}; they were thrown away and nothing was loaded"
-        )
-    target = place(got)
-    with atomic_path(target) as temporary:
-        download.part.replace(temporary)
-    download.discard()
-    return target
+def _download(remote: RemoteFile) -> Path:
+    """Download into a private folder and move the file into place once it is verified."""
+    import pooch  # torch-free, but slow to import
+
+    from convae_zoo.weights.download.http import MAX_BYTES, Downloader
+
+    size = MAX_BYTES if remote.size is None else min(remote.size, MAX_BYTES)
+    downloader = Downloader(headers=remote.headers, max_bytes=size)
+    with tempfile.TemporaryDirectory(dir=cache_folder(), suffix=_PARTIAL) as private, _quiet():
+        try:
+            path = Path(
+                pooch.retrieve(
+                    remote.url,
+                    remote.sha256 and f"sha256:{remote.sha256}",
+                    fname="download",
+                    path=private,
+                    downloader=downloader,
+                )
+            )
+        except ValueError as error:
+            raise WeightsError(
+                f"{safe_text(remote.url)} gave other bytes than expected; nothing was loaded: "
+                f"{safe_text(error)}"
+            ) from error
+        if remote.size not in {None, path.stat().st_size}:
+            raise WeightsError(
+                f"{safe_text(remote.url)} has {path.stat().st_size} bytes where {remote.size} were "
+                "expected; nothing was kept"
+            )
+        # Replacing does not follow a symlink. Without a sync, a file that a power failure tears
+        # is recognised by its digest.
+        return path.replace(cached_path(digest(path)))
 
 
 @contextlib.contextmanager
-def _alone(part: Path) -> Iterator[None]:
-    """Wait until no other process fetches that file; a lock ends with its process."""
-    lock = filelock.FileLock(part.with_suffix(".lock"))
-    while True:
-        before = _size(part)
-        try:
-            lock.acquire(timeout=2 * patience())
-            break
-        except filelock.Timeout:
-            if _size(part) == before:
-                raise WeightsError(
-                    f"another process holds {lock.lock_file} and gets nowhere; end it, or try "
-                    "again later"
-                ) from None
+def _turn(remote: RemoteFile) -> Iterator[None]:
+    """Wait while another process downloads the file, up to the stall timeout.
+
+    The lock saves traffic; nothing depends on it.
+    """
+    key = remote.sha256 or hashlib.sha256(remote.url.encode()).hexdigest()
+    lock = filelock.FileLock(cache_folder() / f"{key}.lock")
+    with contextlib.suppress(filelock.Timeout):
+        lock.acquire(timeout=timeout())
     try:
         yield
     finally:
         lock.release()
 
 
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep pooch's log, which names whole addresses, off stderr."""
+    import pooch
+
+    logger = pooch.get_logger()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _remove_abandoned() -> None:
+    """Remove what killed downloads left behind."""
+    for path in cache_folder().glob(f"*{_PARTIAL}"):
+        with contextlib.suppress(OSError):  # another process removed it; or a link, which stays
+            if path.lstat().st_mtime < time.time() - _ABANDONED:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -1,4 +1,4 @@
-"""The model card of a repository on the Hub: its README.md, from what the weights file says."""
+"""The model card of a repository on the Hub: its README.md, written from the weights file."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ def model_card(metadata: Mapping[str, Any], repo: str, sha256: str) -> str:
     """Write the card as Markdown, with the Hub's YAML in front.
 
     Args:
-        metadata: as `convae_zoo.weights.read_metadata` gives it.
+        metadata: as `convae_zoo.weights.read_metadata` returns it.
         repo: the repository, ``org/name``.
         sha256: of the weights file.
     """

@@ -1,76 +1,72 @@
-"""What holds for every request: where it may go, whether it may be made, how long it may take."""
+"""Rules for every request: whether it is allowed, how long it may stall, how it is reported."""
 
 import math
 import os
-import queue
-import threading
-from collections.abc import Callable
-from typing import TypeVar
+import re
 
-from convae_zoo.errors import UsageError, WeightsError
+from convae_zoo.errors import UsageError, WeightsError, printable
 
 OFFLINE = ("CONVAE_ZOO_OFFLINE", "HF_HUB_OFFLINE")
 TIMEOUT = "CONVAE_ZOO_TIMEOUT"
-_PATIENCE = 30.0
+_DEFAULT_TIMEOUT = 30.0
+_LONGEST_TIMEOUT = 24 * 3600.0
 
-T = TypeVar("T")
 
+def check_online(action: str, alternative: str) -> None:
+    """Refuse to use the network where the environment forbids it.
 
-def check_online(what: str, instead: str) -> None:
-    """Refuse a request where the environment forbids the network.
+    Args:
+        action: what cannot be done, as in "cannot download net.photos".
+        alternative: what to do instead.
 
     Raises:
         WeightsError: ``CONVAE_ZOO_OFFLINE`` or ``HF_HUB_OFFLINE`` is set.
     """
     for variable in OFFLINE:
         if os.environ.get(variable, "").lower() in {"1", "on", "yes", "true"}:
-            raise WeightsError(f"{what}: {variable} is set; unset it, or {instead}")
+            raise WeightsError(f"{action}: {variable} is set; unset it, or {alternative}")
 
 
-def one_line(text: object) -> str:
-    """Make what a server said fit to be shown: one short line without control characters."""
-    shown = "".join(c if c.isprintable() else " " for c in str(text))
-    return " ".join(shown.split())[:200]
-
-
-def patience() -> float:
-    """Return the seconds after which a server that gives nothing is given up.
+def timeout() -> float:
+    """Return the stall timeout: the seconds that a server may send nothing.
 
     Raises:
-        UsageError: ``CONVAE_ZOO_TIMEOUT`` is not a number above 0.
+        UsageError: ``CONVAE_ZOO_TIMEOUT`` is not a number above 0 and at most a day.
     """
     text = os.environ.get(TIMEOUT)
     try:
-        seconds = _PATIENCE if text is None else float(text)
+        seconds = _DEFAULT_TIMEOUT if text is None else float(text)
     except ValueError:
         seconds = math.nan
-    if not 0 < seconds < math.inf:
-        raise UsageError(f"{TIMEOUT} must be a number of seconds above 0, got {text!r}")
+    if not 0 < seconds <= _LONGEST_TIMEOUT:
+        raise UsageError(
+            f"{TIMEOUT} must be a number of seconds above 0 and at most {_LONGEST_TIMEOUT:.0f}, "
+            f"got {printable(text)[:40]!r}"
+        )
     return seconds
 
 
-def bounded(work: Callable[[], T], seconds: float) -> T:
-    """Return what `work` returns, or raise what it raises, within `seconds`.
+def without_password(text: object) -> str:
+    """Return a text without the logins in its addresses."""
+    return re.sub(r"//[^/?#\s]*@", "//", str(text))
 
-    The work has a thread of its own, which is left behind when the time is over: no timeout of a
-    socket covers the look-up of a name, or an answer that comes in drop by drop.
 
-    Raises:
-        TimeoutError: the time is over.
-    """
-    outcome: queue.Queue[tuple[T | None, Exception | None]] = queue.Queue()
+def safe_text(text: object) -> str:
+    """Return an address or a server's words as one short line without passwords or controls."""
+    return printable(" ".join(without_password(text).split()))[:300]
 
-    def run() -> None:
-        try:
-            outcome.put((work(), None))
-        except Exception as error:  # noqa: BLE001 - it is raised again by the caller's thread
-            outcome.put((None, error))
 
-    threading.Thread(target=run, daemon=True).start()
-    try:
-        result, error = outcome.get(timeout=seconds)
-    except queue.Empty:
-        raise TimeoutError(f"no answer within {seconds:g} s") from None
-    if error is not None:
-        raise error
-    return result  # type: ignore[return-value]  # None only where T is None
+def why_refused(status: int) -> str:
+    """Say what an HTTP status other than success means and what to do."""
+    match status:
+        case 401 | 403:
+            reason = "access refused; check the login ('hf auth login', or HF_TOKEN)"
+        case 404 | 410:
+            reason = "no such file"
+        case 429:
+            reason = "too many requests; try again later"
+        case _ if status >= 500:  # noqa: PLR2004 - the first status of a server's own failures
+            reason = "the server failed; try again later"
+        case _:
+            reason = "the server refuses the request"
+    return f"{reason} (HTTP {status})"

@@ -56,19 +56,6 @@ class Handler(BaseHTTPRequestHandler):
     def json(self, value, status=200, **headers):
         self.send(status, json.dumps(value).encode(), Content_Type="application/json", **headers)
 
-    def file(self, body, etag=None, *, ranges=True):
-        """Send a file, or the range of it that is asked for."""
-        tag = {"ETag": etag} if etag else {}
-        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        same = self.headers.get("If-Range") in {None, etag}
-        if not (asked and ranges and same):
-            self.send(200, body, **tag)
-        elif (start := int(asked[1])) >= len(body):
-            self.send(416, Content_Range=f"bytes */{len(body)}")
-        else:
-            extent = f"bytes {start}-{len(body) - 1}/{len(body)}"
-            self.send(206, body[start:], Content_Range=extent, **tag)
-
     def reset(self):
         """End the connection with a reset in place of an end."""
         self.wfile.flush()
@@ -100,6 +87,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
+        self.other_host = f"http://localhost:{self.server_port}"
         self.requests, self.told, self.repositories, self.uploads = [], {}, {}, {}
         self.stopping = threading.Event()
 
@@ -110,8 +98,8 @@ class Server(ThreadingHTTPServer):
         self.told[path] = list(behaviours)
         return self.url + path
 
-    def offer(self, path, body, etag=None):
-        return self.tell(path, lambda handler: handler.file(body, etag))
+    def offer(self, path, body):
+        return self.tell(path, lambda handler: handler.send(200, body))
 
     def asked(self, path, method="GET"):
         return [headers for m, p, headers in self.requests if (m, p) == (method, path)]
@@ -171,13 +159,13 @@ class Server(ThreadingHTTPServer):
             return
         digest = sha256(body)
         linked = {"X-Linked-Etag": f'"{digest}"', "X-Linked-Size": str(len(body))}
-        location = f"{self.url.replace('127.0.0.1', 'localhost')}/cdn/{digest}"
+        location = f"{self.other_host}/cdn/{digest}"
         handler.send(302, b"", Location=location, X_Repo_Commit=commit, **linked)
 
     def hub_cdn(self, handler, digest):
         bodies = [b for r in self.repositories.values() for b in r.files.values()]
         body = next(b for b in bodies if sha256(b) == digest)
-        handler.file(body, f'"{digest}"')
+        handler.send(200, body)
 
     def hub_create(self, handler):
         wanted = json.loads(handler.body)
@@ -256,11 +244,11 @@ class Faults:
         return lambda handler: handler.send(302, b"", Location=where)
 
     @staticmethod
-    def cut(body, at, etag=None):
+    def cut(body, at):
         """Declare the whole file, and close the connection at some byte."""
 
         def behave(handler):
-            handler.head(200, len(body), **({"ETag": etag} if etag else {}))
+            handler.head(200, len(body))
             handler.wfile.write(body[:at])
             handler.close_connection = True
 
@@ -283,24 +271,16 @@ class Faults:
         handler.close_connection = True
 
     @staticmethod
-    def dribble(body):
-        """Send the head, and then a byte every twentieth of a second."""
+    def stall(body, at):
+        """Declare the whole file, and fall silent at some byte."""
 
         def behave(handler):
             handler.head(200, len(body))
-            for byte in body:
-                handler.wfile.write(bytes([byte]))
-                handler.server.pause(0.05)
+            handler.wfile.write(body[:at])
+            handler.server.pause(30)
+            handler.close_connection = True
 
         return behave
-
-    @staticmethod
-    def dribbled_head(handler):
-        """Send a header that never ends, a byte at a time."""
-        handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
-        for _ in range(400):
-            handler.wfile.write(b"x")
-            handler.server.pause(0.05)
 
     @staticmethod
     def endless(handler):
@@ -354,7 +334,7 @@ def repository():
 
 @pytest.fixture(autouse=True)
 def surroundings(monkeypatch, tmp_path, server):
-    """An empty cache, the server for a Hub, nobody logged in, little patience."""
+    """An empty cache, the server for a Hub, nobody logged in, a short timeout."""
     from huggingface_hub import constants
 
     settings = {
@@ -370,7 +350,6 @@ def surroundings(monkeypatch, tmp_path, server):
         monkeypatch.setenv(name, value)
     for name in ("CONVAE_ZOO_OFFLINE", "HF_HUB_OFFLINE", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("convae_zoo.weights.download.download._PAUSES", (0.05, 0.05))
     # The library reads these once, when it is imported.
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", settings["HF_TOKEN_PATH"])
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)

@@ -1,7 +1,11 @@
 """Repositories on the Hub: looking, fetching, pushing; the server here speaks its protocol."""
 
 import hashlib
+import io
 import json
+import logging
+import os
+import shutil
 import time
 
 import pytest
@@ -10,8 +14,9 @@ import torch
 import convae_zoo as zoo
 from convae_zoo.cli import main
 from convae_zoo.errors import UsageError, WeightsError, ZooError
-from convae_zoo.weights.download.hub import locate, push
-from convae_zoo.weights.download.pull import pull
+from convae_zoo.weights.download.hub import locate
+from convae_zoo.weights.pull import pull
+from convae_zoo.weights.push import push
 
 REPO = "someone/net"
 
@@ -140,12 +145,12 @@ def test_what_is_no_repository_is_refused(name):
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
-        (401, "access refused"),
-        (403, "access refused"),
+        (401, "check the login ('hf auth login', or HF_TOKEN)"),
+        (403, "check the login ('hf auth login', or HF_TOKEN)"),
         (418, "refuses the request"),
-        (429, "too many requests"),
-        (500, "the Hub failed"),
-        (503, "the Hub failed"),
+        (429, "too many requests; try again later"),
+        (500, "the server failed; try again later"),
+        (503, "the server failed; try again later"),
     ],
 )
 def test_a_refusal_of_the_hub_is_told(server, faults, code, reason):
@@ -171,14 +176,15 @@ LIES = [
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_an_answer_of_the_hub_that_makes_no_sense_is_told(server, lie):
+def test_a_response_of_the_hub_that_makes_no_sense_is_told(server, lie):
     server.tell(f"/api/models/{REPO}", lambda h: h.send(200, lie, Content_Type="application/json"))
     failure(lambda: pull(REPO), ZooError)
 
 
-def test_a_hub_that_is_silent_drips_or_runs_in_a_circle_is_given_up(server, faults):
+def test_a_hub_that_is_silent_or_redirects_in_a_circle_is_abandoned(server, faults):
     path = f"/api/models/{REPO}"
-    for fault in (faults.silent, faults.dribbled_head, faults.redirect(path)):
+    endless_number = lambda h: h.head(200, "9" * 5000)  # noqa: E731
+    for fault in (faults.silent, faults.redirect(path), endless_number):
         server.tell(path, fault)
         failure(lambda: locate(REPO))
 
@@ -188,9 +194,35 @@ def test_a_hub_that_is_not_there_is_told(monkeypatch):
     assert "cannot be understood or reached" in failure(lambda: locate(REPO))
 
 
-def test_a_hub_without_https_is_refused(monkeypatch):
-    monkeypatch.setenv("HF_ENDPOINT", "http://hub.example.org")
-    assert "HF_ENDPOINT must be an https address" in failure(lambda: locate(REPO), UsageError)
+@pytest.mark.parametrize("address", ["http://me:secret@hub.example.org", "https://me:sec/ret@hub"])
+def test_a_hub_without_https_is_refused_and_its_password_not_printed(monkeypatch, address):
+    monkeypatch.setenv("HF_ENDPOINT", address)
+    line = failure(lambda: locate(REPO), UsageError)
+    assert "HF_ENDPOINT must be an https address" in line
+    assert "sec" not in line
+
+
+@pytest.mark.usefixtures("held", "login")
+def test_a_password_in_the_hubs_address_is_never_printed(
+    server, faults, monkeypatch, capfd, weights_file, body
+):
+    from huggingface_hub import utils  # noqa: F401 - makes the handlers of its log
+
+    log = io.StringIO()
+    for handler in logging.getLogger("huggingface_hub").handlers:
+        monkeypatch.setattr(handler, "stream", log)
+    monkeypatch.setenv("HF_ENDPOINT", server.url.replace("//", "//me:secret@"))
+    assert pull(REPO).read_bytes() == body
+    server.tell(f"/cdn/{sha256(body)}", faults.status(404))
+    shutil.rmtree(os.environ["CONVAE_ZOO_CACHE"])
+    lines = [failure(lambda: pull(REPO))]
+    server.tell(f"/api/models/{REPO}/preupload/main", faults.status(503))
+    monkeypatch.setenv("CONVAE_ZOO_TIMEOUT", "0.3")
+    lines.append(failure(lambda: push(weights_file, REPO)))
+    monkeypatch.setenv("HF_ENDPOINT", "http://me:secret@127.0.0.1:9")
+    lines.append(failure(lambda: locate(REPO)))
+    assert "HTTP Error 503" in log.getvalue()
+    assert "secret" not in " ".join([*lines, log.getvalue(), *capfd.readouterr()])
 
 
 # Pushing.
@@ -251,7 +283,7 @@ def test_a_private_repository_is_private(server, weights_file):
 def test_a_private_model_is_not_pushed_into_public(held, weights_file):
     before = held.commit
     line = failure(lambda: push(weights_file, REPO, private=True), UsageError)
-    assert "is public already" in line
+    assert "is public; make it private first" in line
     assert held.commit == before
 
 
@@ -282,13 +314,13 @@ def test_a_hub_that_keeps_other_bytes_is_noticed(server, weights_file, body):
 def test_a_push_to_a_hub_that_falls_silent_ends(server, faults, weights_file, monkeypatch):
     monkeypatch.setenv("CONVAE_ZOO_TIMEOUT", "0.2")
     server.tell("/api/repos/create", faults.silent)
-    assert "no answer within" in failure(lambda: push(weights_file, REPO))
+    assert "no response within" in failure(lambda: push(weights_file, REPO))
 
 
 @pytest.mark.usefixtures("login")
 def test_a_push_that_is_refused_is_told(server, faults, weights_file):
     server.tell("/api/repos/create", faults.status(403))
-    assert "access refused (HTTP 403)" in failure(lambda: push(weights_file, REPO))
+    assert "access refused; check the login" in failure(lambda: push(weights_file, REPO))
 
 
 # The commands.

@@ -14,7 +14,7 @@ from convae_zoo.errors import UnknownNameError, UsageError, WeightsError
 from convae_zoo.registry.discovery import load_entry_points
 from convae_zoo.registry.registry import build_registry
 from convae_zoo.registry.specs import ModelSpec, Provenance, WeightsSpec
-from convae_zoo.weights.download.pull import pull
+from convae_zoo.weights.pull import pull
 
 REPO = "someone/net"
 IMAGES = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(1)) * 2 - 1

@@ -15,7 +15,7 @@ from torchvision import models
 
 from convae_backbones.backbone import feature_names
 from convae_zoo.errors import WeightsError
-from convae_zoo.weights.download.network import check_online
+from convae_zoo.weights import check_online
 from convae_zoo.weights.load_state import is_finite
 
 FRESH = "none"
