@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--schedule", help="constant or cosine.")
 @click.option("--warmup-steps", type=int, help="Steps over which the rate rises.")
 @click.option("--optimizer", help="adam, adamw or sgd.")
-@click.option("--loss", help="A loss, or a sum such as '0.8*l1 + 0.2*ssim'.")
+@click.option("--loss", help="A loss, or a sum such as '0.8*l1 + 0.2*ssim(window=7)'.")
 @click.option("--shuffle/--no-shuffle", default=None, help="A fresh order an epoch.")
 @click.option("--augment", help="none, flip or dihedral: training images mirrored and turned.")
 @click.option("--precision", help="auto (the fastest), fp32 (a plain loop's) or bf16.")

@@ -1,29 +1,21 @@
 """Losses by name, and weighted sums of several."""
 
-import math
-import re
 from collections.abc import Sequence
 from typing import Any, cast
 
 from torch import Tensor, nn
 
-from convae_zoo.errors import ConfigError, unknown
-from convae_zoo.registry import get_registry
-from convae_zoo.registry.factories import build, field_names, make_config, plugin_error
+from convae_zoo.errors import unknown
+from convae_zoo.registry.expressions import Term, find_spec, parse_expression, term_config
+from convae_zoo.registry.factories import build, field_names, plugin_error
 from convae_zoo.registry.specs import LossSpec
-
-_TERM = re.compile(
-    r"\s*(?:(?P<weight>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*\*\s*)?"
-    r"(?P<name>[a-z0-9][a-z0-9_-]*)\s*(?P<more>\+|$)",
-    re.ASCII,
-)
 
 
 class WeightedSum(nn.Module):
     """A sum of losses, each times its weight.
 
     Args:
-        weights: one number a loss.
+        weights: one number per loss.
         losses: modules that map (reconstruction, target) to a scalar.
     """
 
@@ -46,62 +38,57 @@ class WeightedSum(nn.Module):
         return f"weights={self.weights}"
 
 
-def parse_loss(text: str) -> list[tuple[float, str]]:
-    """Read ``"mse"`` or ``"0.8*l1 + 0.2*ssim"`` into weights and names.
-
-    Raises:
-        ConfigError: it cannot be read so.
-    """
-    terms: list[tuple[float, str]] = []
-    end, more = 0, True
-    while more:
-        match = _TERM.match(text, end)
-        weight = float(match["weight"] or 1) if match else math.inf
-        if match is None or not math.isfinite(weight):
-            raise ConfigError(f"loss {text!r} must be a name or a sum such as '0.8*l1 + 0.2*ssim'")
-        terms.append((weight, match["name"]))
-        end, more = match.end(), bool(match["more"])
-    return terms
-
-
 def create_loss(name: str, **config: Any) -> nn.Module:
-    """Build a loss, or a weighted sum of several as in ``"0.8*l1 + 0.2*ssim"``.
+    """Build a loss, or a weighted sum of several as in ``"0.8*l1 + 0.2*ssim(window=7)"``.
 
     Args:
-        name: a loss's name, or a weighted sum.
-        config: config values; in a sum each goes to every loss that has the field.
+        name: a loss's name, with config values where they differ from the defaults, or a weighted
+            sum.
+        config: further config values; in a sum each goes to every loss that has the field.
 
     Returns:
         A module that maps (reconstruction, target), both N×C×H×W, to a scalar.
 
     Raises:
         UnknownNameError: no such loss or field.
-        ConfigError: a value out of range, or a sum that cannot be read.
+        ConfigError: a value of the wrong type or out of range, or a string that cannot be read. The
+            error names the place in the string.
     """
-    terms = parse_loss(name)
-    specs = [cast("LossSpec", get_registry().get("loss", n)) for _, n in terms]
-    known = {f for spec in specs for f in field_names(spec)}
+    terms = _terms(name)
+    known = {field for _, spec in terms for field in field_names(spec)}
     for field in config:
         if field not in known:
             raise unknown(f"field of loss {name!r}:", field, known)
-    losses = [_build(s, {k: v for k, v in config.items() if k in field_names(s)}) for s in specs]
-    if len(losses) == 1 and terms[0][0] == 1.0:
-        return losses[0]
-    return WeightedSum([w for w, _ in terms], losses)
+    losses = [
+        _build(
+            spec, term_config(term, spec, {k: config[k] for k in field_names(spec) if k in config})
+        )
+        for term, spec in terms
+    ]
+    weights = [term.weight for term, _ in terms]
+    return losses[0] if weights == [1.0] else WeightedSum(weights, losses)
 
 
 def create_training_loss(
     name: str, value_range: tuple[float, float], in_channels: int = 3
 ) -> nn.Module:
-    """Build a loss for a model's images: their range and channels go to every loss that asks."""
-    specs = [cast("LossSpec", get_registry().get("loss", n)) for _, n in parse_loss(name)]
-    asked = {field for spec in specs for field in field_names(spec)}
+    """Build a loss for a model's images: their range and channels go to every loss that asks.
+
+    Raises:
+        ZooError: as `create_loss` does; a range or channels other than the model's are refused.
+    """
+    asked = {field for _, spec in _terms(name) for field in field_names(spec)}
     images = {"value_range": value_range, "in_channels": in_channels}
     return create_loss(name, **{k: v for k, v in images.items() if k in asked})
 
 
-def _build(spec: LossSpec, values: dict[str, Any]) -> nn.Module:
-    loss = build(spec, make_config(spec, values))
+def _terms(text: str) -> list[tuple[Term, LossSpec]]:
+    terms = parse_expression(text, "loss").terms
+    return [(term, cast("LossSpec", find_spec(term, "loss"))) for term in terms]
+
+
+def _build(spec: LossSpec, config: Any) -> nn.Module:
+    loss = build(spec, config)
     if not isinstance(loss, nn.Module):
         raise plugin_error(spec, f"its factory must return an nn.Module, got {loss!r:.80}")
 

@@ -5,8 +5,8 @@ from typing import Any, cast
 
 import attrs
 
-from convae_zoo.errors import ContractError, unknown
-from convae_zoo.registry import find_model, get_registry
+from convae_zoo.errors import ConfigError, ContractError, unknown
+from convae_zoo.registry import fields, find_model, get_registry
 from convae_zoo.registry.factories import config_values, field_names, make_config
 from convae_zoo.registry.kinds import kind_of
 from convae_zoo.registry.specs import DecoderSpec, EncoderSpec, ModelSpec, Shape, shape_text
@@ -83,11 +83,17 @@ def plan_compose(
     value_range: tuple[float, float] = (-1.0, 1.0),
     name: str | None = None,
 ) -> Plan:
-    """Check that an encoder and a decoder exist, are well configured and fit; import no torch."""
+    """Check that an encoder and a decoder exist, are well configured and fit; import no torch.
+
+    Raises:
+        UnknownNameError: no such part or field.
+        ConfigError: a config value, or the value range, of the wrong type or out of range.
+        ContractError: the latents or the images differ.
+    """
     registry = get_registry()
     encoder_spec = cast("EncoderSpec", registry.get("encoder", encoder))
     decoder_spec = cast("DecoderSpec", registry.get("decoder", decoder))
-    low_high = (float(value_range[0]), float(value_range[1]))
+    low_high = _checked_range(value_range)
 
     def config(spec: EncoderSpec | DecoderSpec, values: Mapping[str, Any] | None) -> Any:
         ranged = {"value_range": low_high} if "value_range" in field_names(spec) else {}
@@ -101,6 +107,19 @@ def plan_compose(
         value_range=low_high,
         name=name,
     )
+
+
+@attrs.frozen
+class _Range:
+    value_range: tuple[float, float] = fields.value_range()
+
+
+def _checked_range(value_range: Any) -> tuple[float, float]:
+    try:
+        low, high = _Range(value_range).value_range
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    return float(low), float(high)
 
 
 def plan_model(name: str, **overrides: Any) -> Plan:

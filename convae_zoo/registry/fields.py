@@ -13,9 +13,14 @@ carries what it accepts: in words, and where they can be drawn as a domain.
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias, TypeGuard, cast
+from typing import Any, TypeAlias, TypeGuard, TypeVar, cast
 
 import attrs
+
+T = TypeVar("T", str, int)
+
+_SMALLEST, _LARGEST = 1e-6, 1e6
+"""Between these lies the larger end of a value range."""
 
 _ACCEPTED = "convae_zoo.accepted"
 _DOMAIN = "convae_zoo.domain"
@@ -73,8 +78,12 @@ def _field(
 
 
 def _is_number(value: object) -> TypeGuard[float]:
-    real = isinstance(value, int | float) and not isinstance(value, bool)
-    return real and math.isfinite(cast("float", value))
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number that no float holds
+        return False
 
 
 def integer(default: int, *, minimum: int = 1, multiple_of: int = 1) -> int:
@@ -104,11 +113,15 @@ def number(default: float, *, minimum: float = -math.inf, maximum: float = math.
     return cast("float", _field(default, expected, accepts, Numbers(minimum, maximum)))
 
 
-def choice(default: str, options: Sequence[str]) -> str:
-    """Declare one string out of `options`."""
+def choice(default: T, options: Sequence[T]) -> T:
+    """Declare one value out of `options`: strings or whole numbers."""
     allowed = tuple(options)
-    expected = f"one of {', '.join(allowed)}"
-    return cast("str", _field(default, expected, lambda v: v in allowed, Choices(allowed)))
+    expected = f"one of {', '.join(map(str, allowed))}"
+
+    def accepts(value: object) -> bool:
+        return type(value) is type(default) and value in allowed  # 7.0 equals 7, and True 1
+
+    return cast("T", _field(default, expected, accepts, Choices(allowed)))
 
 
 def flag(*, default: bool) -> bool:
@@ -125,15 +138,23 @@ def text(default: str | None = None) -> Any:
 
 
 def value_range(default: tuple[float, float] = (-1.0, 1.0)) -> tuple[float, float]:
-    """Declare the (low, high) range of a model's pixel values."""
+    """Declare the (low, high) range of a model's pixel values.
+
+    The 256 levels of a pixel must differ in float32: the range spans at least a thousandth of its
+    larger end.
+    """
 
     def accepts(value: Any) -> bool:
         pair = isinstance(value, tuple) and len(value) == 2  # noqa: PLR2004 - low and high
-        return pair and all(map(_is_number, value)) and value[0] < value[1]
+        if not pair or not all(map(_is_number, value)):
+            return False
+        low, high = value
+        largest = max(abs(low), abs(high))
+        return _SMALLEST <= largest <= _LARGEST and bool(high - low >= largest / 1000)
 
     def convert(value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else value
 
     domain = Choices(((-1.0, 1.0), (0.0, 1.0)))
-    expected = "(low, high) with low < high"
+    expected = "(low, high) with low < high, far enough apart for float32"
     return cast("tuple[float, float]", _field(default, expected, accepts, domain, convert))

@@ -169,7 +169,7 @@ class Recipe:
     """How a model is trained.
 
     Attributes:
-        loss: a loss's name, or a weighted sum as in ``"0.8*l1 + 0.2*ssim"``.
+        loss: a loss's name, or a weighted sum as in ``"0.8*l1 + 0.2*ssim(window=7)"``.
         epochs: passes over the train split.
         batch_size: images per optimiser step.
         learning_rate: of the optimiser, at its highest.

@@ -88,7 +88,7 @@ def train(
         model: a model's name, built with fresh weights drawn from the seed; or a model, which is
             trained in place from the weights that it has.
         dataset: a dataset's name, or the images to train on and those to validate on.
-        loss: a loss's name, or a weighted sum as in ``"0.8*l1 + 0.2*ssim"``.
+        loss: a loss's name, or a weighted sum as in ``"0.8*l1 + 0.2*ssim(window=7)"``.
         epochs: passes over the train split.
         batch_size: images an optimiser step.
         learning_rate: of the optimiser, at its highest.

@@ -4,6 +4,9 @@ import attrs
 
 from convae_zoo import fields
 
+WINDOWS = tuple(range(3, 43, 2))
+"""Odd, so that a window has a middle; to 41, where torchmetrics' window has this side."""
+
 
 @attrs.frozen(kw_only=True)
 class CharbonnierConfig:
@@ -31,7 +34,21 @@ class BCEConfig:
 
 @attrs.frozen(kw_only=True)
 class SSIMConfig:
-    """Config of the structural similarity, of one scale or several.
+    """Config of the structural similarity.
+
+    Attributes:
+        value_range: the (low, high) of the model's pixel values.
+        window: side of the Gaussian window in pixels; its standard deviation is 1.5 at 11 pixels
+            and in proportion at others.
+    """
+
+    value_range: tuple[float, float] = fields.value_range()
+    window: int = fields.choice(11, WINDOWS)
+
+
+@attrs.frozen(kw_only=True)
+class MSSSIMConfig:
+    """Config of the structural similarity at several scales.
 
     Attributes:
         value_range: the (low, high) of the model's pixel values.

@@ -6,6 +6,7 @@ from convae_losses.configs import (
     CharbonnierConfig,
     FocalFrequencyConfig,
     LPIPSConfig,
+    MSSSIMConfig,
     PerceptualConfig,
     SSIMConfig,
 )
@@ -47,14 +48,14 @@ def register_losses(register: Registrar[LossSpec]) -> None:
             name="ssim",
             factory="convae_losses.ssim:SSIMLoss",
             config=SSIMConfig,
-            summary="1 - structural similarity, window 11×11",
+            summary="1 - structural similarity in a Gaussian window",
         )
     )
     register(
         LossSpec(
             name="ms-ssim",
             factory="convae_losses.ms_ssim:MSSSIMLoss",
-            config=SSIMConfig,
+            config=MSSSIMConfig,
             summary="1 - structural similarity at several scales",
         )
     )

@@ -42,7 +42,7 @@ def test_a_number_takes_finite_numbers_in_its_range_both_ends_included(value):
             made(value)
 
 
-@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan, 10**400])
 def test_a_number_without_a_range_is_finite_still(value):
     with pytest.raises(ValueError, match="x must be a number, got"):
         config(fields.number(0.5))(value)
@@ -53,6 +53,14 @@ def test_a_choice_takes_its_options_only(value):
     made = config(fields.choice("relu", ["relu", "gelu"]))
     assert made("gelu").x == "gelu"
     with pytest.raises(ValueError, match="x must be one of relu, gelu, got"):
+        made(value)
+
+
+@pytest.mark.parametrize("value", [7.0, True, 4, "7"])
+def test_a_choice_of_whole_numbers_takes_no_number_of_another_type(value):
+    made = config(fields.choice(1, [1, 7]))
+    assert made(7).x == 7
+    with pytest.raises(ValueError, match="x must be one of 1, 7, got"):
         made(value)
 
 
@@ -90,13 +98,20 @@ def test_a_value_range_read_from_json_is_the_same_as_one_in_python():
         (False, True),
         (0, math.inf),
         (math.nan, 1),
+        (0, 5e-324),
+        (1e6, 1e6 + 1),
+        (-1e300, 1e300),
+        (0, 10**400),
         "01",
         None,
         3,
     ],
 )
 def test_a_value_range_is_two_finite_numbers_the_lower_first(value):
-    with pytest.raises(ValueError, match=r"x must be \(low, high\) with low < high, got"):
+    with pytest.raises(
+        ValueError,
+        match=r"x must be \(low, high\) with low < high, far enough apart for float32, got",
+    ):
         config(fields.value_range())(value)
 
 

@@ -4,11 +4,13 @@ import math
 
 import pytest
 import torch
+from convae_losses.configs import WINDOWS
 from convae_losses.ms_ssim import betas, scales
 from convae_losses.pair import pair
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
+from torchmetrics.functional.image import structural_similarity_index_measure
 
 from convae_zoo.errors import ContractError
 from convae_zoo.models.losses import create_loss
@@ -43,14 +45,17 @@ def _plain_bce(x: torch.Tensor, y: torch.Tensor, low: float, high: float) -> flo
     return math.fsum(values) / len(values)
 
 
-def _ssim_maps(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    steps = torch.arange(-5, 6, dtype=torch.float64)
-    bell = torch.exp(-(steps**2) / (2 * 1.5**2))
+def _ssim_maps(
+    x: torch.Tensor, y: torch.Tensor, window_size: int = 11
+) -> tuple[torch.Tensor, torch.Tensor]:
+    edge = window_size // 2
+    steps = torch.arange(-edge, edge + 1, dtype=torch.float64)
+    bell = torch.exp(-(steps**2) / (2 * (1.5 * window_size / 11) ** 2))
     window = torch.outer(bell, bell) / bell.sum() ** 2
 
     def blur(image: torch.Tensor) -> torch.Tensor:
-        padded = functional.pad(image, (5, 5, 5, 5), mode="reflect")
-        patches = padded.unfold(2, 11, 1).unfold(3, 11, 1)
+        padded = functional.pad(image, (edge, edge, edge, edge), mode="reflect")
+        patches = padded.unfold(2, window_size, 1).unfold(3, window_size, 1)
         return (patches * window).sum((-1, -2))
 
     mx, my = blur(x), blur(y)
@@ -123,6 +128,20 @@ def test_a_loss_equals_its_plain_formula(name, low, high, dtype):
     assert value.ndim == 0
     assert value.dtype == dtype
     assert value.item() == pytest.approx(_plain(name, x, y, low, high), rel=tolerance)
+
+
+@pytest.mark.parametrize("window", [WINDOWS[0], 7, 21, WINDOWS[-1]])
+def test_ssim_in_a_window_of_another_size_is_torchmetrics_and_the_plain_formula(window):
+    size = max(13, window)
+    x, y = (_batch(seed, 0, 1, size)[:1, :1] for seed in (0, 1))
+    loss = create_loss(f"ssim(window={window})", value_range=(0.0, 1.0))
+    torchs = structural_similarity_index_measure(x, y, sigma=1.5 * window / 11, data_range=1.0)
+    plain = _ssim_maps(x, y, window)[0].mean()
+    assert loss(x, y).item() == pytest.approx(1 - torchs.item(), rel=1e-12)
+    assert loss(x, y).item() == pytest.approx(1 - plain.item(), rel=1e-6)
+    small = x[..., : window - 1, :window]
+    with pytest.raises(ContractError, match=f"window of {window}×{window} pixels"):
+        loss(small, small)
 
 
 @pytest.mark.parametrize("name", ["bce"])
