@@ -1,12 +1,19 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, by one process at a time, never over an input."""
 
 import contextlib
+import errno
+import hashlib
 import os
 import secrets
-from collections.abc import Iterator
+import socket
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from convae_zoo.errors import FileError
+from convae_zoo.errors import FileError, UsageError
+
+if sys.platform != "win32":
+    import fcntl
 
 
 @contextlib.contextmanager
@@ -20,7 +27,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     Raises:
         FileError: it cannot be written: no such folder, no permission, a full disk.
     """
-    target = Path(os.path.realpath(path))  # a link is written through
+    target = _resolve(path)
     temporary = target.parent / f".tmp-{secrets.token_hex(8)}{target.suffix}"
     try:
         if target.exists() and not target.is_file():
@@ -56,6 +63,121 @@ def write_text(path: str | Path, text: str) -> None:
         FileError: it cannot be written.
     """
     write_bytes(path, text.encode())
+
+
+def check_output(path: str | Path, inputs: Iterable[str | Path] = ()) -> None:
+    """Refuse an output that would overwrite something that the same command reads.
+
+    Args:
+        path: the file or folder that is going to be written.
+        inputs: files that are read, and folders: every file in them is an input. What does not
+            exist is passed over.
+
+    Raises:
+        UsageError: the output is one of the inputs, under whatever name.
+        FileError: no file can have that path.
+    """
+    target = _resolve(path)
+    if not target.exists():
+        return
+    for given in map(Path, inputs):
+        if given.exists() and given.samefile(target):
+            raise UsageError(f"{path} is an input of this command; choose another --out")
+        if given.is_dir() and target.is_file() and target.is_relative_to(given.resolve()):
+            raise UsageError(
+                f"{path} is a file of the folder {given}, which is an input of this command; "
+                "choose another --out"
+            )
+
+
+@contextlib.contextmanager
+def claim_output(path: str | Path, inputs: Iterable[str | Path] = ()) -> Iterator[Path]:
+    """Hold an output file or folder while it is written, so that no other process writes it.
+
+    The lock is a hidden file beside the output, ``.lock-…``, which ends with its process: one that
+    a killed process left behind holds nothing. A missing folder of the output is made, and removed
+    again if nothing was put into it.
+
+    Args:
+        path: the file or folder that is going to be written.
+        inputs: what the command reads, for `check_output`.
+
+    Raises:
+        UsageError: the output is an input, or another process is writing it; it is named.
+        FileError: the folder cannot be written.
+    """
+    check_output(path, inputs)
+    target = _resolve(path)
+    missing = [folder for folder in target.parents if not folder.exists()]
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = _lock(target.with_name(_lock_name(target)), path)
+    except FileExistsError as error:  # a file is where the folder should be
+        raise FileError(f"cannot write {path}: {os.strerror(errno.ENOTDIR)}") from error
+    except OSError as error:
+        _remove_empty(missing)
+        raise FileError(f"cannot write {path}: {error.strerror or error}") from error
+    try:
+        yield Path(path)
+    finally:
+        with contextlib.suppress(OSError):
+            target.with_name(_lock_name(target)).unlink()
+        os.close(descriptor)
+        _remove_empty(missing)
+
+
+def _resolve(path: str | Path) -> Path:
+    """Return the place that a path means; links are followed, so a link is written through."""
+    try:
+        os.fsencode(path)
+        return Path(os.path.realpath(path))
+    except ValueError as error:  # a NUL, or a surrogate
+        raise FileError(f"cannot write {str(path)!r}: no file can have that name") from error
+
+
+def _lock_name(target: Path) -> str:
+    return f".lock-{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]}"
+
+
+def _lock(lock: Path, path: str | Path) -> int:
+    """Take a lock and return its descriptor; whoever holds it is named in the file."""
+    while True:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            if sys.platform != "win32":  # elsewhere a second process is not noticed
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_same_file(descriptor, lock):
+                _name_holder(descriptor)
+                return descriptor
+        except BlockingIOError:
+            holder = os.read(descriptor, 200).decode(errors="replace") or "another process"
+            os.close(descriptor)
+            raise UsageError(
+                f"{path} is being written by {holder}; wait until it ends, or choose another --out"
+            ) from None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # its holder removed it between our opening and our locking
+
+
+def _name_holder(descriptor: int) -> None:
+    with contextlib.suppress(OSError):  # on a full disk the lock holds all the same
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
+
+
+def _is_same_file(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def _sync(path: Path, flags: int) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from convae_zoo.cli.options import dataset_options, device_option
+from convae_zoo.cli.outputs import claimed
 from convae_zoo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -57,22 +58,23 @@ def command(
     from convae_zoo.weights.load import load_model
 
     visuals.check_picture_path(out)
-    where = choose_device(device)
-    stored = [entry for argument in models for entry in _stored(argument, last=last)]
-    loaded = [load_model(source, device=where) for source, _, _ in stored]
-    images = dataset_for(dataset, split, _one_shape(loaded), data=data, download=download)
-    chosen = images.exemplars(count).tolist()
-    originals = images.images[chosen]
-    visuals.save_comparison(
-        out,
-        originals,
-        [
-            (_label(name, epoch, model), reconstruct(model, originals))
-            for (_, name, epoch), model in zip(stored, loaded, strict=True)
-        ],
-        names=[images.label_name(index) for index in chosen],
-        title=f"The same images of {images.name}, split {images.split}, through each model",
-    )
+    with claimed(out, models=models, data=data):
+        device_chosen = choose_device(device)
+        stored = [entry for argument in models for entry in _stored(argument, last=last)]
+        loaded = [load_model(source, device=device_chosen) for source, _, _ in stored]
+        images = dataset_for(dataset, split, _one_shape(loaded), data=data, download=download)
+        chosen = images.exemplars(count).tolist()
+        originals = images.images[chosen]
+        visuals.save_comparison(
+            out,
+            originals,
+            [
+                (_label(name, epoch, model), reconstruct(model, originals))
+                for (_, name, epoch), model in zip(stored, loaded, strict=True)
+            ],
+            names=[images.label_name(index) for index in chosen],
+            title=f"The same images of {images.name}, split {images.split}, through each model",
+        )
     click.echo(f"picture  {out}")
 
 

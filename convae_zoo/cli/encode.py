@@ -2,7 +2,9 @@
 
 import click
 
+from convae_zoo import files
 from convae_zoo.cli.options import device_option
+from convae_zoo.cli.outputs import model_files
 
 
 @click.command(name="encode")
@@ -35,6 +37,7 @@ def command(
     from convae_zoo.tasks.compress import encode_files
     from convae_zoo.weights.load import load_model, read_metadata
 
+    files.check_output(out, model_files([model]))
     found = find_images(images)
     with join_world(choose_device(device)) as (world, where):
         trained = load_model(model, device=where)

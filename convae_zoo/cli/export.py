@@ -2,6 +2,8 @@
 
 import click
 
+from convae_zoo.cli.outputs import claimed
+
 FORMATS = ("onnx", "torch-export")
 PARTS = ("encoder", "decoder", "all")
 
@@ -23,6 +25,7 @@ def command(model: str, format_: str, part: str, out: str) -> None:
     from convae_zoo.export.export import export_model
     from convae_zoo.weights.load import load_model
 
-    loaded = load_model(model)
-    far = export_model(loaded, out, format=format_, part=part)
-    click.echo(f"{out}  {part} of {loaded.name}, within {far:.1g} of the model")
+    with claimed(out, models=[model]):
+        loaded = load_model(model)
+        difference = export_model(loaded, out, format=format_, part=part)
+    click.echo(f"{out}  {part} of {loaded.name}, within {difference:.1g} of the model")

@@ -6,6 +6,7 @@ import click
 
 from convae_zoo.cli.options import dataset_options, device_option, json_option
 from convae_zoo.cli.output import print_json, print_table
+from convae_zoo.cli.outputs import claimed
 
 if TYPE_CHECKING:
     from convae_zoo.evaluation.leaderboard import Leaderboard
@@ -28,11 +29,11 @@ def command(
     device: str,
     as_json: bool,
 ) -> None:
-    """Measure all weights that are trained on a dataset, and those that are given, side by side.
+    """Measure all weights trained on a dataset, and any others that are given, side by side.
 
     MODEL_OR_FILE is the name of trained weights, a .safetensors file or a run folder. They are
     sorted by MSE on the validation split; the last column is the MSE divided by that of PCA with as
-    many components as a latent has floats. FLOPs are those of one image there and back.
+    many components as a latent has floats. FLOPs are for encoding and decoding one image.
 
     \b
     Example: convae-zoo leaderboard --dataset photos --out leaderboard.png
@@ -42,19 +43,20 @@ def command(
 
     if out is not None:
         visuals.check_picture_path(out)
-    board = leaderboard(
-        _loaded(models, dataset), dataset, data=data, download=download, device=device
-    )
-    if as_json:
-        print_json(board.to_json())
-    else:
-        _print(board)
-    if out is not None:
-        from convae_zoo.visuals.leaderboard import save_leaderboard
+    with claimed(out, models=models, data=data):
+        board = leaderboard(
+            _loaded(models, dataset), dataset, data=data, download=download, device=device
+        )
+        if as_json:
+            print_json(board.to_json())
+        else:
+            _print(board)
+        if out is not None:
+            from convae_zoo.visuals.leaderboard import save_leaderboard
 
-        save_leaderboard(out, board)
-        if not as_json:
-            click.echo(f"picture  {out}")
+            save_leaderboard(out, board)
+            if not as_json:
+                click.echo(f"picture  {out}")
 
 
 def _loaded(given: tuple[str, ...], dataset: str) -> "dict[str, Autoencoder]":

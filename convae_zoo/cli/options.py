@@ -22,6 +22,15 @@ device_option = click.option(
 )
 
 
+max_pixels_option = click.option(
+    "--max-pixels",
+    type=click.IntRange(1),
+    default=2**26,
+    show_default="67,108,864, 8192×8192",
+    help="Image files with more pixels are not read.",
+)
+
+
 def data_options(command: F) -> F:
     """Add ``--data PATH`` and ``--download``, where the dataset is known.
 

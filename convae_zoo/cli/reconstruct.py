@@ -4,20 +4,21 @@ from pathlib import Path
 
 import click
 
-from convae_zoo.cli.options import device_option
-from convae_zoo.errors import UsageError
+from convae_zoo.cli.options import device_option, max_pixels_option
+from convae_zoo.cli.outputs import claimed
 
 
 @click.command(name="reconstruct")
 @click.argument("model")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
 @click.option("--out", required=True, metavar="FILE", help="The picture to write, a PNG file.")
+@max_pixels_option
 @device_option
-def command(*, model: str, images: tuple[str, ...], out: str, device: str) -> None:
-    """Draw image files beside what MODEL makes of them.
+def command(*, model: str, images: tuple[str, ...], out: str, max_pixels: int, device: str) -> None:
+    """Draw image files with their reconstructions by MODEL below them.
 
     MODEL is the name of trained weights, a .safetensors file or a run folder. The images, of any
-    size and mode, are fitted to the model. The folder of the picture is made where it is missing.
+    size and mode, are fitted to the model. A missing folder of the picture is created.
 
     \b
     Example: convae-zoo reconstruct runs/first cat.jpg dog.png --out grid.png
@@ -30,16 +31,16 @@ def command(*, model: str, images: tuple[str, ...], out: str, device: str) -> No
     from convae_zoo.weights.load import load_model
 
     visuals.check_picture_path(out)
-    if Path(out).resolve() in {Path(image).resolve() for image in images}:
-        raise UsageError(f"{out} is one of the images; choose another --out")
-    trained = load_model(model, device=choose_device(device))
-    originals = pixels.load_pictures([Path(image) for image in images], trained.image_shape)
-    visuals.save_grid(
-        out,
-        originals,
-        reconstruct(trained, originals),
-        names=[Path(image).name for image in images],
-        title=f"{trained.name}: images of {shape_text(trained.image_shape)} through a latent of "
-        f"{shape_text(trained.latent_shape)}",
-    )
+    paths = [Path(image) for image in images]
+    with claimed(out, models=[model], images=paths):
+        trained = load_model(model, device=choose_device(device))
+        originals = pixels.load_pictures(paths, trained.image_shape, max_pixels=max_pixels)
+        visuals.save_grid(
+            out,
+            originals,
+            reconstruct(trained, originals),
+            names=[path.name for path in paths],
+            title=f"{trained.name}: images of {shape_text(trained.image_shape)} through a latent "
+            f"of {shape_text(trained.latent_shape)}",
+        )
     click.echo(f"picture  {out}")

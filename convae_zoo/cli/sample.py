@@ -3,6 +3,7 @@
 import click
 
 from convae_zoo.cli.options import device_option
+from convae_zoo.cli.outputs import claimed
 
 
 @click.command(name="sample")
@@ -14,15 +15,20 @@ from convae_zoo.cli.options import device_option
     show_default=True,
     help="How many images.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the draw.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**64 - 1),
+    default=0,
+    show_default=True,
+    help="Seed of the draw.",
+)
 @click.option("--out", required=True, metavar="FILE", help="The picture to write, a PNG file.")
 @device_option
 def command(*, model: str, count: int, seed: int, out: str, device: str) -> None:
-    """Draw images that MODEL makes up: latents drawn from its prior, decoded.
+    """Sample new images from MODEL: latents drawn from its prior, decoded.
 
     MODEL is the name of trained weights, a .safetensors file or a run folder, of a model whose
-    encoder has a prior, such as a variational one. The folder of the picture is made where it is
-    missing.
+    encoder has a prior, such as a variational one. A missing folder of the picture is created.
 
     \b
     Example: convae-zoo sample runs/variational --count 16 --out samples.png
@@ -34,8 +40,9 @@ def command(*, model: str, count: int, seed: int, out: str, device: str) -> None
     from convae_zoo.weights.load import load_model
 
     visuals.check_picture_path(out)
-    trained = load_model(model, device=choose_device(device))
-    generator = torch.Generator(trained.device).manual_seed(seed)
-    images = trained.postprocess(trained.sample(count, generator=generator))
-    visuals.save_images(out, images, title=f"{trained.name}: {count} samples, seed {seed}")
+    with claimed(out, models=[model]):
+        trained = load_model(model, device=choose_device(device))
+        generator = torch.Generator(trained.device).manual_seed(seed)
+        images = trained.postprocess(trained.sample(count, generator=generator))
+        visuals.save_images(out, images, title=f"{trained.name}: {count} samples, seed {seed}")
     click.echo(f"picture  {out}")

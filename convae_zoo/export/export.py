@@ -1,5 +1,6 @@
 """Models as ONNX or ``torch.export`` files, checked by running them before they are in place."""
 
+import io
 import json
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -198,8 +199,9 @@ def _write_torch_export(
 ) -> Callable[[Tensor], Tensor]:
     program = to_torch_export(module, example)
     program.example_inputs = None  # they would be stored as a pickle
-    with path.open("xb") as file:
-        torch.export.save(program, file)
+    archive = io.BytesIO()  # PyTorch's own writer aborts the process where a disk is full
+    torch.export.save(program, archive)
+    path.write_bytes(archive.getbuffer())
     return torch.export.load(path).module()
 
 

@@ -73,7 +73,7 @@ def test_an_unreadable_image_is_told_before_anything_is_written(
     [
         ("grid.jpg", 2, "must end in .png"),
         ("folder", 2, "is a folder"),
-        ("wide.png", 2, "is one of the images"),
+        ("wide.png", 2, "is an input of this command"),
         ("grey.png/grid.png", 1, "cannot write"),
     ],
 )

@@ -88,6 +88,11 @@ def test_a_file_where_a_folder_should_be_is_named(tmp_path):
     _told(tmp_path / "file" / "a.txt", os.strerror(errno.ENOTDIR))
 
 
+def test_a_name_with_a_nul_is_told(tmp_path):
+    with pytest.raises(FileError, match="no file can have that name"):
+        write_text(tmp_path / "a\0b.txt", "x")
+
+
 def test_a_folder_at_the_path_is_refused(tmp_path):
     (tmp_path / "a.txt").mkdir()
     _told(tmp_path / "a.txt", "a folder or device is there")

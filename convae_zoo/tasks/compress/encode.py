@@ -1,5 +1,6 @@
 """Encode image files: in parts of a fixed size, each written when it is done."""
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -81,6 +82,24 @@ def encode_files(
         raise UsageError(f"{world.size} processes are more than {len(images)} images; start fewer")
     if out.exists() and not overwrite:
         raise UsageError(f"{out} is there already; choose another --out, or pass --overwrite")
+    with contextlib.ExitStack() as held:
+        if world.is_main:
+            held.enter_context(files.claim_output(out, [path for _, path in images]))
+        return _encode(
+            model, images, out, weights=weights, dtype=dtype, world=world, progress=progress
+        )
+
+
+def _encode(
+    model: Autoencoder,
+    images: Sequence[tuple[str, Path]],
+    out: Path,
+    *,
+    weights: str,
+    dtype: str,
+    world: World,
+    progress: Callable[[int], object],
+) -> Encoded:
     document = {"model": model.plan.describe(), "weights_sha256": weights}
     folder = out.with_name(out.name + ".parts")
     if world.is_main:

@@ -307,5 +307,5 @@ def test_processes_under_torchrun_share_the_work(weights, folder, tmp_path):
 
 def test_an_output_that_cannot_be_written_is_one_line(weights, folder, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(FileError, match=r"cannot use .*: Not a directory"):
+    with pytest.raises(FileError, match=r"cannot write .*: Not a directory"):
         encoded(weights, folder, tmp_path / "file" / "z.safetensors")

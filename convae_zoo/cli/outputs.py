@@ -1,0 +1,51 @@
+"""What a command may write: never over something that it reads, never beside another process."""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from convae_zoo import files
+
+_RUN_SUFFIXES = frozenset({".safetensors", ".json", ".jsonl"})
+
+
+@contextlib.contextmanager
+def claimed(
+    out: str | None,
+    *,
+    models: Iterable[str] = (),
+    images: Iterable[str | Path] = (),
+    data: str | None = None,
+) -> Iterator[None]:
+    """Hold the output of a command while the command works; see `convae_zoo.files.claim_output`.
+
+    Args:
+        out: the ``--out`` of the command; None where it writes nothing.
+        models: model arguments; those that are files or run folders are inputs.
+        images: image files that are read.
+        data: the ``--data`` folder, every file of which is an input.
+
+    Raises:
+        UsageError: the output is an input, or another process is writing it.
+        FileError: the output's folder cannot be written.
+    """
+    if out is None:
+        yield
+        return
+    inputs = [*model_files(models), *images, *([data] if data else [])]
+    with files.claim_output(out, inputs):
+        yield
+
+
+def model_files(models: Iterable[str]) -> list[Path]:
+    """List the files that model arguments name: weights files, and the weights and records of runs.
+
+    Pictures in a run folder are no inputs, so a command may write its picture there again.
+    """
+    found = []
+    for path in map(Path, models):
+        if path.is_dir():
+            found += [p for p in path.rglob("*") if p.suffix in _RUN_SUFFIXES]
+        elif path.exists():
+            found.append(path)
+    return found
