@@ -92,7 +92,7 @@ class ImageSet:
         if self.labels is None:
             return ""
         label = int(self.labels[index])
-        return self.class_names[label] if label < len(self.class_names) else str(label)
+        return self.class_names[label] if 0 <= label < len(self.class_names) else str(label)
 
     def fitted(self, image_shape: tuple[int, int, int]) -> "ImageSet":
         """Return the set with every image fitted to a shape, as `pixels.fit` says.

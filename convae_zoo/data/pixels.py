@@ -9,24 +9,24 @@ The rule by which images are fitted to a model's shape (C, H, W):
   to it, bilinear with antialiasing.
 """
 
-import os
-import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from convae_zoo.data.image_file import MAX_PIXELS, read_image
+from convae_zoo.data.pil import from_pil
 from convae_zoo.errors import DataError
 
 GREY, RGB = 1, 3
 _LUMA = (0.299, 0.587, 0.114)
 _CHUNK_BYTES = 2**24
-_MAX_8_BIT, _MAX_16_BIT = 255, 65535
+_MAX_8_BIT = 255
 
 
 def to_float(images: Tensor, value_range: tuple[float, float]) -> Tensor:
@@ -95,90 +95,41 @@ def _fit_size(images: Tensor, size: tuple[int, int]) -> Tensor:
     return scaled.round().to(torch.uint8) if scaled.is_floating_point() else scaled
 
 
-def read_image(path: str | Path) -> Tensor:
-    """Read an image file of any mode as uint8 3×H×W, upright as its EXIF data says.
-
-    Transparency is laid over black.
-
-    Raises:
-        DataError: the file is missing, or no image, or damaged.
-    """
-    if not os.path.isfile(path):  # noqa: PTH113 - Path's own raises where access is denied
-        # Opening a pipe would wait for ever.
-        if os.path.isdir(path):  # noqa: PTH112 - the same
-            raise DataError(f"{path} is a folder, not an image file")
-        raise DataError(f"no image file at {path}")
-    try:
-        with Image.open(path) as image:
-            return from_pil(image)
-    except UnidentifiedImageError:
-        raise DataError(f"{path} is not an image that can be read") from None
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from error
-    # What Pillow's readers raise for damaged files.
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        struct.error,
-        OverflowError,
-        EOFError,
-        IndexError,
-        KeyError,
-        TypeError,
-        Image.DecompressionBombError,
-    ) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
-
-
-def from_pil(image: Image.Image) -> Tensor:
-    """Turn a PIL image of any mode into uint8 3×H×W, upright as its EXIF data says.
-
-    Transparency is laid over black. Grey of more than 8 bits is scaled to 8: from 0…65535 for 16
-    bits; for mode ``I`` or ``F``, which do not say, from the first of 0…1 (``F`` only), 0…255 and
-    0…65535 that holds every value.
+def read_fitted(
+    path: str | Path, image_shape: tuple[int, int, int], *, max_pixels: int = MAX_PIXELS
+) -> Tensor:
+    """Read an image file and fit it to a shape (C, H, W): uint8 1×C×H×W.
 
     Raises:
-        DataError: the image has no pixels, or a mode that Pillow cannot convert.
+        DataError: the file is missing, too large, damaged or no image; it is named.
     """
-    if 0 in image.size:
-        raise DataError(f"an image of {image.width}×{image.height} pixels has none")
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode in {"I", "I;16", "I;16B", "I;16L", "I;16N", "F"}:
-        upright = _to_8_bits(upright)
+    image = read_image(path, max_pixels=max_pixels, scaled_to=image_shape[1:])
     try:
-        if upright.has_transparency_data:
-            rgba = upright.convert("LA") if upright.mode == "La" else upright
-            rgba = rgba.convert("RGBA")
-            upright = Image.alpha_composite(Image.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba)
-        array = np.array(upright.convert("RGB"))
-    except ValueError as error:
-        raise DataError(
-            f"an image of mode {image.mode} cannot be turned into colour ({error})"
-        ) from error
-    return torch.from_numpy(array).permute(2, 0, 1).contiguous()
+        return fit(image[None], image_shape)
+    except (DataError, MemoryError) as error:
+        raise DataError(f"{path}: {str(error) or 'there is not enough memory for it'}") from error
 
 
-def _to_8_bits(image: Image.Image) -> Image.Image:
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64))
-    most = values.max()
-    if image.mode == "F" and most <= 1:
-        top = 1
-    elif image.mode in {"I", "F"} and most <= _MAX_8_BIT:
-        top = _MAX_8_BIT
-    else:
-        top = _MAX_16_BIT
-    return Image.fromarray((values / top * 255).round().clip(0, 255).astype(np.uint8))
-
-
-def load_pictures(pictures: Any, image_shape: tuple[int, int, int]) -> Tensor:
+def load_pictures(
+    pictures: Any, image_shape: tuple[int, int, int], *, max_pixels: int = MAX_PIXELS
+) -> Tensor:
     """Turn one picture or several, in any form, into uint8 N×C×H×W of a shape, on the CPU.
+
+    Args:
+        pictures: a PIL image, a path, an array or a uint8 tensor; or a sequence of them.
+        image_shape: (C, H, W).
+        max_pixels: image files with more pixels are refused; see `read_image`.
 
     Raises:
         DataError: a picture that cannot be read, or a form that is not known.
     """
     several = pictures if _is_several(pictures) else [pictures]
-    batches = [fit(_picture(p), image_shape) for p in several]
+    batches = [
+        read_fitted(p, image_shape, max_pixels=max_pixels)
+        if isinstance(p, str | Path)
+        else fit(_picture(p), image_shape)
+        for p in several
+    ]
     if not batches:
         raise DataError("no pictures were given")
     return torch.cat(batches)
@@ -196,8 +147,6 @@ def _picture(picture: Any) -> Tensor:
 
 
 def _to_images(picture: Any) -> Tensor:
-    if isinstance(picture, str | Path):
-        return read_image(picture)[None]
     if isinstance(picture, Image.Image):
         return from_pil(picture)[None]
     if isinstance(picture, np.ndarray):

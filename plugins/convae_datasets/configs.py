@@ -4,6 +4,9 @@ import attrs
 
 from convae_zoo import fields
 
+LARGEST_FILE = 2**26
+"""Pixels of an image file, as `convae_zoo.data.image_file.MAX_PIXELS`, which needs torch."""
+
 LARGEST_PATCH = 300
 """The shortest side of the smallest photograph that `photos` cuts."""
 
@@ -48,8 +51,10 @@ class ImageFolderConfig:
         image_size: height and width that the images are fitted to.
         val_fraction: the part of the images that is kept for validation, from 0 to 1, where the
             folder has no splits of its own.
+        max_pixels: image files with more pixels are skipped.
     """
 
     path: str | None = fields.text()
     image_size: int = fields.integer(32)
     val_fraction: float = fields.number(0.1, minimum=0, maximum=1)
+    max_pixels: int = fields.integer(LARGEST_FILE)

@@ -10,7 +10,8 @@ The rule:
   where a hash of its name below the folder, as a fraction, is less than `val_fraction`: more files
   do not move the others. Where that leaves a split empty, the nearest image goes there.
 - Images that do not fit the memory lie in a file that goes with the process; see `empty_images`.
-- A file that cannot be read is left out and named in `ImageSet.skipped`.
+- A file that cannot be read, or has more than `max_pixels`, is left out and named in
+  `ImageSet.skipped`.
 """
 
 import hashlib
@@ -22,6 +23,7 @@ import torch
 from torch import Tensor
 
 from convae_zoo.data import pixels
+from convae_zoo.data.image_file import MAX_PIXELS
 from convae_zoo.data.image_set import ImageSet
 from convae_zoo.data.large import empty_images
 from convae_zoo.data.listing import list_images
@@ -35,7 +37,12 @@ _THREADS = min(8, os.cpu_count() or 1)
 
 
 def image_folder(
-    *, split: str, path: str | None = None, image_size: int = 32, val_fraction: float = 0.1
+    *,
+    split: str,
+    path: str | None = None,
+    image_size: int = 32,
+    val_fraction: float = 0.1,
+    max_pixels: int = MAX_PIXELS,
 ) -> ImageSet:
     """Read a split of a folder of images: uint8 N×3×S×S, each fitted as `pixels.fit` says.
 
@@ -52,7 +59,7 @@ def image_folder(
             f"folder {path} has no image for the split {split!r}: {NAME} needs one in each split, "
             "and a val_fraction between 0 and 1"
         )
-    images, kept, skipped = _read(files, image_size)
+    images, kept, skipped = _read(files, image_size, max_pixels)
     if not kept:
         raise DataError(
             f"none of the {len(files)} images of split {split!r} in folder {path} can be read; "
@@ -101,13 +108,13 @@ def _class(name: str) -> str:
     return folder if slash else NO_CLASS
 
 
-def _read(files: Files, image_size: int) -> tuple[Tensor, list[str], list[str]]:
+def _read(files: Files, image_size: int, max_pixels: int) -> tuple[Tensor, list[str], list[str]]:
     """Read files: their images, the names that go with them, and what was skipped."""
     shape = (pixels.RGB, image_size, image_size)
 
     def read(path: Path) -> Tensor | str:
         try:
-            return pixels.fit(pixels.read_image(path)[None], shape)[0]
+            return pixels.read_fitted(path, shape, max_pixels=max_pixels)[0]
         except DataError as error:
             return str(error)
 

@@ -34,8 +34,8 @@ def test_without_labels_the_exemplars_are_spread_over_the_set():
 
 
 def test_an_image_is_named_after_its_class():
-    images = make(labels=[0, 1, 2, 0, 0, 0], class_names=("cat", "dog"))
-    assert [images.label_name(i) for i in range(3)] == ["cat", "dog", "2"]
+    images = make(labels=[0, 1, 2, -1, 0, 0], class_names=("cat", "dog"))
+    assert [images.label_name(i) for i in range(4)] == ["cat", "dog", "2", "-1"]
     assert make().label_name(0) == ""
 
 

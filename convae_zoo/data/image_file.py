@@ -1,0 +1,151 @@
+"""Image files, decoded within a bound on pixels and on memory.
+
+An image file is input that nobody has checked: a few kilobytes may claim gigabytes of pixels, and a
+flipped byte may make a decoder raise anything. Whatever goes wrong is that file's fault and becomes
+one `DataError` that names it.
+"""
+
+import contextlib
+import functools
+import logging
+import math
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from convae_zoo.data.pil import from_pil
+from convae_zoo.errors import DataError
+
+MAX_PIXELS = 2**26
+"""The most pixels of an image file that are decoded by default: 8192×8192."""
+
+EXACT_PIXELS = 2**24
+"""An image of more pixels than this that is going to be scaled down is reduced while decoding."""
+
+_BYTES_PER_PIXEL = {
+    "PNG": 4,
+    "BMP": 4,
+    "GIF": 4,
+    "JPEG": 10,
+    "AVIF": 16,
+    "WEBP": 17,
+    "JPEG2000": 20,
+}
+"""Memory that Pillow's decoders take, measured; a progressive JPEG's for all JPEGs."""
+
+_OTHER_BYTES_PER_PIXEL = 8
+_AFFORDED_BYTES_PER_PIXEL = 12
+_DECODING_BYTES = 768 * 2**20
+_READ_WHOLE = frozenset({"AVIF", "WEBP", "ICNS", "JPEG2000"})
+_READ_WHOLE_BYTES = 2**26
+_RUNS_PROGRAMS = frozenset({"EPS"})  # Pillow would start Ghostscript
+
+
+def read_image(
+    path: str | Path,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    scaled_to: tuple[int, int] | None = None,
+) -> Tensor:
+    """Read an image file of any mode as uint8 3×H×W, upright as its EXIF data says.
+
+    Transparency is laid over black. Decoders that several threads run at once share 768 MiB.
+
+    Args:
+        path: the file.
+        max_pixels: a file with more is refused; formats that take much memory to decode (WebP,
+            AVIF, JPEG 2000) are allowed proportionally fewer. Pillow's own limit of 179 million
+            pixels, ``PIL.Image.MAX_IMAGE_PIXELS``, holds beside it.
+        scaled_to: height and width that the caller is going to scale the image to. An image of
+            more than `EXACT_PIXELS` is then reduced by a whole factor while it is decoded, to no
+            less than twice that size.
+
+    Raises:
+        DataError: the file is missing, too large, damaged or no image.
+    """
+    if not os.path.isfile(path):  # noqa: PTH113 - Path's own raises where access is denied
+        # Opening a pipe would wait for ever.
+        if os.path.isdir(path):  # noqa: PTH112 - the same
+            raise DataError(f"{path} is a folder, not an image file")
+        raise DataError(f"no image file at {path}")
+    try:
+        with Image.open(path, formats=_formats(Path(path).stat().st_size)) as image:
+            return _decode(image, max_pixels, scaled_to)
+    except UnidentifiedImageError:
+        raise DataError(f"{path} is not an image that can be read") from None
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+    except MemoryError as error:
+        raise DataError(f"{path} cannot be read: there is not enough memory for it") from error
+    except Exception as error:  # Pillow's decoders raise anything for a damaged file
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"{path} cannot be read: {reason}") from error
+
+
+def _decode(image: Image.Image, max_pixels: int, scaled_to: tuple[int, int] | None) -> Tensor:
+    pixels = math.prod(image.size)
+    per_pixel = _BYTES_PER_PIXEL.get(image.format or "", _OTHER_BYTES_PER_PIXEL)
+    allowed = max_pixels * _AFFORDED_BYTES_PER_PIXEL // max(per_pixel, _AFFORDED_BYTES_PER_PIXEL)
+    if pixels > allowed:
+        raise DataError(
+            f"its {image.width:,}×{image.height:,} pixels are more than the {allowed:,} allowed "
+            f"for {image.format}; scale it down, or raise max_pixels (--max-pixels)"
+        )
+    factor = _reduction(image.size, scaled_to)
+    with _DECODING.taken(pixels * per_pixel + 3 * pixels // factor**2):
+        if factor > 1:
+            image.draft(None, (image.width // factor, image.height // factor))  # JPEG only
+            factor = _reduction(image.size, scaled_to)
+        return from_pil(image, reduce=factor)
+
+
+def _reduction(size: tuple[int, int], scaled_to: tuple[int, int] | None) -> int:
+    """Return the whole factor to reduce an image by while decoding it."""
+    if scaled_to is None:
+        return 1
+    wanted = math.ceil(math.sqrt(math.prod(size) / EXACT_PIXELS))
+    return max(1, min(wanted, min(size) // (2 * max(scaled_to))))
+
+
+@functools.cache
+def _all_formats() -> tuple[str, ...]:
+    Image.init()
+    return tuple(name for name in Image.OPEN if name not in _RUNS_PROGRAMS)
+
+
+def _formats(file_bytes: int) -> tuple[str, ...]:
+    """Return the formats that a file of a size may have; some are read whole before all else."""
+    if file_bytes <= _READ_WHOLE_BYTES:
+        return _all_formats()
+    return tuple(name for name in _all_formats() if name not in _READ_WHOLE)
+
+
+class _Room:
+    """Memory that threads share: each waits until there is enough for it, or until it is alone."""
+
+    def __init__(self, size: int) -> None:
+        self._size = self._free = size
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def taken(self, amount: int) -> Iterator[None]:
+        amount = min(amount, self._size)
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= amount)
+            self._free -= amount
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += amount
+                self._changed.notify_all()
+
+
+_DECODING = _Room(_DECODING_BYTES)
+
+# Some readers log what they also raise; without a handler that would be a second line on stderr.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
