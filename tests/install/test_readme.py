@@ -1,0 +1,128 @@
+"""The README's blocks do what the text says, executed in order, from the text itself."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+from itertools import groupby
+from pathlib import Path
+
+import click
+import pytest
+from PIL import Image
+from skimage import data
+
+from convae_zoo.cli import cli
+from readme import README, REPOSITORY, Block
+
+pytestmark = pytest.mark.slow
+
+PLUGIN = REPOSITORY / "plugins" / "tiny_encoder"
+RUN = [block for block in README if block.not_run is None]
+LEFT_OUT = [block for block in README if block.not_run is not None]
+READER = Path(__file__).parent / "reader.py"
+PIP = '#!/bin/sh\nexec "$(dirname "$0")/python" -m pip "$@"\n'
+OFFLINE = {
+    "CONVAE_ZOO_OFFLINE": "1",
+    "PIP_NO_INDEX": "1",
+    "PIP_NO_DEPS": "1",
+    "PIP_NO_BUILD_ISOLATION": "0",  # pip reads the option's name: 0 means no isolation
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+}
+
+
+def steps(block: Block) -> list[tuple[str, str, str]]:
+    """What a reader does with a block: writes the file that is named, or runs what is there."""
+    where = f"README.md:{block.line}"
+    if block.file is not None:
+        return [("file", block.file, block.text)]
+    if block.language == "python":
+        return [("python", where, block.text)]
+    return [("command", where, command) for command in block.commands]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A reader's folder: a photograph, and a folder of pictures cut from another."""
+    made = tmp_path_factory.mktemp("reader")
+    Image.fromarray(data.chelsea()).save(made / "photo.jpg")
+    (made / "my_images").mkdir()
+    coffee = Image.fromarray(data.coffee())
+    for row in range(5):
+        for column in range(8):
+            box = (70 * column, 70 * row, 70 * column + 64, 70 * row + 64)
+            coffee.crop(box).save(made / "my_images" / f"{row}{column}.png")
+    return made
+
+
+@pytest.fixture(scope="module")
+def reader(fresh_environment):
+    """The fresh environment with both packages of the README's first command, and a ``pip``."""
+    fresh_environment.install(REPOSITORY / "plugins" / "convae_weights")
+    pip = fresh_environment.root / "bin" / "pip"
+    pip.write_text(PIP)
+    pip.chmod(0o755)
+    yield fresh_environment
+    fresh_environment.pip("uninstall", "--yes", "tiny-encoder", "convae-zoo-weights")
+
+
+@pytest.fixture(scope="module")
+def done(reader, folder):
+    """Every block, executed; the folder it ended in."""
+    at = folder
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "PIP_"))}
+    path = f"{reader.root / 'bin'}:{inherited['PATH']}"
+    environment = {**inherited, **OFFLINE, "PATH": path, "OMP_NUM_THREADS": "1"}
+    todo = [step for block in RUN for step in steps(block)]
+    # A process that is running does not see what pip installs: the next commands get a new one.
+    for _, group in groupby(todo, key=lambda step: step[2].startswith("pip ")):
+        finished = subprocess.run(
+            [reader.root / "bin" / "python", READER, at],
+            input=json.dumps(list(group)),
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert finished.returncode == 0, finished.stderr
+        at = Path(finished.stdout.splitlines()[-1])
+    return at
+
+
+def test_every_block_runs_and_writes_what_it_names(done, folder):
+    assert done == folder / "tiny-encoder"
+    commands = [command for block in RUN for command in block.commands]
+    written = [out for command in commands for out in re.findall(r"--out (\S+)", command)]
+    assert len(written) > 5
+    for out in written:
+        assert (folder / out).exists() or (done / out).exists(), out
+
+
+def test_the_plugin_of_the_text_is_the_one_in_the_repository(done):
+    in_text = {block.file: block.text for block in README if block.file is not None}
+    files = [p for p in PLUGIN.rglob("*") if p.is_file() and "__pycache__" not in p.parts]
+    assert in_text == {str(p.relative_to(PLUGIN)): p.read_text(encoding="utf-8") for p in files}
+    assert {name: (done / name).read_text(encoding="utf-8") for name in in_text} == in_text
+
+
+def test_the_installed_plugin_trained(done):
+    history = [json.loads(line) for line in (done / "runs/tiny/history.jsonl").open()]
+    assert [line["epoch"] for line in history if line["kind"] == "epoch"] == [1]
+
+
+@pytest.mark.parametrize("block", LEFT_OUT, ids=lambda block: f"line {block.line}")
+def test_a_block_that_is_not_run_needs_more_than_a_minute_or_the_network(block):
+    """Its commands are parsed, so that no option in it is unknown."""
+    assert re.search("minutes|network", block.not_run)
+    for command in block.commands:
+        program, *arguments = shlex.split(command)
+        if program == "make":
+            makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+            targets = " ".join(re.findall(r"^([\w -]+):", makefile, re.MULTILINE)).split()
+            assert arguments[0] in targets, command
+        elif program == "convae-zoo":
+            parsed = cli.get_command(click.Context(cli), arguments[0])
+            parsed.make_context(arguments[0], arguments[1:])
+        else:
+            assert command == "pip install convae-zoo convae-zoo-weights"
