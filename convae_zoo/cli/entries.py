@@ -83,7 +83,7 @@ def _built(spec: BuiltSpec) -> dict[str, Any]:
 def _dataset_license(weights: WeightsSpec) -> str:
     """Return the licence of the data: as stored with the weights, else as the dataset declares."""
     stored = weights.card.get("dataset", {}).get("license")
-    declared = get_registry().entries["dataset"].get(weights.dataset)
+    declared = get_registry().entries["dataset"].get(weights.dataset_name)
     return stored or (declared.license if isinstance(declared, DatasetSpec) else "not stated")
 
 

@@ -1,9 +1,12 @@
 """Options that several commands share."""
 
+import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
+
+from convae_zoo.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -45,9 +48,56 @@ def data_options(command: F) -> F:
 
 
 def dataset_options(command: F) -> F:
-    """Add ``--dataset NAME``, ``--data PATH`` and ``--download``.
+    """Add ``--dataset NAME``, ``--data-set FIELD=VALUE``, ``--data PATH`` and ``--download``.
 
-    The command is called with ``dataset``, ``data`` and ``download``, as `load_dataset` takes them.
+    The command is called with ``dataset``, ``data`` and ``download``, as `load_dataset` takes them;
+    what ``--data-set`` gives is part of ``dataset``.
     """
-    named = click.option("--dataset", required=True, metavar="NAME", help="Name of the dataset.")
-    return named(data_options(command))
+
+    @functools.wraps(command)
+    def configured(*, dataset: str, data_set: tuple[str, ...], **options: Any) -> Any:
+        if data_set:
+            from convae_zoo.registry.expressions import with_fields  # needed by few
+
+            dataset = with_fields(dataset, "dataset", read_settings(data_set, "--data-set"))
+        return command(dataset=dataset, **options)
+
+    for option in (
+        click.option(
+            "--data-set",
+            multiple=True,
+            metavar="FIELD=VALUE",
+            help="Set a config value of the dataset.",
+        ),
+        click.option(
+            "--dataset",
+            required=True,
+            metavar="NAME",
+            help="A dataset, also with config values: 'image-folder(val_fraction=0.2)'.",
+        ),
+    ):
+        configured = option(configured)
+    return cast("F", data_options(configured))
+
+
+def read_settings(settings: tuple[str, ...], option: str = "--set") -> dict[str, Any]:
+    """Read ``FIELD=VALUE`` pairs; a value is read as JSON where it is JSON, else as a string.
+
+    Raises:
+        UsageError: there is no ``=``, or a value is too long.
+    """
+    import json  # needed by few
+
+    values: dict[str, Any] = {}
+    for setting in settings:
+        field, equals, text = setting.partition("=")
+        field = field.replace("-", "_")
+        if not equals or not field:
+            raise UsageError(f"{option} takes FIELD=VALUE, got {setting!r:.80}")
+        try:
+            values[field] = json.loads(text)
+        except json.JSONDecodeError:
+            values[field] = text
+        except (ValueError, RecursionError) as error:  # a number of 5,000 digits; 100,000 brackets
+            raise UsageError(f"{option} {field}: the value is too long to be read") from error
+    return values

@@ -1,13 +1,12 @@
 """``convae-zoo train``."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from convae_zoo.cli.options import dataset_options, device_option
-from convae_zoo.errors import TrainingError, UsageError
+from convae_zoo.cli.options import dataset_options, device_option, read_settings
+from convae_zoo.errors import TrainingError
 
 if TYPE_CHECKING:
     from convae_zoo.training.run_folder import RunFolder
@@ -32,7 +31,13 @@ if TYPE_CHECKING:
 @click.option("--precision", help="auto (the fastest), fp32 (a plain loop's) or bf16.")
 @device_option
 @click.option("--seed", type=int, help="Of the start weights and the order.")
-@click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="A config value.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Set a config value of the model.",
+)
 def command(settings: tuple[str, ...], out: str, **options: Any) -> None:
     """Train MODEL with its recipe, changed by the options.
 
@@ -59,24 +64,6 @@ def command(settings: tuple[str, ...], out: str, **options: Any) -> None:
         click.echo(f"pictures  {folder.pictures}")
         click.echo(f"curves    {folder.curves}")
         click.echo(f"history   {folder.history}")
-
-
-def read_settings(settings: tuple[str, ...]) -> dict[str, Any]:
-    """Read ``FIELD=VALUE`` pairs; a value is read as JSON where it is, else as a string.
-
-    Raises:
-        UsageError: there is no ``=``.
-    """
-    values = {}
-    for setting in settings:
-        field, equals, text = setting.partition("=")
-        if not equals or not field:
-            raise UsageError(f"--set takes FIELD=VALUE, got {setting!r}")
-        try:
-            values[field.replace("-", "_")] = json.loads(text)
-        except json.JSONDecodeError:
-            values[field.replace("-", "_")] = text
-    return values
 
 
 def what_is_kept(folder: "RunFolder") -> str:

@@ -7,8 +7,8 @@ import attrs
 
 from convae_zoo.data.image_set import NOT_STATED, ImageSet
 from convae_zoo.errors import UsageError, unknown
-from convae_zoo.registry import get_registry
-from convae_zoo.registry.factories import build, field_names, make_config, plugin_error
+from convae_zoo.registry.expressions import Term, find_spec, parse_entry, term_config
+from convae_zoo.registry.factories import build, field_names, plugin_error
 from convae_zoo.registry.specs import DatasetSpec
 
 
@@ -23,31 +23,35 @@ def load_dataset(
     """Load one split of a registered dataset.
 
     Args:
-        name: a dataset's name, as `list_datasets` gives it.
+        name: a dataset's name, as `list_datasets` gives it, with config values where they differ
+            from the defaults: ``image-folder(val_fraction=0.2)``.
         split: one of the dataset's splits; by default the first, which models are trained on.
         data: the folder that holds the data, for datasets that read one.
         download: download missing data, for datasets that can.
-        options: the dataset's own config fields.
+        options: further config values of the dataset.
 
     Raises:
         UnknownNameError: no such dataset, split or field.
+        ConfigError: a value of the wrong type or out of range, or a string that cannot be read.
         UsageError: a folder or a download for a dataset that takes none.
         DataError: the data is missing or cannot be read.
     """
-    spec = _spec(name)
+    term, spec = _find(name)
     split = spec.splits[0] if split is None else split
     if split not in spec.splits:
-        raise unknown(f"split of dataset {name!r}:", split, spec.splits)
+        raise unknown(f"split of dataset {spec.name!r}:", split, spec.splits)
     fields = field_names(spec)
     if data is not None:
         if "path" not in fields:
-            raise UsageError(f"dataset {name!r} reads no folder; leave out data (--data)")
+            raise UsageError(f"dataset {spec.name!r} reads no folder; leave out data (--data)")
         options["path"] = str(data)
     if download and "download" not in fields:
-        raise UsageError(f"dataset {name!r} cannot be downloaded; leave out download (--download)")
+        raise UsageError(
+            f"dataset {spec.name!r} cannot be downloaded; leave out download (--download)"
+        )
     if download:
         options["download"] = True
-    images = build(spec, make_config(spec, options), split=split)
+    images = build(spec, term_config(term, spec, options), split=split)
     if not isinstance(images, ImageSet):
         raise plugin_error(spec, f"its factory must return an ImageSet, got {images!r:.80}")
     if images.license == NOT_STATED:
@@ -62,7 +66,6 @@ def dataset_for(
     *,
     data: str | Path | None = None,
     download: bool = False,
-    options: dict[str, Any] | None = None,
 ) -> ImageSet:
     """Load one split of a dataset, fitted to a model's image shape.
 
@@ -74,19 +77,16 @@ def dataset_for(
         image_shape: (C, H, W).
         data: as `load_dataset` takes it.
         download: as `load_dataset` takes it.
-        options: the dataset's own config fields.
 
     Raises:
-        UnknownNameError: no such dataset, split or field.
-        UsageError: a folder or a download for a dataset that takes none.
-        DataError: the data is missing or cannot be read, or its channels do not fit.
+        DataError: the channels do not fit.
+        ZooError: as `load_dataset` does.
     """
-    spec = _spec(name)
-    chosen = dict(options or {})
-    if "image_size" in field_names(spec):
-        chosen.setdefault("image_size", image_shape[1])
+    term, spec = _find(name)
+    sized = "image_size" in field_names(spec) and "image_size" not in term.config
+    options = {"image_size": image_shape[1]} if sized else {}
     split = spec.splits[:2][-1] if split is None else split
-    images = load_dataset(name, split, data=data, download=download, **chosen)
+    images = load_dataset(name, split, data=data, download=download, **options)
     return images.fitted(image_shape)
 
 
@@ -103,7 +103,7 @@ def train_and_val(
         UsageError: the dataset has one split only.
         ZooError: as `dataset_for` does.
     """
-    splits = _spec(name).splits[:2]
+    splits = _find(name)[1].splits[:2]
     if len(splits) == 1:
         raise UsageError(
             f"dataset {name!r} has the split {splits[0]!r} only; training needs a second one to "
@@ -117,8 +117,9 @@ def train_and_val(
 
 def training_split(name: str) -> str:
     """Return the split of a dataset that models are trained on: its first."""
-    return _spec(name).splits[0]
+    return _find(name)[1].splits[0]
 
 
-def _spec(name: str) -> DatasetSpec:
-    return cast("DatasetSpec", get_registry().get("dataset", name))
+def _find(name: str) -> tuple[Term, DatasetSpec]:
+    term = parse_entry(name, "dataset")
+    return term, cast("DatasetSpec", find_spec(term, "dataset"))

@@ -18,6 +18,7 @@ from convae_zoo.evaluation.pca import Baseline, fit_pca, fitted_images
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.models.plan import plan_model
 from convae_zoo.registry import find_model, list_models
+from convae_zoo.registry.expressions import parse_entry
 from convae_zoo.registry.specs import shape_text
 from convae_zoo.runtime.modes import BATCH_SIZE
 
@@ -86,9 +87,10 @@ class Leaderboard:
 
 
 def trained_on(dataset: str) -> list[str]:
-    """List the names of registered weights that are trained on a dataset."""
+    """List the names of registered weights that are trained on a dataset, whatever its config."""
+    name = parse_entry(dataset, "dataset").name
     found = {name: find_model(name)[1] for name in list_models(pretrained=True)}
-    return [name for name, weights in found.items() if weights and weights.dataset == dataset]
+    return [full for full, weights in found.items() if weights and weights.dataset_name == name]
 
 
 def leaderboard(

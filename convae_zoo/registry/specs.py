@@ -208,7 +208,8 @@ class WeightsSpec(Spec):
         tag: the part of the name after the dot.
         name: ``model.tag``; not set, it follows from the two.
         model_distribution: what to install for the model, such as ``convae-backbones``.
-        dataset: the name of the dataset that they were trained on.
+        dataset: the dataset that they were trained on: a name, or with config values as in
+            ``image-folder(val_fraction=0.2)``.
         file: the file in an installed package, ``"package:folder/name.safetensors"``; None where
             it is stored elsewhere, or where nobody has trained the weights yet.
         hub: instead, the repository on the Hugging Face Hub that holds them, ``"org/name"``.
@@ -257,6 +258,11 @@ class WeightsSpec(Spec):
             raise ValueError(f"filename must end in .safetensors, got {self.filename!r}")
         if self.url is not None and not is_allowed(self.url):
             raise ValueError(f"url must be an https address, got {self.url!r}")
+
+    @property
+    def dataset_name(self) -> str:
+        """The dataset's name without config values."""
+        return self.dataset.partition("(")[0].strip()
 
     @property
     def trained(self) -> bool:

@@ -35,7 +35,7 @@ def weights(entry: Entry) -> None:
         )
     stored = read_metadata(entry.name)
     for what, there, here in (
-        ("dataset", (stored["dataset"] or {}).get("name"), declared.dataset),
+        ("dataset", (stored["dataset"] or {}).get("name"), declared.dataset_name),
         ("recipe", stored["recipe"], attrs.asdict(declared.recipe or spec.recipe)),
         ("license", stored["license"], declared.license),
     ):

@@ -55,7 +55,7 @@ def test_a_dataset_that_cuts_at_a_size_of_choice_is_asked_for_the_model_s():
 
 @pytest.mark.usefixtures("ramp")
 def test_a_size_that_the_user_gives_is_kept_and_the_images_are_fitted():
-    images = dataset_for("ramp", "train", (3, 32, 32), options={"image_size": 28})
+    images = dataset_for("ramp(image_size=28)", "train", (3, 32, 32))
     assert images.image_shape == (3, 32, 32)
     assert images.images[3, 0].sum() == 3 * 28 * 28
 
@@ -147,3 +147,12 @@ def test_the_folder_may_be_given_as_the_config_field_of_the_dataset(tmp_path: Pa
     assert torch.equal(
         by_field.images, load_dataset("image-folder", data=tmp_path, image_size=8).images
     )
+
+
+@pytest.mark.usefixtures("ramp")
+def test_a_dataset_takes_its_config_in_its_name():
+    assert load_dataset("ramp(image_size=5)").image_shape == (3, 5, 5)
+    with pytest.raises(UnknownNameError, match=r"did you mean 'image_size'\? \(character 6 of"):
+        load_dataset("ramp(img_size=5)")
+    with pytest.raises(ConfigError, match=r"image_size of 'ramp' is set to 6 already"):
+        load_dataset("ramp(image_size=5)", image_size=6)
