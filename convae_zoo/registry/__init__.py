@@ -6,7 +6,7 @@ Besides the names below it has a ``list_*`` function for each kind of the table,
 from typing import TYPE_CHECKING
 
 from convae_zoo.registry import fields
-from convae_zoo.registry.listing import LIST_FUNCTIONS, find_model, list_models, model_info
+from convae_zoo.registry.listing import find_model, list_function, list_models, model_info
 from convae_zoo.registry.registry import Registry, get_registry, override
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
 if not TYPE_CHECKING:  # else a type checker would accept any name
 
     def __getattr__(name):  # noqa: ANN001, ANN202 - not type-checked
-        if name not in LIST_FUNCTIONS:
+        function = list_function(name)
+        if function is None:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return LIST_FUNCTIONS[name]
+        return function

@@ -2,11 +2,11 @@
 
 import fnmatch
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Protocol, cast
 
 from convae_zoo.errors import UnknownNameError
-from convae_zoo.registry.kinds import KINDS, Kind
+from convae_zoo.registry.kinds import KINDS
 from convae_zoo.registry.registry import get_registry
 from convae_zoo.registry.specs import ModelSpec, WeightsSpec
 
@@ -18,13 +18,17 @@ class ListFunction(Protocol):
         """List the names that match a wildcard pattern, sorted."""
 
 
-def list_function(kind: Kind) -> ListFunction:
-    """Make the function that lists the entries of a kind."""
+def list_function(name: str) -> ListFunction | None:
+    """Make the function of that name, such as ``list_losses``; None where no kind has it."""
+    kind = next((kind for kind in KINDS.values() if kind.list_function == name), None)
+    if kind is None:
+        return None
+    key = kind.name
 
     def list_entries(pattern: str = "*") -> list[str]:
-        return get_registry().names(kind.name, pattern)
+        return get_registry().names(key, pattern)
 
-    list_entries.__name__ = list_entries.__qualname__ = kind.list_function
+    list_entries.__name__ = list_entries.__qualname__ = name
     list_entries.__doc__ = f"List the {kind.plural} whose name matches a wildcard pattern."
     return list_entries
 
@@ -46,13 +50,6 @@ def list_models(pattern: str = "*", *, pretrained: bool = False) -> list[str]:
         for weights in spec.weights
         if weights.trained and fnmatch.filter([spec.name, weights.name], pattern)
     )
-
-
-LIST_FUNCTIONS: Mapping[str, Callable[..., list[str]]] = {
-    **{kind.list_function: list_function(kind) for kind in KINDS.values()},
-    list_models.__name__: list_models,
-}
-"""The function that lists each kind, by its public name."""
 
 
 def model_info(name: str) -> ModelSpec:

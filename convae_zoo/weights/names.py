@@ -5,6 +5,7 @@ from importlib.resources.abc import Traversable
 
 from convae_zoo.errors import UsageError, WeightsError
 from convae_zoo.registry import find_model
+from convae_zoo.registry.listing import more_weights
 from convae_zoo.registry.specs import WeightsSpec
 
 
@@ -38,7 +39,9 @@ def registered(name: str) -> WeightsSpec:
                 f"{name!r} is a model without weights; load {' or '.join(map(repr, trained))}, or "
                 "make one with fresh weights with create_model"
             )
-        raise UsageError(f"model {name!r} has no trained weights; {_how_to_train(name)}")
+        raise UsageError(
+            f"model {name!r} has no trained weights; {_how_to_train(name)}{more_weights(spec)}"
+        )
     if not weights.trained:
         raise WeightsError(f"{name!r} is not trained yet; {_how_to_train(name)}")
     return weights

@@ -9,8 +9,7 @@ from convae_architectures.variational.configs import VariationalConfig
 from convae_architectures.vector_quantised.configs import VectorQuantisedConfig
 from convae_zoo import hookimpl
 from convae_zoo.registry.hookspecs import Registrar
-from convae_zoo.registry.shipped_weights import shipped_weights
-from convae_zoo.registry.specs import DecoderSpec, EncoderSpec, ModelSpec, Recipe, WeightsSpec
+from convae_zoo.registry.specs import DecoderSpec, EncoderSpec, ModelSpec, Recipe
 
 RECIPE = Recipe(
     loss="mse",
@@ -24,19 +23,7 @@ RECIPE = Recipe(
 )
 
 LONG = attrs.evolve(RECIPE, epochs=20, learning_rate=5e-4)
-"""What starts as PCA learns for longer; at twice the rate it may lose what it starts from."""
-
-TURNED = attrs.evolve(LONG, augment="dihedral")
-"""For few photographs, that a model would know by heart."""
-
-WEIGHTS = {
-    "linear-residual-200": (
-        WeightsSpec(tag="photos", dataset="photos", recipe=TURNED),
-        WeightsSpec(tag="fashion-mnist", dataset="fashion-mnist"),
-        WeightsSpec(tag="cifar10", dataset="cifar10"),
-    ),
-}
-"""The weights of each model, trained or yet to be; a recipe where it differs from the model's."""
+"""A start from PCA needs more epochs; at twice the learning rate it may lose that start."""
 
 
 def _of_bottleneck(
@@ -47,6 +34,7 @@ def _of_bottleneck(
     flops: int,
     summary: str,
     recipe: Recipe = RECIPE,
+    weights_distribution: str = "",
 ) -> ModelSpec:
     return ModelSpec(
         name=f"{architecture}-{latent_dim}",
@@ -55,6 +43,7 @@ def _of_bottleneck(
         encoder_config={"latent_dim": latent_dim},
         decoder_config={"latent_dim": latent_dim},
         recipe=recipe,
+        weights_distribution=weights_distribution,
         parameters=parameters,
         flops=flops,
         summary=summary,
@@ -81,15 +70,16 @@ MODELS = (
         200,
         parameters=5_309_692,
         flops=71_254_016,
-        summary="starts as PCA-200 and learns what PCA misses",
+        summary="starts as PCA-200 and learns the residual PCA leaves",
         recipe=LONG,
+        weights_distribution="convae-zoo-weights",
     ),
     _of_bottleneck(
         "linear-residual",
         1000,
         parameters=11_045_692,
         flops=82_722_816,
-        summary="starts as PCA-1000 and learns what PCA misses",
+        summary="starts as PCA-1000 and learns the residual PCA leaves",
         recipe=LONG,
     ),
     ModelSpec(
@@ -204,8 +194,6 @@ def register_decoders(register: Registrar[DecoderSpec]) -> None:
 
 @hookimpl
 def register_models(register: Registrar[ModelSpec]) -> None:
-    """Register the models with what weights there are of them."""
-    shipped = shipped_weights("convae_weights")
+    """Register the models."""
     for spec in MODELS:
-        weights = [shipped.fill(spec.name, w) for w in WEIGHTS.get(spec.name, ())]
-        register(attrs.evolve(spec, weights=weights))
+        register(spec)

@@ -3,7 +3,7 @@
 from convae_reference.configs import ConvaeConfig
 from convae_zoo import hookimpl
 from convae_zoo.registry.hookspecs import Registrar
-from convae_zoo.registry.shipped_weights import Shipped, shipped_weights
+from convae_zoo.registry.shipped_weights import shipped_weights
 from convae_zoo.registry.specs import (
     DecoderSpec,
     EncoderSpec,
@@ -21,9 +21,6 @@ ARTICLE = Recipe(
     optimizer="adam",
     shuffle=False,
 )
-
-TAGS = ("photos", "fashion-mnist", "cifar10")
-"""The data sets that both models have weights of, trained or yet to be."""
 
 
 @hookimpl
@@ -67,31 +64,25 @@ def register_losses(register: Registrar[LossSpec]) -> None:
 @hookimpl
 def register_models(register: Registrar[ModelSpec]) -> None:
     """Register the two bottleneck sizes that the article compares."""
-    sources = [shipped_weights(package) for package in ("convae_reference", "convae_weights")]
+    photos = WeightsSpec(tag="photos", dataset="photos")
+    own = {200: [shipped_weights("convae_reference").fill("convae-200", photos)]}
     for latent_dim, parameters, flops in (
         (200, 1_786_795, 42_795_008),
         (1000, 8_341_195, 55_902_208),
     ):
-        name = f"convae-{latent_dim}"
         register(
             ModelSpec(
-                name=name,
+                name=f"convae-{latent_dim}",
                 encoder="convae",
                 decoder="convae",
                 encoder_config={"latent_dim": latent_dim},
                 decoder_config={"latent_dim": latent_dim},
                 value_range=(-1.0, 1.0),
                 recipe=ARTICLE,
-                weights=[_filled(name, tag, sources) for tag in TAGS],
+                weights=own.get(latent_dim, ()),
+                weights_distribution="convae-zoo-weights",
                 parameters=parameters,
                 flops=flops,
                 summary=f"the article's autoencoder, bottleneck {latent_dim}",
             )
         )
-
-
-def _filled(model: str, tag: str, sources: list[Shipped]) -> WeightsSpec:
-    weights = WeightsSpec(tag=tag, dataset=tag)
-    for shipped in sources:
-        weights = shipped.fill(model, weights)
-    return weights

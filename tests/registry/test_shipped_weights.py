@@ -18,7 +18,7 @@ from convae_zoo.tasks.retrain import LARGEST_FILE
 from convae_zoo.weights.load import read_metadata
 
 PLUGINS = Path(__file__).parents[2] / "plugins"
-FILES = sorted(PLUGINS.glob("*/weights/*.safetensors"))
+FILES = sorted(PLUGINS.rglob("weights/*.safetensors"))
 ENTRY = {"sha256": "0" * 64, "metrics": {"mse": 0.5}, "card": {"dataset": {}}}
 
 
@@ -79,7 +79,7 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path):
         open_folder(tmp_path / "file" / "weights")
 
 
-@pytest.mark.parametrize("index", PLUGINS.glob("*/weights/index.json"), ids=str)
+@pytest.mark.parametrize("index", sorted(PLUGINS.rglob("weights/index.json")), ids=str)
 def test_an_index_lists_exactly_the_files_beside_it(index):
     listed = json.loads(index.read_text())["weights"]
     assert set(listed) == {f.stem for f in FILES if f.parent == index.parent}
@@ -87,7 +87,7 @@ def test_an_index_lists_exactly_the_files_beside_it(index):
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_a_shipped_file_is_registered_small_and_made_by_the_declared_recipe(file):
-    assert file.stem in zoo.list_models(pretrained=True)
+    assert file.stem in zoo.list_models(pretrained=True), "install its distribution again"
     spec, weights = find_model(file.stem)
     assert weights.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
     assert file.stat().st_size <= LARGEST_FILE

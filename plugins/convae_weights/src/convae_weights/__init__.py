@@ -1,1 +1,1 @@
-"""Trained weights of the zoo's models, apart from the code."""
+"""Trained weights of the zoo's models, in a distribution of their own."""

@@ -1,0 +1,39 @@
+"""What the plugin registers: trained weights, and tags that are not trained yet; no torch here."""
+
+from convae_zoo import hookimpl
+from convae_zoo.registry.hookspecs import Registrar
+from convae_zoo.registry.shipped_weights import shipped_weights
+from convae_zoo.registry.specs import Recipe, WeightsSpec
+
+AUGMENTED = Recipe(
+    loss="mse",
+    epochs=20,
+    batch_size=64,
+    learning_rate=5e-4,
+    schedule="cosine",
+    warmup_steps=100,
+    optimizer="adam",
+    shuffle=True,
+    augment="dihedral",
+)
+"""The recipe of ``linear-residual-200`` with augmentation: ten photographs are soon memorised."""
+
+WEIGHTS = (
+    WeightsSpec(model="convae-200", tag="fashion-mnist", dataset="fashion-mnist"),
+    WeightsSpec(model="convae-200", tag="cifar10", dataset="cifar10"),
+    WeightsSpec(model="convae-1000", tag="photos", dataset="photos"),
+    WeightsSpec(model="convae-1000", tag="fashion-mnist", dataset="fashion-mnist"),
+    WeightsSpec(model="convae-1000", tag="cifar10", dataset="cifar10"),
+    WeightsSpec(model="linear-residual-200", tag="photos", dataset="photos", recipe=AUGMENTED),
+    WeightsSpec(model="linear-residual-200", tag="fashion-mnist", dataset="fashion-mnist"),
+    WeightsSpec(model="linear-residual-200", tag="cifar10", dataset="cifar10"),
+)
+"""The recipe is given where it differs from the model's."""
+
+
+@hookimpl
+def register_weights(register: Registrar[WeightsSpec]) -> None:
+    """Register the weights, each with its file and its metrics where it is trained."""
+    shipped = shipped_weights("convae_weights")
+    for spec in WEIGHTS:
+        register(shipped.fill(spec.model, spec))
