@@ -22,6 +22,9 @@ T = TypeVar("T", str, int)
 _SMALLEST, _LARGEST = 1e-6, 1e6
 """Between these lies the larger end of a value range."""
 
+ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu", "tanh")
+"""The names that `activation` takes."""
+
 _ACCEPTED = "convae_zoo.accepted"
 _DOMAIN = "convae_zoo.domain"
 
@@ -122,6 +125,11 @@ def choice(default: T, options: Sequence[T]) -> T:
         return type(value) is type(default) and value in allowed  # 7.0 equals 7, and True 1
 
     return cast("T", _field(default, expected, accepts, Choices(allowed)))
+
+
+def activation(default: str = "relu") -> str:
+    """Declare the name of an activation, which `convae_zoo.layers.make_activation` makes."""
+    return choice(default, ACTIVATIONS)
 
 
 def flag(*, default: bool) -> bool:

@@ -4,13 +4,9 @@ import math
 
 from torch import Tensor, nn
 
-_ACTIVATIONS: dict[str, type[nn.Module]] = {"silu": nn.SiLU, "gelu": nn.GELU, "relu": nn.ReLU}
+from convae_zoo.layers import he_normal_, lecun_normal_, make_activation
+
 _GROUP = 8
-
-
-def make_activation(name: str) -> nn.Module:
-    """Make the activation of that name."""
-    return _ACTIVATIONS[name]()
 
 
 def make_norm(name: str, channels: int) -> nn.Module:
@@ -20,18 +16,11 @@ def make_norm(name: str, channels: int) -> nn.Module:
     return nn.GroupNorm(math.gcd(channels, max(1, channels // _GROUP)), channels)
 
 
-def start(module: nn.Module) -> None:
-    """Set a layer's start values: weights He-normal for the inputs of a unit, biases zero."""
-    if isinstance(module, nn.Conv2d | nn.Linear):
-        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
-
-
-def start_linear(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> None:
-    """Start a layer that no activation follows: the variance of its inputs times gain²."""
-    fan_in = layer.weight[0].numel()
-    nn.init.normal_(layer.weight, std=gain / math.sqrt(fan_in))
+def init_linear_path(layer: nn.Module) -> None:
+    """Set the initial weights of a layer with no activation after it: LeCun-normal, bias 0."""
+    # Drawn twice, the first for nothing: so a seed gives the weights that it has always given.
+    he_normal_(layer)
+    lecun_normal_(layer)
 
 
 class ResidualBlock(nn.Module):
@@ -57,7 +46,7 @@ class ResidualBlock(nn.Module):
             make_activation(activation),
             last,
         )
-        self.branch.apply(start)
+        self.branch.apply(he_normal_)
         nn.init.zeros_(last.weight)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -117,8 +106,7 @@ class Down(nn.Sequential):
             make_activation(activation),
         )
         for layer in (stem, down):
-            start(layer)
-            start_linear(layer)
+            init_linear_path(layer)
 
 
 class Up(nn.Sequential):
@@ -151,5 +139,4 @@ class Up(nn.Sequential):
             nn.PixelShuffle(2),
         )
         for layer in (up, last):
-            start(layer)
-            start_linear(layer)
+            init_linear_path(layer)

@@ -4,7 +4,6 @@ import attrs
 
 from convae_zoo import fields
 
-ACTIVATIONS = ("silu", "gelu", "relu")
 NORMS = ("none", "group")
 
 
@@ -44,5 +43,5 @@ class TrunkConfig(ImageConfig):
 
     width: int = fields.integer(32)
     depth: int = fields.integer(1, minimum=0)
-    activation: str = fields.choice("silu", ACTIVATIONS)
+    activation: str = fields.activation("silu")
     norm: str = fields.choice("none", NORMS)

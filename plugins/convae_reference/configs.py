@@ -4,8 +4,6 @@ import attrs
 
 from convae_zoo import fields
 
-ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu", "tanh")
-
 
 @attrs.frozen(kw_only=True)
 class ConvaeConfig:
@@ -22,7 +20,7 @@ class ConvaeConfig:
     in_channels: int = fields.integer(3)
     width: int = fields.integer(16)
     latent_dim: int = fields.integer(200)
-    activation: str = fields.choice("relu", ACTIVATIONS)
+    activation: str = fields.activation("relu")
     image_size: int = fields.integer(32, minimum=4, multiple_of=4)
 
     @property

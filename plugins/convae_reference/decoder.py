@@ -2,12 +2,14 @@
 
 from torch import Tensor, nn
 
-from convae_reference.activation import make_activation
-from convae_reference.start import start
+from convae_zoo.layers import make_activation, xavier_uniform_
 
 
 class ConvaeDecoder(nn.Module):
     """Latents N×latent_dim to images N×C×S×S; no activation on the last layer.
+
+    Initial weights: of the linear layer Xavier-uniform, biases 0.01; of the transposed convolutions
+    PyTorch's own.
 
     Args:
         in_channels: C.
@@ -43,7 +45,7 @@ class ConvaeDecoder(nn.Module):
             act,
             nn.ConvTranspose2d(w, in_channels, 3, padding=1),
         )
-        self.apply(start)
+        xavier_uniform_(self.linear[0], bias=0.01)
 
     def forward(self, z: Tensor) -> Tensor:
         """Map latents N×latent_dim to images N×C×S×S."""

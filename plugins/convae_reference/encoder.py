@@ -1,13 +1,16 @@
 """The article's encoder: six convolutions, two of them of stride 2, and a linear bottleneck."""
 
+from functools import partial
+
 from torch import Tensor, nn
 
-from convae_reference.activation import make_activation
-from convae_reference.start import start
+from convae_zoo.layers import make_activation, xavier_uniform_
 
 
 class ConvaeEncoder(nn.Module):
     """Images N×C×S×S to latents N×latent_dim, an activation on every layer, the last included.
+
+    Initial weights: Xavier-uniform, biases 0.01.
 
     Args:
         in_channels: C.
@@ -45,7 +48,7 @@ class ConvaeEncoder(nn.Module):
             nn.Linear(4 * w * (image_size // 4) ** 2, latent_dim),
             act,
         )
-        self.apply(start)
+        self.apply(partial(xavier_uniform_, bias=0.01))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images N×C×S×S to latents N×latent_dim."""

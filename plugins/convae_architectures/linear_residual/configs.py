@@ -2,7 +2,7 @@
 
 import attrs
 
-from convae_architectures.configs import ACTIVATIONS, ImageConfig
+from convae_architectures.configs import ImageConfig
 from convae_zoo import fields
 
 
@@ -22,7 +22,7 @@ class LinearResidualConfig(ImageConfig):
     depth: int = fields.integer(2, minimum=0)
     hidden: int = fields.integer(512)
     latent_dim: int = fields.integer(200)
-    activation: str = fields.choice("silu", ACTIVATIONS)
+    activation: str = fields.activation("silu")
 
     def __attrs_post_init__(self) -> None:
         values = self.in_channels * self.image_size**2

@@ -3,15 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from convae_architectures.blocks import (
-    DenseBlock,
-    ResidualBlock,
-    make_activation,
-    start,
-    start_linear,
-)
+from convae_architectures.blocks import DenseBlock, ResidualBlock, init_linear_path
 from convae_architectures.linear_residual.basis import Basis, cosine_basis, principal_basis
 from convae_architectures.linear_residual.slow_linear import SlowLinear
+from convae_zoo.layers import make_activation
 
 
 class LinearResidualDecoder(nn.Module):
@@ -63,8 +58,7 @@ class LinearResidualDecoder(nn.Module):
             nn.PixelShuffle(2),
         )
         for layer in (first, last, stem, detail):
-            start(layer)
-            start_linear(layer)
+            init_linear_path(layer)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(detail.weight)
         self._set(cosine_basis(latent_dim, in_channels, image_size))

@@ -2,15 +2,10 @@
 
 from torch import Tensor, nn
 
-from convae_architectures.blocks import (
-    DenseBlock,
-    ResidualBlock,
-    make_activation,
-    start,
-    start_linear,
-)
+from convae_architectures.blocks import DenseBlock, ResidualBlock, init_linear_path
 from convae_architectures.linear_residual.basis import Basis, cosine_basis, principal_basis
 from convae_architectures.linear_residual.slow_linear import SlowLinear
+from convae_zoo.layers import make_activation
 
 
 class LinearResidualEncoder(nn.Module):
@@ -60,8 +55,7 @@ class LinearResidualEncoder(nn.Module):
             last,
         )
         for layer in (stem, dense, last):
-            start(layer)
-            start_linear(layer)
+            init_linear_path(layer)
         nn.init.zeros_(last.weight)
         self._set(cosine_basis(latent_dim, in_channels, image_size))
 

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from convae_architectures.blocks import Up, start, start_linear
+from convae_architectures.blocks import Up, init_linear_path
 
 
 class ResidualDecoder(nn.Module):
@@ -35,8 +35,7 @@ class ResidualDecoder(nn.Module):
         self.linear = nn.Linear(latent_dim, 2 * width * side**2)
         self.unflatten = nn.Unflatten(1, (2 * width, side, side))
         self.trunk = Up(in_channels, width, depth, activation, norm)
-        start(self.linear)
-        start_linear(self.linear)
+        init_linear_path(self.linear)
 
     def forward(self, z: Tensor) -> Tensor:
         """Map latents N×latent_dim to images N×C×S×S."""

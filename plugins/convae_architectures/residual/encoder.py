@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from convae_architectures.blocks import Down, start, start_linear
+from convae_architectures.blocks import Down, init_linear_path
 
 
 class ResidualEncoder(nn.Module):
@@ -34,8 +34,7 @@ class ResidualEncoder(nn.Module):
         super().__init__()
         self.trunk = Down(in_channels, width, depth, activation, norm)
         self.head = nn.Linear(2 * width * (image_size // 4) ** 2, latent_dim)
-        start(self.head)
-        start_linear(self.head)
+        init_linear_path(self.head)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images N×C×S×S to latents N×latent_dim."""

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from convae_architectures.blocks import Up, start, start_linear
+from convae_architectures.blocks import Up, init_linear_path
 
 
 class ResidualSpatialDecoder(nn.Module):
@@ -33,8 +33,7 @@ class ResidualSpatialDecoder(nn.Module):
         super().__init__()
         self.stem = nn.Conv2d(latent_channels, 2 * width, 3, padding=1)
         self.trunk = Up(in_channels, width, depth, activation, norm)
-        start(self.stem)
-        start_linear(self.stem)
+        init_linear_path(self.stem)
 
     def forward(self, z: Tensor) -> Tensor:
         """Map latents N×latent_channels×S/4×S/4 to images N×C×S×S."""

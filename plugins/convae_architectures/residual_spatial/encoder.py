@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from convae_architectures.blocks import Down, start, start_linear
+from convae_architectures.blocks import Down, init_linear_path
 
 
 class ResidualSpatialEncoder(nn.Module):
@@ -33,8 +33,7 @@ class ResidualSpatialEncoder(nn.Module):
         super().__init__()
         self.trunk = Down(in_channels, width, depth, activation, norm)
         self.head = nn.Conv2d(2 * width, latent_channels, 1)
-        start(self.head)
-        start_linear(self.head)
+        init_linear_path(self.head)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images N×C×S×S to latents N×latent_channels×S/4×S/4."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from convae_architectures.blocks import Down, start, start_linear
+from convae_architectures.blocks import Down, init_linear_path
 
 LOG_VARIANCE = (-20.0, 10.0)
 """Where the log-variance is kept: its exponential is finite and not zero in float32."""
@@ -55,8 +55,7 @@ class VariationalEncoder(nn.Module):
         self.trunk = Down(in_channels, width, depth, activation, norm)
         self.mean = nn.Linear(features, latent_dim)
         self.log_variance = nn.Linear(features, latent_dim)
-        start(self.mean)
-        start_linear(self.mean)
+        init_linear_path(self.mean)
         nn.init.zeros_(self.log_variance.weight)
         nn.init.constant_(self.log_variance.bias, -2.0)
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from convae_architectures.blocks import Down, start, start_linear
+from convae_architectures.blocks import Down, init_linear_path
 from convae_architectures.vector_quantised.codebook import Codebook
 
 
@@ -56,8 +56,7 @@ class VectorQuantisedEncoder(nn.Module):
         self.trunk = Down(in_channels, width, depth, activation, norm)
         self.head = nn.Conv2d(2 * width, latent_channels, 1)
         self.codebook = Codebook(codes, latent_channels, decay)
-        start(self.head)
-        start_linear(self.head)
+        init_linear_path(self.head)
 
     def encode_indices(self, x: Tensor) -> Tensor:
         """Map images N×C×S×S to the indices of their codes, int64 N×S/4×S/4."""

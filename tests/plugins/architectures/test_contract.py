@@ -63,7 +63,7 @@ def test_shapes_are_those_that_the_configs_declare(encoder, data):
     [
         ("image_size", 30, "divisible by 4"),
         ("width", 0, "at least 1"),
-        ("activation", "tanh", "one of silu"),
+        ("activation", "softmax", "one of relu"),
         ("norm", "batch", "one of none, group"),
     ],
 )

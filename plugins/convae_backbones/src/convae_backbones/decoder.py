@@ -8,7 +8,7 @@ would be with interpolation, and activations work in place.
 from torch import Tensor, nn
 
 from convae_backbones.configs import STRIDE
-from convae_backbones.start import start
+from convae_zoo.layers import he_normal_, lecun_normal_
 
 BLOCKS = ((8, 8, 8), (8, 8, 4), (4, 4, 2), (2, 1), (1,))
 """Output channels of each block's convolutions, as multiples of the width; colours come last."""
@@ -36,7 +36,7 @@ class MirrorDecoder(nn.Module):
         self.bottleneck: nn.Module = nn.Identity()
         if latent_dim:
             linear = nn.Linear(latent_dim, channels * side**2)
-            start(linear, relu=True)
+            he_normal_(linear)
             self.bottleneck = nn.Sequential(linear, nn.ReLU(inplace=True))
         self.unflatten = nn.Unflatten(1, (channels, side, side))
         self.conv = nn.Sequential()
@@ -44,11 +44,11 @@ class MirrorDecoder(nn.Module):
         for block in BLOCKS:
             for place, multiple in enumerate(block):
                 layer = (_same if place else _double)(made, multiple * width)
-                start(layer, relu=True)
+                he_normal_(layer)
                 self.conv.extend((layer, nn.ReLU(inplace=True)))
                 made = multiple * width
         colours = _same(made, 3)
-        start(colours, relu=False)
+        lecun_normal_(colours)
         self.conv.append(colours)
 
     def forward(self, z: Tensor) -> Tensor:

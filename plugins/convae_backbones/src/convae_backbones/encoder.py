@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from convae_backbones.backbone import make_backbone
 from convae_backbones.configs import BACKBONES, STRIDE
-from convae_backbones.start import start
 from convae_backbones.weights import load_weights
-from convae_zoo.models.loading import is_loading
+from convae_zoo import is_loading
+from convae_zoo.layers import lecun_normal_
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet's red, green and blue between 0 and 1; torchvision's weights expect them."""
@@ -65,7 +65,7 @@ class BackboneEncoder(nn.Module):
         if latent_dim:
             floats = BACKBONES[backbone].channels * (image_size // STRIDE) ** 2
             self.bottleneck = nn.Linear(floats, latent_dim)
-            start(self.bottleneck, relu=False)
+            lecun_normal_(self.bottleneck)
         self.train()
 
     def train(self, mode: bool = True) -> Self:
