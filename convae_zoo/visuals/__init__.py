@@ -5,16 +5,15 @@ needed, and written whole or not at all; equal input gives equal bytes. Images a
 pixel: small ones enlarged by a whole factor, large ones at their own size up to 320 pixels.
 """
 
-from convae_zoo.visuals.bands import Row
 from convae_zoo.visuals.curves import save_curves
 from convae_zoo.visuals.figure import check_picture_path, write_figure
-from convae_zoo.visuals.grids import save_comparison, save_grid, save_images
-from convae_zoo.visuals.text import printable, shorten
+from convae_zoo.visuals.grids import Row, save_comparison, save_grid, save_images
+from convae_zoo.visuals.text import drawable, shorten
 
 __all__ = [
     "Row",
     "check_picture_path",
-    "printable",
+    "drawable",
     "save_comparison",
     "save_curves",
     "save_grid",

@@ -1,22 +1,21 @@
-"""Loss curves: each step, their running mean, and each epoch's validation."""
+"""Loss curves: each step, the running mean, and the validation loss of each epoch."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter1d
 
 from convae_zoo.errors import UsageError
-from convae_zoo.visuals.figure import DPI, INK, PAPER, write_figure
-from convae_zoo.visuals.text import printable
+from convae_zoo.visuals.figure import DPI, INK, PAPER, style, write_figure
+from convae_zoo.visuals.text import drawable
 
-_POINTS = 2000  # more steps than this are drawn as a band from least to greatest
-_LOG_FROM = 5.0  # the losses' spread from which a logarithmic axis shows more
-_TICKS_ON_TWO_DECADES = 2
+_POINTS = 2000  # more steps are drawn as a band from minimum to maximum
+_LOG_FROM = 5.0  # spread of the losses above which the axis is logarithmic
 
 
 def save_curves(
@@ -30,11 +29,11 @@ def save_curves(
     """Draw the training loss of each step, its running mean, and the validation loss of each epoch.
 
     Args:
-        path: where to write, ending in ``.png``; its folder is made where it is missing.
-        train_losses: one an optimiser step.
-        val_losses: one an epoch; may be empty.
-        title: what stands above all.
-        steps_per_epoch: optimiser steps an epoch; by default as the two lengths say.
+        path: where to write, ending in ``.png``; a missing folder is created.
+        train_losses: one per optimiser step.
+        val_losses: one per epoch; may be empty.
+        title: above all.
+        steps_per_epoch: optimiser steps per epoch; by default from the two lengths.
 
     Raises:
         UsageError: there is no loss to draw.
@@ -51,7 +50,6 @@ def save_curves(
 
     figure = Figure(figsize=(8, 4.8), dpi=DPI, facecolor=PAPER, layout="constrained")
     axes = figure.add_subplot()
-    axes.set_facecolor(PAPER)
     if len(train) > _POINTS:
         middle, low, high = _envelope(at, train)
         axes.fill_between(
@@ -73,54 +71,46 @@ def save_curves(
     axes.set_xlim(0, max(at[-1], len(val)) * 1.02)
     axes.set_xlabel(f"epoch (of {steps:,} optimiser steps)" if steps else "optimiser step")
     axes.set_ylabel("loss")
-    axes.set_title(printable(title), fontsize=12, color=INK, parse_math=False)
-    axes.grid(visible=True, which="major", color="#dddddd", lw=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_title(drawable(title), fontsize=12, color=INK, parse_math=False)
+    style(axes)
     axes.legend(frameon=False)
     write_figure(path, figure)
 
 
 def _scale(axes: Any, losses: NDArray[np.float64]) -> None:
     """Show all of the smoothed losses; on a logarithmic axis where they spread far."""
-    shown = losses[np.isfinite(losses)]
-    least, greatest = shown.min(), shown.max()
-    if least > 0 and greatest / least >= _LOG_FROM:
+    finite = losses[np.isfinite(losses)]
+    low, high = finite.min(), finite.max()
+    if low > 0 and high / low >= _LOG_FROM:
         axes.set_yscale("log")
-        few = math.log10(greatest / least) < _TICKS_ON_TWO_DECADES
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,)))
-        if few:
-            plain = ScalarFormatter()
-            plain.set_scientific(b=False)
-            axes.yaxis.set_major_formatter(plain)
+        axes.set_ylim(low / 1.1, high * 1.2)
+        if high / low < 100:  # noqa: PLR2004 - two decades have too few powers of ten
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axes.yaxis.set_minor_formatter(NullFormatter())
-        axes.set_ylim(least / 1.1, greatest * 1.2)
     else:
-        room = 0.08 * (greatest - least) or 0.1 * abs(greatest) or 1.0
-        axes.set_ylim(least - room, greatest + 2 * room)
+        room = 0.08 * (high - low) or 0.1 * abs(high) or 1.0
+        axes.set_ylim(low - room, high + 2 * room)
 
 
 def _running_mean(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:
-    """Average each value with its neighbours, `window` in all, or as many as there are."""
+    """Average each value with the finite ones of `window` around it."""
     finite = np.isfinite(values)
-    sums = np.concatenate([[0.0], np.cumsum(np.where(finite, values, 0.0))])
-    counts = np.concatenate([[0], np.cumsum(finite)])
-    at = np.arange(len(values))
-    first, end = np.maximum(at - window // 2, 0), np.minimum(at + window // 2 + 1, len(values))
-    mean: NDArray[np.float64] = (sums[end] - sums[first]) / np.maximum(
-        counts[end] - counts[first], 1
+    sums, counts = (
+        uniform_filter1d(part.astype(np.float64), window, mode="constant")
+        for part in (np.where(finite, values, 0), finite)
     )
+    mean: NDArray[np.float64] = sums / np.maximum(counts, 0.5 / window)
     return mean
 
 
 def _envelope(
     at: NDArray[np.float64], values: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], ...]:
-    """Cut a long line into bins: their middle, least and greatest value."""
-    edges = np.linspace(0, len(values), _POINTS // 2, endpoint=False).astype(int)
-    sizes = np.diff([*edges, len(values)])
+    """Cut a long line into bins: the middle, minimum and maximum of each."""
+    bins = [np.array_split(array, _POINTS // 2) for array in (at, values)]
     return (
-        np.add.reduceat(at, edges) / sizes,
-        np.minimum.reduceat(values, edges),
-        np.maximum.reduceat(values, edges),
+        np.array([part.mean() for part in bins[0]]),
+        np.array([part.min() for part in bins[1]]),
+        np.array([part.max() for part in bins[1]]),
     )

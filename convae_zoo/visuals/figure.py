@@ -1,17 +1,21 @@
-"""A picture's look, its path and its file."""
+"""What all pictures share: colours, the style of axes, the check of the path, writing."""
 
 import io
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from convae_zoo import files
 from convae_zoo.errors import FileError, UsageError
 
 DPI = 100
 INK, FAINT, PAPER = "#222222", "#6b6b6b", "white"
+COLOURS = ("#08519c", "#d94801", "#238b45", "#6a51a3", "#a50f15", "#016c59", "#7a0177", "#636363")
+_MARGIN = 16  # pixels
 
 
 def check_picture_path(path: str | Path) -> None:
@@ -26,17 +30,33 @@ def check_picture_path(path: str | Path) -> None:
         raise UsageError(f"pictures are PNG files; {str(path)!r} must end in .png")
 
 
-def write_figure(path: str | Path, figure: Figure) -> None:
-    """Write a figure as a PNG file, whole or not at all; its folder is made where it is missing.
+def style(axes: Any) -> None:
+    """Give the axes of a plot a light grid and no frame."""
+    axes.grid(visible=True, which="major", color="#dddddd", lw=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def write_figure(path: str | Path, figure: Figure, *, tight: bool = False) -> None:
+    """Write a figure as a PNG file, whole or not at all; a missing folder is created.
+
+    Args:
+        path: the file.
+        figure: what to draw, at `DPI`.
+        tight: fit the picture to what is drawn, labels outside the figure included, moved by whole
+            pixels so that images stay sharp.
 
     Raises:
         UsageError: the path does not end in ``.png``, or is a folder.
         FileError: the file cannot be written.
     """
     check_picture_path(path)
-    buffer = io.BytesIO()
+    buffer, box = io.BytesIO(), None
     canvas: Any = FigureCanvasAgg(figure)  # its methods have no types
-    canvas.print_png(buffer, metadata={"Software": None})
+    if tight:
+        drawn = figure.get_tightbbox(canvas.get_renderer()).padded(_MARGIN / DPI).extents * DPI
+        box = Bbox.from_extents(*(np.round(drawn) / DPI))
+    canvas.print_figure(buffer, dpi=DPI, bbox_inches=box, metadata={"Software": None})
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -8,11 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter, ScalarFormatter
 
 from convae_zoo.evaluation.leaderboard import Leaderboard
-from convae_zoo.visuals import printable, shorten, write_figure
+from convae_zoo.visuals.figure import COLOURS, DPI, FAINT, INK, PAPER, style, write_figure
+from convae_zoo.visuals.text import drawable, shorten
 
-_DPI = 100
-_INK, _PCA = "#222222", "#6b6b6b"
-_COLOURS = ("#08519c", "#d94801", "#238b45", "#6a51a3", "#a50f15", "#016c59", "#7a0177", "#636363")
 _MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _COLUMNS = 2  # of the legend
 _NAME_WIDTH = 380  # pixels of a model's name in it
@@ -20,12 +18,12 @@ _FEW_TICKS = 1000.0  # an axis over less than this factor is marked at 1, 2 and 
 
 
 def save_leaderboard(path: str | Path, board: Leaderboard) -> None:
-    """Draw a leaderboard: PSNR against latent floats, and against operations an image.
+    """Draw a leaderboard: PSNR against latent floats, and against FLOPs per image.
 
-    Each model is a mark of its own, the same in both panels; PCA is a line.
+    Each model has a mark, the same in both panels; PCA is a line.
 
     Args:
-        path: where to write, ending in ``.png``; its folder is made where it is missing.
+        path: where to write, ending in ``.png``; a missing folder is created.
         board: what to draw.
 
     Raises:
@@ -34,7 +32,7 @@ def save_leaderboard(path: str | Path, board: Leaderboard) -> None:
     """
     lines = -(-(len(board.rows) + 1) // _COLUMNS)
     height = 5.0 + 0.22 * lines
-    figure = Figure(figsize=(12, height), dpi=_DPI, facecolor="white", layout="constrained")
+    figure = Figure(figsize=(12, height), dpi=DPI, facecolor=PAPER, layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     handles = _panel(
         left,
@@ -44,16 +42,16 @@ def save_leaderboard(path: str | Path, board: Leaderboard) -> None:
     )
     _panel(right, board, [row.flops for row in board.rows], [point.flops for point in board.pca])
     left.set_xlabel("latent floats")
-    right.set_xlabel("FLOPs of one image there and back")
+    right.set_xlabel("FLOPs per image, encoding and decoding")
     left.set_ylabel("PSNR in dB (higher is better)")
     _logarithmic(left, ScalarFormatter())
     _logarithmic(right, EngFormatter())
     figure.suptitle(
-        printable(
+        drawable(
             f"Reconstruction of {board.dataset}, split {board.split}, {board.images:,} images"
         ),
         fontsize=12,
-        color=_INK,
+        color=INK,
         parse_math=False,
     )
     figure.legend(
@@ -65,30 +63,28 @@ def save_leaderboard(path: str | Path, board: Leaderboard) -> None:
 def _panel(
     axes: Any, board: Leaderboard, across: Sequence[float], pca_across: Sequence[float]
 ) -> list[Any]:
-    """Draw one panel; give what the legend shows."""
+    """Draw one panel; return the entries of the legend."""
     handles = []
     if board.pca:
         heights = [point.metrics.psnr for point in board.pca]
-        handles += axes.plot(pca_across, heights, color=_PCA, lw=1.6, zorder=1, label="PCA")
+        handles += axes.plot(pca_across, heights, color=FAINT, lw=1.6, zorder=1, label="PCA")
     for number, (row, x) in enumerate(zip(board.rows, across, strict=True)):
         handles += axes.plot(
             [x],
             [row.metrics.psnr],
             marker=_MARKS[number % len(_MARKS)],
-            color=_COLOURS[(number + number // len(_MARKS)) % len(_COLOURS)],
+            color=COLOURS[(number + number // len(_MARKS)) % len(COLOURS)],
             ms=8,
             ls="none",
             label=_label(row.name, row.ratio_to_pca),
         )
-    axes.grid(visible=True, which="major", color="#dddddd", lw=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    style(axes)
     return handles
 
 
 def _label(name: str, ratio: float | None) -> str:
-    told = shorten(printable(name), _NAME_WIDTH).replace("$", r"\$")  # which would begin a formula
-    return told if ratio is None else f"{told} ({ratio:.2f} of PCA's MSE)"
+    text = shorten(drawable(name), _NAME_WIDTH).replace("$", r"\$")  # which would begin a formula
+    return text if ratio is None else f"{text} ({ratio:.2f} of PCA's MSE)"
 
 
 def _logarithmic(axes: Any, formatter: Any) -> None:
