@@ -1,7 +1,6 @@
 """Valid configs, drawn by hypothesis from the domains of an entry's fields."""
 
 import functools
-import math
 import operator
 from collections.abc import Callable, Iterator
 from typing import Any, cast
@@ -52,7 +51,7 @@ def small_case(entry: Entry) -> Case:
         f.name: value
         for f in config_fields(entry)
         if isinstance(domain := fields.domain_of(f), fields.Integers)
-        and (value := _at_least(domain, SMALL)) < cast("int", f.default)
+        and (value := smallest(domain, SMALL)) < cast("int", f.default)
     }
     while not legal(entry, values):
         values.popitem()
@@ -99,10 +98,11 @@ def _size_fields(case: Case) -> "Iterator[tuple[attrs.Attribute[Any], fields.Int
 
 def _values(domain: fields.Domain, default: Any, steps: int = STEPS) -> "st.SearchStrategy[Any]":
     match domain:
-        case fields.Integers(minimum, multiple_of):
-            top = max(default, minimum + 3 * multiple_of) + (steps > STEPS) * 2 * multiple_of
-            count = min(steps, (top - minimum) // multiple_of)
-            return st.integers(0, count).map(lambda k: minimum + k * multiple_of)
+        case fields.Integers(multiple_of=step):
+            first = smallest(domain)
+            top = max(default, first + 3 * step) + (steps > STEPS) * 2 * step
+            count = min(steps, (top - first) // step)
+            return st.integers(0, count).map(lambda k: first + k * step)
         case fields.Numbers(minimum, maximum):
             near = (default, default / 2, default * 2)
             return st.sampled_from([v for v in near if minimum <= v <= maximum])
@@ -110,9 +110,10 @@ def _values(domain: fields.Domain, default: Any, steps: int = STEPS) -> "st.Sear
             return st.sampled_from(options)
 
 
-def _at_least(domain: fields.Integers, value: int) -> int:
-    steps = math.ceil((value - domain.minimum) / domain.multiple_of)
-    return domain.minimum + max(0, steps) * domain.multiple_of
+def smallest(domain: fields.Integers, at_least: int | None = None) -> int:
+    """Return the smallest whole number of a domain, or the smallest from `at_least` on."""
+    bound = domain.minimum if at_least is None else max(domain.minimum, at_least)
+    return -(-bound // domain.multiple_of) * domain.multiple_of
 
 
 Test = Callable[[Any], None]

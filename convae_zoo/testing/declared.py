@@ -16,7 +16,7 @@ from convae_zoo.registry import fields
 from convae_zoo.registry.discovery import ALLOWED
 from convae_zoo.registry.factories import config_values, make_config
 from convae_zoo.registry.specs import ModelSpec
-from convae_zoo.testing.configs import at_drawn
+from convae_zoo.testing.configs import at_drawn, smallest
 from convae_zoo.testing.entry import Case, Entry
 from convae_zoo.testing.result import ConformanceFailure, Skip
 
@@ -68,8 +68,9 @@ def _bad_values(domain: fields.Domain | None) -> list[object]:
     wrong: list[object] = [object(), {"a": "mapping"}]
     match domain:
         case fields.Integers(minimum, multiple_of):
-            wrong += [minimum - 1, minimum - multiple_of, minimum + 0.5, True, "many", None]
-            wrong += [minimum + 1] if multiple_of > 1 else []
+            first = smallest(domain)
+            wrong += [minimum - 1, first - multiple_of, first + 0.5, True, "many", None]
+            wrong += [first + 1] if multiple_of > 1 else []
         case fields.Numbers(minimum, maximum):
             wrong += [float("nan"), float("inf"), "many", None, True]
             wrong += [v for v in (minimum - 1, maximum + 1) if abs(v) < float("inf")]
