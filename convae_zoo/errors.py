@@ -60,7 +60,27 @@ def printable(text: object) -> str:
     Whatever a file, a server or a plugin says can be printed this way without driving the
     terminal.
     """
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
+    line = " ".join(str(text).split())
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+
+
+def reason(error: BaseException, limit: int = 300) -> str:
+    """Say an exception of any origin in one line: its type and its message.
+
+    A `ZooError` is a sentence already. torch's C++ stack is left out, and a long message is cut
+    to `limit` characters.
+    """
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - a plugin's exception whose __str__ fails
+        text = ""
+    line = printable(text.partition("\nException raised from ")[0])
+    if len(line) > limit:
+        line = f"{line[: limit - 3]}..."
+    if isinstance(error, ZooError) and line:
+        return line
+    kind = type(error).__name__
+    return f"{kind}: {line}" if line else kind
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

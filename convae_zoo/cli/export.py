@@ -3,9 +3,7 @@
 import click
 
 from convae_zoo.cli.outputs import claimed
-
-FORMATS = ("onnx", "torch-export")
-PARTS = ("encoder", "decoder", "all")
+from convae_zoo.export import FORMATS, PARTS
 
 
 @click.command(name="export")

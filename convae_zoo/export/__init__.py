@@ -1,15 +1,25 @@
-"""Models as files that run without the zoo."""
+"""Models as files that run without the zoo. Importing this imports no torch."""
 
-from convae_zoo.export.export import (
-    export_model,
-    missing_onnx_packages,
-    onnx_session,
-    run_onnx,
-    to_onnx,
-    to_torch_export,
-)
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from convae_zoo.export.formats import FORMATS, PARTS
+
+if TYPE_CHECKING:
+    from convae_zoo.export.export import export_model
+    from convae_zoo.export.onnx import missing_onnx_packages, onnx_session, run_onnx, to_onnx
+    from convae_zoo.export.torch_export import to_torch_export
+
+_MODULES = {
+    "export": ("export_model",),
+    "onnx": ("missing_onnx_packages", "onnx_session", "run_onnx", "to_onnx"),
+    "torch_export": ("to_torch_export",),
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
+    "FORMATS",
+    "PARTS",
     "export_model",
     "missing_onnx_packages",
     "onnx_session",
@@ -17,3 +27,9 @@ __all__ = [
     "to_onnx",
     "to_torch_export",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -1,27 +1,22 @@
-"""Models as ONNX or ``torch.export`` files, checked by running them before they are in place."""
+"""A model or one part of it as a file, run and compared before it is put in place."""
 
-import io
 import json
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from convae_zoo import files
-from convae_zoo.errors import UsageError, ZooError, unknown
+from convae_zoo.errors import ZooError, unknown
+from convae_zoo.export import onnx
+from convae_zoo.export.formats import FORMATS, PARTS
+from convae_zoo.export.torch_export import save_torch_export, to_torch_export
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.registry.specs import Shape
 
-if TYPE_CHECKING:
-    import onnxruntime
-
-FORMATS = ("onnx", "torch-export")
-PARTS = ("encoder", "decoder", "all")
 TOLERANCE = 1e-4
-"""Largest difference between an ONNX file and the model: another order of float32 sums."""
+"""Largest difference between a file and the model: float32 sums in another order."""
 
 _BATCHES = (1, 2, 5)
 
@@ -47,12 +42,13 @@ def export_model(
         part: ``encoder``, ``decoder`` or ``all``.
 
     Returns:
-        The largest difference between the file's outputs and the model's.
+        The largest absolute difference between the file's outputs and the model's.
 
     Raises:
         UnknownNameError: another format or part.
         UsageError: the packages for ONNX are not installed.
-        ZooError: the model cannot be exported, or what was exported gives other results.
+        FileError: the file cannot be written.
+        ZooError: the model cannot be exported, or the exported file gives other results.
     """
     if format not in FORMATS:
         raise unknown("format", format, FORMATS)
@@ -60,7 +56,7 @@ def export_model(
         raise unknown("part", part, PARTS)
     module, shape, names = _part(model, part)
     if format == "onnx":
-        _need_onnx()
+        onnx.require_onnx()
     was_training, device = model.training, model.device
     model.eval().cpu()
     try:
@@ -73,83 +69,6 @@ def export_model(
             return _checked(module, run, shape, f"{part} of {model.name!r}")
     finally:
         model.train(was_training).to(device)
-
-
-def to_torch_export(module: nn.Module, example: Tensor) -> torch.export.ExportedProgram:
-    """Export a module of one input with a free batch size.
-
-    Args:
-        module: in eval mode.
-        example: an input of at least two samples.
-
-    Raises:
-        ZooError: it cannot be exported, for example because it branches on values.
-    """
-    free = {0: torch.export.Dim("batch", min=1)}
-    try:
-        with torch.no_grad():
-            return torch.export.export(module, (example,), dynamic_shapes=(free,))
-    except Exception as error:
-        raise ZooError(f"torch.export refuses it: {_reason(error)}") from error
-
-
-def to_onnx(module: nn.Module, example: Tensor, input_name: str, output_name: str) -> Any:
-    """Translate a module of one input to ONNX with a free batch size.
-
-    Raises:
-        UsageError: the packages for it are not installed.
-        ZooError: it cannot be exported, or has an operation that ONNX lacks.
-    """
-    _need_onnx()
-    exported = to_torch_export(module, example)
-    try:
-        program = torch.onnx.export(
-            exported,
-            dynamo=True,
-            input_names=[input_name],
-            output_names=[output_name],
-            verbose=False,
-        )
-    except Exception as error:
-        raise ZooError(f"it cannot be translated to ONNX: {_reason(error)}") from error
-    if program is None:
-        raise ZooError("torch.onnx.export gave no program")
-    return program
-
-
-def onnx_session(model: bytes | Path) -> "onnxruntime.InferenceSession":
-    """Load an ONNX model into onnxruntime, on the CPU."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    source = model if isinstance(model, bytes) else str(model)
-    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
-
-
-def run_onnx(session: "onnxruntime.InferenceSession", x: Tensor) -> Tensor:
-    """Run an ONNX model of one input and one output."""
-    (output,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
-    return torch.from_numpy(output)
-
-
-def missing_onnx_packages() -> list[str]:
-    """List the packages that exporting to ONNX and checking it need but that are not installed."""
-    return [p for p in ("onnx", "onnxscript", "onnxruntime") if find_spec(p) is None]
-
-
-def _reason(error: BaseException) -> str:
-    """Return the first line of the innermost cause; exporters wrap it in pages of advice."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]:.200}"
-
-
-def _need_onnx() -> None:
-    if missing := missing_onnx_packages():
-        raise UsageError(
-            f"export to ONNX needs {', '.join(missing)}: pip install 'convae-zoo[export]'"
-        )
 
 
 def _part(model: Autoencoder, part: str) -> tuple[nn.Module, Shape, tuple[str, str]]:
@@ -187,25 +106,22 @@ def _write_onnx(
     path: Path,
     metadata: dict[str, str],
 ) -> Callable[[Tensor], Tensor]:
-    program = to_onnx(module, example, *names)
+    program = onnx.to_onnx(module, example, *names)
     program.model.metadata_props.update(metadata)
     program.save(path)
-    session = onnx_session(path)
-    return lambda x: run_onnx(session, x)
+    session = onnx.onnx_session(path)
+    return lambda x: onnx.run_onnx(session, x)
 
 
 def _write_torch_export(
     module: nn.Module, example: Tensor, path: Path
 ) -> Callable[[Tensor], Tensor]:
-    program = to_torch_export(module, example)
-    program.example_inputs = None  # they would be stored as a pickle
-    archive = io.BytesIO()  # PyTorch's own writer aborts the process where a disk is full
-    torch.export.save(program, archive)
-    path.write_bytes(archive.getbuffer())
+    save_torch_export(to_torch_export(module, example), path)
     return torch.export.load(path).module()
 
 
 def _checked(module: nn.Module, run: Callable[[Tensor], Tensor], shape: Shape, what: str) -> float:
+    """Compare a file's outputs with the module's; return the largest difference."""
     farthest = 0.0
     for count in _BATCHES:
         x = _example(shape, count)

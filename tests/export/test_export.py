@@ -10,13 +10,12 @@ import torch
 
 import convae_zoo as zoo
 from convae_zoo.errors import UnknownNameError, UsageError, ZooError
-from convae_zoo.export import export
-from convae_zoo.export.export import export_model
+from convae_zoo.export import PARTS, export, export_model, missing_onnx_packages, onnx
 
 SHAPES = {"encoder": (3, 16, 16), "decoder": (24,), "all": (3, 16, 16)}
 
 needs_onnx = pytest.mark.skipif(
-    bool(export.missing_onnx_packages()), reason="the packages for ONNX are not installed"
+    bool(missing_onnx_packages()), reason="the packages for ONNX are not installed"
 )
 
 
@@ -33,7 +32,7 @@ def expected(model, part, x):
 
 
 @needs_onnx
-@pytest.mark.parametrize("part", export.PARTS)
+@pytest.mark.parametrize("part", PARTS)
 def test_an_onnx_file_runs_in_a_process_without_torch_as_the_model_does(part, model, tmp_path):
     """Encoder, decoder and both, at batch sizes that the export did not see; within 1e-4."""
     path = tmp_path / f"{part}.onnx"
@@ -89,7 +88,7 @@ def test_an_onnx_file_says_what_it_is(model, tmp_path):
     assert json.loads(said["convae_zoo.config"])["encoder"]["config"]["width"] == 4
 
 
-@pytest.mark.parametrize("part", export.PARTS)
+@pytest.mark.parametrize("part", PARTS)
 def test_a_torch_export_file_loads_back_equal_for_any_batch(part, model, tmp_path):
     path = tmp_path / f"{part}.pt2"
     assert export_model(model, path, format="torch-export", part=part) <= 1e-6
@@ -144,7 +143,7 @@ def test_a_model_that_branches_on_values_is_refused_in_one_line(tmp_path):
 
 
 def test_missing_packages_are_named_with_the_remedy(model, tmp_path, monkeypatch):
-    monkeypatch.setattr(export, "missing_onnx_packages", lambda: ["onnxscript"])
+    monkeypatch.setattr(onnx, "missing_onnx_packages", lambda: ["onnxscript"])
     with pytest.raises(UsageError, match=r"needs onnxscript: pip install 'convae-zoo\[export\]'"):
         export_model(model, tmp_path / "m.onnx")
     assert not list(tmp_path.iterdir())
@@ -155,3 +154,22 @@ def test_unknown_format_and_part_are_refused(model, tmp_path):
         export_model(model, tmp_path / "m", format="onx")
     with pytest.raises(UnknownNameError, match="unknown part 'encode'; did you mean 'encoder'"):
         export_model(model, tmp_path / "m", part="encode")
+
+
+FULL_DISK = """
+import resource, sys
+import convae_zoo as zoo
+from convae_zoo.cli import main
+zoo.save_model(zoo.create_model("convae-200", width=4, latent_dim=8, image_size=8), "m.safetensors")
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+sys.exit(main(["export", "m.safetensors", "--format", "torch-export", "--out", "m.pt2"]))
+"""
+
+
+def test_a_disk_that_fills_up_is_one_line_and_leaves_no_file(tmp_path):
+    """Torch's own writer would end the process."""
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (1, "error: cannot write m.pt2: File too large\n")
+    assert [p.name for p in tmp_path.iterdir()] == ["m.safetensors"]
