@@ -34,6 +34,12 @@ STATUSES = ("passed", "skipped", "failed")
     show_default=True,
     help="How many configs and batches to draw for a property.",
 )
+@click.option(
+    "--backend",
+    default="aot_eager",
+    show_default=True,
+    help="Of torch.compile: aot_eager, or inductor, which also compiles the kernels.",
+)
 @json_option
 @click.pass_context
 def command(
@@ -42,6 +48,7 @@ def command(
     plugin: str | None,
     properties: tuple[str, ...],
     examples: int,
+    backend: str,
     *,
     as_json: bool,
 ) -> None:
@@ -56,7 +63,7 @@ def command(
     broken = _broken(name, plugin)
     from convae_zoo.testing import check, entries
 
-    chosen = entries(name, plugin=plugin, examples=examples)
+    chosen = entries(name, plugin=plugin, examples=examples, backend=backend)
     if not chosen and not broken:
         raise _unknown(name, plugin)
     results: list[Result] = []

@@ -8,50 +8,55 @@ import torch
 from torch import Tensor, nn
 from torch._inductor import config as inductor
 
-from convae_zoo.export import export
-from convae_zoo.testing.configs import at_small
-from convae_zoo.testing.entry import Case, run
+from convae_zoo.export import missing_onnx_packages, onnx_session, run_onnx, to_torch_export
+from convae_zoo.export.onnx import translate
+from convae_zoo.testing.configs import at_small, small_case
+from convae_zoo.testing.entry import Case, Entry, run
 from convae_zoo.testing.result import Skip
 from convae_zoo.testing.tolerances import SAME
-
-
-@functools.cache
-def backend() -> str:
-    """Name the backend: inductor, or aot_eager where there is no C++ compiler."""
-    return "inductor" if shutil.which("g++") or shutil.which("clang++") else "aot_eager"
 
 
 @at_small
 def compile_(case: Case) -> None:
     """Eager and ``torch.compile`` agree to `SAME`."""
+    backend = case.entry.backend
+    if backend == "inductor" and not (shutil.which("g++") or shutil.which("clang++")):
+        raise Skip("inductor needs a C++ compiler; there is neither g++ nor clang++")
     module, x = case.build(), case.inputs()
     expected = run(module, x)
     try:
         # Kernels are compiled here: starting a pool of compilers takes longer than they do.
         with inductor.patch(compile_threads=1):
-            compiled = run(torch.compile(module, backend=backend()), x)
+            compiled = run(torch.compile(module, backend=backend), x)
     finally:
         torch.compiler.reset()
-    case.check_near(compiled, expected, SAME, f"torch.compile ({backend()}) changes the output")
+    case.check_near(compiled, expected, SAME, f"torch.compile ({backend}) changes the output")
 
 
 @at_small
 def torch_export(case: Case) -> None:
     """``torch.export`` takes it with a free batch size, and what it gives agrees."""
     module = case.build()
-    program = export.to_torch_export(module, case.inputs()).module()
+    program = _exported(case.entry).module()
     _compare(case, module, lambda x: run(program, x))
 
 
 @at_small
 def onnx(case: Case) -> None:
     """It becomes an ONNX model with a free batch size that agrees in onnxruntime."""
-    if missing := export.missing_onnx_packages():
+    if missing := missing_onnx_packages():
         raise Skip(f"{', '.join(missing)} not installed: pip install 'convae-zoo[export]'")
     module = case.build()
-    program = export.to_onnx(module, case.inputs(), "input", "output")
-    session = export.onnx_session(program.model_proto.SerializeToString())
-    _compare(case, module, lambda x: export.run_onnx(session, x))
+    program = translate(_exported(case.entry), "input", "output")
+    session = onnx_session(program.model_proto.SerializeToString())
+    _compare(case, module, lambda x: run_onnx(session, x))
+
+
+@functools.lru_cache(maxsize=1)
+def _exported(entry: Entry) -> torch.export.ExportedProgram:
+    """Export an entry's small case; both exporters' properties start from the same program."""
+    case = small_case(entry)
+    return to_torch_export(case.build(), case.inputs())
 
 
 def _compare(case: Case, module: nn.Module, other: Callable[[Tensor], Tensor]) -> None:

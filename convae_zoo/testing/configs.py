@@ -23,6 +23,9 @@ SMALL = 8
 STEPS = 6
 """How many steps above its minimum a whole number is drawn."""
 
+CEILING = 64
+"""Up to which whole numbers are drawn, or three steps above their minimum."""
+
 
 def config_fields(entry: Entry) -> "list[attrs.Attribute[Any]]":
     """List the fields of an entry's config; of a model, those of both parts."""
@@ -100,7 +103,7 @@ def _values(domain: fields.Domain, default: Any, steps: int = STEPS) -> "st.Sear
     match domain:
         case fields.Integers(multiple_of=step):
             first = smallest(domain)
-            top = max(default, first + 3 * step) + (steps > STEPS) * 2 * step
+            top = max(CEILING, first + 3 * step)
             count = min(steps, (top - first) // step)
             return st.integers(0, count).map(lambda k: first + k * step)
         case fields.Numbers(minimum, maximum):

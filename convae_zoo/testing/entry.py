@@ -9,7 +9,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from convae_zoo.errors import DataError, UsageError, WeightsError
+from convae_zoo.errors import DataError, UsageError, WeightsError, unknown
 from convae_zoo.models.create import build_plan
 from convae_zoo.models.plan import Plan, plan_model
 from convae_zoo.registry import get_registry
@@ -34,6 +34,7 @@ BUILT = ("encoder", "decoder", "model")
 """The kinds whose entries are built into modules that map tensors to tensors."""
 
 EXAMPLES = 6
+BACKENDS = ("aot_eager", "inductor")
 
 
 @attrs.frozen
@@ -44,11 +45,14 @@ class Entry:
         kind: of the entry, as in the table of kinds.
         spec: what the plugin registered.
         examples: how many configs and batches a property draws.
+        backend: of ``torch.compile``: ``aot_eager`` traces forward and backward; ``inductor`` also
+            compiles the kernels, which takes up to a minute per entry.
     """
 
     kind: str
     spec: Spec
     examples: int = EXAMPLES
+    backend: str = BACKENDS[0]
 
     @property
     def name(self) -> str:
@@ -70,18 +74,28 @@ class Entry:
 
 
 def entries(
-    name: str | None = None, *, plugin: str | None = None, examples: int = EXAMPLES
+    name: str | None = None,
+    *,
+    plugin: str | None = None,
+    examples: int = EXAMPLES,
+    backend: str = BACKENDS[0],
 ) -> list[Entry]:
-    """List the entries of the live registry, of a name or a plugin where one is given.
+    """List the registered entries, of a name or a plugin where one is given.
 
     Args:
         name: an entry's name, or ``kind:name``; a model's name stands for its weights too.
         plugin: a plugin's name.
         examples: how many configs and batches a property draws.
+        backend: of ``torch.compile``, ``aot_eager`` or ``inductor``.
+
+    Raises:
+        UnknownNameError: another backend.
     """
+    if backend not in BACKENDS:
+        raise unknown("backend", backend, BACKENDS)
     kind, _, plain = (name or "").rpartition(":")
     return [
-        Entry(k, spec, examples)
+        Entry(k, spec, examples, backend)
         for k in KINDS
         for spec in get_registry().entries[k].values()
         if (not plain or plain in {spec.name, getattr(spec, "model", None)})

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from convae_zoo.errors import PluginError
 from convae_zoo.testing.checking import check_property, properties_of
-from convae_zoo.testing.entry import EXAMPLES, Entry, entries
+from convae_zoo.testing.entry import BACKENDS, EXAMPLES, Entry, entries
 from convae_zoo.testing.result import Skip
 
 
@@ -14,6 +14,7 @@ def conformance_tests(
     plugin: str | None = None,
     properties: Sequence[str] = (),
     examples: int = EXAMPLES,
+    backend: str = BACKENDS[0],
 ) -> Callable[[Entry, str], None]:
     """Make a test function, parametrised over entries and properties.
 
@@ -22,13 +23,15 @@ def conformance_tests(
         plugin: only the entries of this plugin.
         properties: only these.
         examples: how many configs and batches a property draws.
+        backend: of ``torch.compile``: ``aot_eager``, or ``inductor``, which also compiles kernels
+            and takes up to a minute per entry.
 
     Raises:
         PluginError: no entry is chosen, because the plugin is not installed or is broken.
     """
     import pytest
 
-    chosen = entries(name, plugin=plugin, examples=examples)
+    chosen = entries(name, plugin=plugin, examples=examples, backend=backend)
     if not chosen:
         raise PluginError(
             f"no entry to test (name {name!r}, plugin {plugin!r}); install the plugin with "

@@ -10,7 +10,6 @@ from convae_zoo.testing.configs import at_drawn, at_small
 from convae_zoo.testing.entry import Case, run
 from convae_zoo.testing.other_process import other_process
 from convae_zoo.testing.tolerances import SAME
-from convae_zoo.weights.load import load_model
 from convae_zoo.weights.save import save_model
 
 MANY = 5
@@ -54,8 +53,6 @@ def weights_file(case: Case) -> None:
         save_file({"x": x}, inputs)
         if case.entry.kind == "model":
             save_model(module, weights)
-            if not torch.equal(run(load_model(weights), x), run(module, x)):
-                raise case.failure("the saved model, loaded, gives another output", 2)
         else:
             save_file({k: v.contiguous() for k, v in module.state_dict().items()}, weights)
         other_process().run(

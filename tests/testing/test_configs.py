@@ -1,7 +1,6 @@
 """The values that the kit draws and refuses follow from a field's domain."""
 
 import attrs
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 

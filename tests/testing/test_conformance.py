@@ -1,19 +1,21 @@
 """The conformance kit: it passes what is sound, and catches and names each planted defect."""
 
 import re
+import shutil
 from hashlib import sha256
 
 import pytest
 
 from convae_zoo import create_model, registry, save_model
 from convae_zoo.errors import PluginError, UnknownNameError
-from convae_zoo.export import export
+from convae_zoo.export import missing_onnx_packages
 from convae_zoo.registry.specs import Recipe
 from convae_zoo.testing import (
     PROPERTIES,
     ConformanceFailure,
     check,
     check_property,
+    compiled,
     conformance_tests,
     entries,
     properties_of,
@@ -56,7 +58,7 @@ SHOWN = {
     "weights-file": r"loaded in another process it gives another output",
     "channels-last": r"channels_last changes the output",
     "bf16": r"bf16 autocast changes the output",
-    "compile": r"torch\.compile \(inductor\) changes the output",
+    "compile": r"torch\.compile \(aot_eager\) changes the output",
     "torch-export": r"data-dependent|Could not guard|Dynamic control flow",
     "onnx": r"bessel_j0",
     "listing": r"listing it imports torch",
@@ -87,7 +89,7 @@ def test_every_property_has_a_planted_defect():
 @pytest.mark.parametrize("prop", PROPERTIES)
 def test_a_planted_defect_is_caught_and_named_with_its_plugin(prop):
     """One line: the entry, the property, what was found, and the plugin to tell."""
-    if prop == "onnx" and export.missing_onnx_packages():
+    if prop == "onnx" and missing_onnx_packages():
         pytest.skip("the packages for ONNX are not installed")
     plugin = ELSEWHERE.get(prop, "defects")
     found = entries(prop, plugin=plugin)
@@ -169,13 +171,26 @@ def test_what_cannot_be_checked_is_skipped_with_a_reason():
 
 
 def test_onnx_is_skipped_not_passed_where_its_packages_are_missing(monkeypatch):
-    monkeypatch.setattr(export, "missing_onnx_packages", lambda: ["onnxscript"])
+    monkeypatch.setattr(compiled, "missing_onnx_packages", lambda: ["onnxscript"])
     (entry,) = entries("encoder:convae")
     (result,) = check(entry, ["onnx"])
     assert (result.status, result.detail) == (
         "skipped",
         "onnxscript not installed: pip install 'convae-zoo[export]'",
     )
+
+
+@pytest.mark.slow
+def test_kernels_are_compiled_where_inductor_is_chosen():
+    (entry,) = entries("encoder:convae", backend="inductor")
+    (result,) = check(entry, ["compile"])
+    compilers = shutil.which("g++") or shutil.which("clang++")
+    assert result.status == ("passed" if compilers else "skipped"), result.detail
+
+
+def test_an_unknown_backend_is_refused_with_the_nearest():
+    with pytest.raises(UnknownNameError, match="unknown backend 'inducter'; did you mean 'induct"):
+        entries("encoder:convae", backend="inducter")
 
 
 def test_properties_of_a_kind_can_be_chosen_and_unknown_ones_are_refused():
