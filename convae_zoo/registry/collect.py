@@ -1,5 +1,6 @@
 """What the plugins' hooks register, collected by kind and checked as it comes in."""
 
+import functools
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import cast
@@ -9,6 +10,7 @@ import attrs
 from convae_zoo.errors import PluginError
 from convae_zoo.registry.discovery import Plugin, PluginManager
 from convae_zoo.registry.kinds import KINDS, Kind, kind_of
+from convae_zoo.registry.plugin_code import call_plugin
 from convae_zoo.registry.specs import BuiltSpec, ModelSpec, Provenance, Shape, Spec, WeightsSpec
 
 Entries = dict[str, dict[str, Spec]]
@@ -24,8 +26,8 @@ def collect(manager: PluginManager) -> Mapping[str, Mapping[str, Spec]]:
     entries = _no_entries()
     for plugin in manager.loaded():
         try:
-            staged = _call_hooks(manager, plugin, entries)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin's hook raises
+            staged = call_plugin(functools.partial(_call_hooks, manager, plugin, entries))
+        except PluginError as error:
             manager.leave_out(plugin.provenance, error)
             continue
         for kind, specs in staged.items():

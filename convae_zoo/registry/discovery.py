@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import attrs
 import pluggy
 
-from convae_zoo.errors import PluginError, ZooWarning, nearest
+from convae_zoo.errors import PluginError, ZooWarning, nearest, reason
 from convae_zoo.registry import hookspecs
+from convae_zoo.registry.plugin_code import call_plugin
 from convae_zoo.registry.specs import Provenance
 
 if TYPE_CHECKING:
-    from importlib.metadata import Distribution, EntryPoint
+    from convae_zoo.registry.entry_points import Found
 
 OWN_DISTRIBUTION = "convae-zoo"
 
@@ -72,10 +73,10 @@ class PluginManager:
             return
         self.found[provenance] = Plugin(provenance)
         try:
-            plugin = load()
+            plugin = call_plugin(load)
             self._check_hooks(plugin)
             self.hooks.register(plugin, name=provenance.plugin)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin's import raises
+        except Exception as error:  # noqa: BLE001 - whatever a plugin's object raises in pluggy
             self.leave_out(provenance, error)
 
     def _check_hooks(self, plugin: object) -> None:
@@ -105,13 +106,11 @@ class PluginManager:
         if before is not None and before.status == "loaded":
             # A plugin whose signature pluggy refused is registered by then.
             self.hooks.unregister(name=provenance.plugin)
-        bare = isinstance(error, str | PluginError)
-        text = str(error) if bare else f"{type(error).__name__}: {error}"
-        reason = " ".join(text.split())
-        self.found[provenance] = Plugin(provenance, "broken", reason)
+        why = reason(error) if isinstance(error, BaseException) else error
+        self.found[provenance] = Plugin(provenance, "broken", why)
         complain(
             f"plugin {provenance.plugin!r} of {provenance.distribution} {provenance.version} "
-            f"is left out: {reason} ({BLOCKED}={provenance.plugin} silences this)"
+            f"is left out: {why} ({BLOCKED}={provenance.plugin} silences this)"
         )
 
     def loaded(self) -> list[Plugin]:
@@ -147,57 +146,42 @@ def load_entry_points() -> PluginManager:
     Raises:
         PluginError: one is broken and the mode is strict.
     """
-    from importlib.metadata import entry_points  # a third of the time that a listing takes
+    from convae_zoo.registry.entry_points import find_entry_points  # a third of a listing's time
 
     manager = new_manager()
-    found = sorted(
-        ((_provenance(e), e) for e in entry_points(group=hookspecs.PROJECT)),
-        key=lambda pair: _order(pair[0]),
-    )
-    _check_lists(entry_point.name for _, entry_point in found)
-    for provenance, entry_point in found:
-        if reason := _blocked(entry_point.name):
-            manager.found[provenance] = Plugin(provenance, "blocked", reason)
+    found = sorted(find_entry_points(hookspecs.PROJECT), key=lambda f: _order(f.provenance))
+    _check_lists(f.provenance.plugin for f in found)
+    for plugin in found:
+        provenance = plugin.provenance
+        if why := _blocked(provenance.plugin):
+            manager.found[provenance] = Plugin(provenance, "blocked", why)
         else:
-            manager.add(provenance, functools.partial(_load, entry_point))
+            manager.add(provenance, functools.partial(_load, plugin))
     return manager
 
 
-def _load(entry_point: "EntryPoint") -> object:
+def _load(plugin: "Found") -> object:
     """Import a plugin, unless its distribution asks for a newer zoo than this.
 
     Raises:
         PluginError: it does.
     """
-    needed = _needed_zoo(entry_point.dist) if entry_point.dist else ""
+    needed = _needed_zoo(plugin.requires)
     if _release(needed) > _release(zoo_version()):
         raise PluginError(
             f"it needs {OWN_DISTRIBUTION} {needed} or newer but {zoo_version()} is installed; "
             f"pip install --upgrade {OWN_DISTRIBUTION}"
         )
-    return entry_point.load()
+    return plugin.load()
 
 
-def _provenance(entry_point: "EntryPoint") -> Provenance:
-    name, version = _metadata(entry_point.dist)[:2] if entry_point.dist else (None, None)
-    # A distribution whose metadata is damaged has None for both.
-    return Provenance(entry_point.name, name or "an unknown distribution", version or "?")
-
-
-@functools.cache  # the metadata, a whole README, is parsed anew at each access
-def _metadata(dist: "Distribution") -> tuple[str | None, str | None, tuple[str, ...]]:
-    """Return a distribution's name, version and requirements."""
-    metadata = dist.metadata
-    return metadata["Name"], metadata["Version"], tuple(metadata.get_all("Requires-Dist") or ())
-
-
-def _needed_zoo(dist: "Distribution") -> str:
-    """Return the oldest zoo that a distribution takes, as ``1.2``; empty where it does not say.
+def _needed_zoo(requires: Iterable[str]) -> str:
+    """Return the oldest zoo that requirements allow, as ``1.2``; empty where they do not say.
 
     Of a requirement only a lower bound matters here, and reading that by itself is quicker than
     importing a library for it.
     """
-    for requirement in _metadata(dist)[2]:
+    for requirement in requires:
         if (name := _ZOO.match(requirement)) and ";" not in requirement:
             bound = _LOWER_BOUND.search(requirement, name.end())
             return bound[1] if bound else ""

@@ -6,8 +6,9 @@ from typing import Any
 
 import attrs
 
-from convae_zoo.errors import ConfigError, PluginError, ZooError, unknown
+from convae_zoo.errors import ConfigError, PluginError, ZooError, reason, unknown
 from convae_zoo.registry.kinds import kind_of
+from convae_zoo.registry.plugin_code import call_plugin
 from convae_zoo.registry.specs import BuiltSpec, Factory, Provenance
 
 
@@ -21,10 +22,9 @@ def resolve(factory: Factory) -> Any:
         return factory
     module, _, name = factory.partition(":")
     try:
-        return getattr(importlib.import_module(module), name)
-    except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise PluginError(f"factory {factory!r} cannot be imported: {reason}") from error
+        return call_plugin(lambda: getattr(importlib.import_module(module), name))
+    except PluginError as error:
+        raise PluginError(f"factory {factory!r} cannot be imported: {error}") from error
 
 
 def field_names(spec: BuiltSpec) -> list[str]:
@@ -67,8 +67,7 @@ def build(spec: BuiltSpec, config: Any, **more: Any) -> Any:
     except (ZooError, OSError):
         raise  # data or weights that are not there
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise plugin_error(spec, f"its factory failed: {reason}") from error
+        raise plugin_error(spec, f"its factory failed: {reason(error)}") from error
 
 
 def plugin_error(spec: BuiltSpec, what: str) -> PluginError:

@@ -1,5 +1,6 @@
 """Discovery of plugins: provenance, isolation of broken ones, allow and block lists."""
 
+import signal
 import sys
 import types
 import warnings
@@ -40,6 +41,25 @@ BROKEN = {
     "raises in its hook": (
         "import convae_zoo\n@convae_zoo.hookimpl\ndef register_losses(register): 1 / 0",
         "ZeroDivisionError: division by zero",
+    ),
+    "an exception of its own at import": (
+        "class Own(BaseException):\n    def __str__(self): return 'mine'\nraise Own",
+        "Own: mine",
+    ),
+    "an exception that cannot be printed": (
+        "class Own(Exception):\n    def __str__(self): raise self\nraise Own",
+        "Own",
+    ),
+    "ends a generator at import": ("raise GeneratorExit", "GeneratorExit"),
+    "interrupts itself at import": ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+    "makes warnings errors and raises": (
+        "import warnings\nwarnings.simplefilter('error')\n1 / 0",
+        "ZeroDivisionError",
+    ),
+    "interrupts itself in its hook": (
+        "import convae_zoo\n@convae_zoo.hookimpl\n"
+        "def register_losses(register): raise KeyboardInterrupt",
+        "KeyboardInterrupt",
     ),
     "exits in its hook": (
         "import convae_zoo\n@convae_zoo.hookimpl\ndef register_losses(register): exit(1)",
@@ -109,9 +129,9 @@ def test_strict_mode_is_off_where_its_variable_is_empty_or_0(plugin_site, monkey
         installed()
 
 
-def test_an_interrupt_is_no_fault_of_a_plugin():
+def test_an_interrupt_by_the_user_is_no_fault_of_a_plugin():
     def load():
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
         new_manager().add(Provenance("mine", "dist", "1"), load)
@@ -194,6 +214,54 @@ def test_a_distribution_without_metadata_harms_nothing(plugin_site):
     registry, _ = installed()
     provenance = registry.get("encoder", "tiny").provenance
     assert provenance == Provenance("tiny", "an unknown distribution", "?")
+
+
+def test_a_distribution_whose_metadata_is_not_utf_8_is_loaded_under_its_name(plugin_site):
+    plugin_site.install("latin-dist", {"tiny": plugin_site.encoder}, version="1.5")
+    (metadata,) = plugin_site.path.glob("*.dist-info/METADATA")
+    metadata.write_bytes(metadata.read_bytes() + b"Author: Andr\xe9\n")
+    registry, _ = installed()
+    assert registry.get("encoder", "tiny").provenance == Provenance("tiny", "latin-dist", "1.5")
+
+
+@pytest.mark.parametrize("damage", [b"\n\xff\xfe = nowhere\n", b"\nno entry point\n"])
+def test_damaged_entry_points_leave_out_their_own_distribution_alone(plugin_site, damage):
+    plugin_site.install("fine-dist", {"tiny": plugin_site.encoder})
+    plugin_site.install("torn-dist", {"torn": "raise RuntimeError('imported')"})
+    (points,) = plugin_site.path.glob("torn_dist*/entry_points.txt")
+    points.write_bytes(points.read_bytes() + damage)
+    with pytest.warns(ZooWarning, match=r"entry_points\.txt of torn-dist is damaged; reinstall it"):
+        registry, plugins = installed()
+    assert plugins["torn", "torn-dist"].status == "broken"
+    assert {"tiny", "convae"} <= set(registry.names("encoder"))
+
+
+def test_damaged_entry_points_of_a_distribution_without_plugins_are_ignored(plugin_site):
+    plugin_site.install("other-dist", {})
+    (points,) = plugin_site.path.glob("other_dist*/entry_points.txt")
+    points.write_bytes(b"[console_scripts]\n\xff = nowhere:main\n")
+    _, plugins = installed()
+    assert not [p for p in plugins.values() if p.status == "broken"]
+
+
+def test_warning_filters_that_a_plugin_sets_end_with_its_import(plugin_site):
+    source = f"import warnings\nwarnings.simplefilter('error')\n{plugin_site.encoder}"
+    plugin_site.install("filters-dist", {"filters": source})
+    before = list(warnings.filters)
+    registry, _ = installed()
+    assert "tiny" in registry.names("encoder")
+    assert list(warnings.filters) == before
+
+
+def test_what_a_plugin_prints_at_import_and_in_a_hook_goes_to_stderr(plugin_site, capsys):
+    source = plugin_site.encoder.replace(
+        "def register_encoders(register):", "def register_encoders(register):\n    print('hook')"
+    )
+    plugin_site.install("loud-dist", {"loud": f"print('import')\n{source}"})
+    registry, _ = installed()
+    assert "tiny" in registry.names("encoder")
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "import\nhook\n")
 
 
 def test_an_object_can_be_a_plugin():
