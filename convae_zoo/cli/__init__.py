@@ -1,5 +1,6 @@
 """The command line: one small file a command, imported when it is called."""
 
+import contextlib
 import importlib
 import os
 import sys
@@ -8,7 +9,8 @@ from typing import Any
 
 import click
 
-from convae_zoo.errors import ZooError, ZooWarning
+from convae_zoo.cli.output import only_documents_on_stdout
+from convae_zoo.errors import ZooError, ZooWarning, printable, reason
 
 COMMANDS = {
     "compare": "Draw several runs or models on the same images.",
@@ -83,22 +85,40 @@ def main(args: list[str] | None = None) -> int:
     An error is one line on stderr; ``--debug`` shows the traceback.
     """
     arguments = sys.argv[1:] if args is None else args
+    _open_closed_streams()
     warnings.showwarning = _show_warning
     warnings.simplefilter("always", ZooWarning)
+    json = only_documents_on_stdout() if "--json" in arguments else contextlib.nullcontext()
     try:
-        status = cli.main(
-            args=[a for a in arguments if a != "--debug"],
-            prog_name="convae-zoo",
-            standalone_mode=False,
-        )
+        with json:
+            status = cli.main(
+                args=[a for a in arguments if a != "--debug"],
+                prog_name="convae-zoo",
+                standalone_mode=False,
+            )
         sys.stdout.flush()
     except BaseException as error:
         if "--debug" in arguments:
             raise
         message, status = _explain(error)
         if message:
-            click.echo(f"error: {' '.join(message.split())}", err=True)
+            click.echo(f"error: {printable(message)}", err=True)
     return status if isinstance(status, int) else 0
+
+
+def _open_closed_streams() -> None:
+    """Write to nowhere where a standard stream is closed: ``convae-zoo list >&-``.
+
+    Otherwise the next file that is opened would take its place and receive what is printed.
+    """
+    for name, descriptor in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            with contextlib.suppress(OSError):
+                os.fstat(descriptor)
+                continue
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, this one
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, os.fdopen(descriptor, mode, closefd=False))
 
 
 def _explain(error: BaseException) -> tuple[str, int]:
@@ -121,11 +141,10 @@ def _explain(error: BaseException) -> tuple[str, int]:
         case SystemExit():
             status = error.code if isinstance(error.code, int) else 1
         case _:
-            kind = type(error).__name__
-            message = f"{kind}: {error} (a fault of the zoo or of a plugin; --debug shows where)"
+            message = f"{reason(error)} (a fault of the zoo or of a plugin; --debug shows where)"
     return message, status
 
 
 def _show_warning(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
     if issubclass(category, ZooWarning):
-        click.echo(f"warning: {' '.join(str(message).split())}", err=True)
+        click.echo(f"warning: {printable(message)}", err=True)

@@ -3,17 +3,34 @@
 Tables are plain text: importing rich would take half as long again as the whole of ``list``.
 """
 
-from collections.abc import Sequence
-from typing import Any
+import contextlib
+import sys
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
+from typing import Any, TextIO
 
 import click
+
+_DOCUMENTS: ContextVar[TextIO | None] = ContextVar("documents", default=None)
+"""Where documents are printed; None for stdout as it is."""
+
+
+@contextlib.contextmanager
+def only_documents_on_stdout() -> Iterator[None]:
+    """Send to stderr what anything but `print_json` prints: plugins, libraries."""
+    token = _DOCUMENTS.set(sys.stdout)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _DOCUMENTS.reset(token)
 
 
 def print_json(document: Any) -> None:
     """Print one JSON document, in ASCII so that it survives any terminal's encoding."""
     import json  # not needed for the tables
 
-    click.echo(json.dumps(document, indent=2, default=str))
+    click.echo(json.dumps(document, indent=2, default=str), file=_DOCUMENTS.get())
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, indent: int = 2) -> None:

@@ -1,13 +1,17 @@
 """The command line as a whole: exit status, one line of error, what stdout holds."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 
 import click
 import pytest
+import torch
+from PIL import Image
 
-from convae_zoo import cli, errors
+from convae_zoo import LossSpec, cli, errors, hookimpl, registry
 
 
 def run(*args, **environment):
@@ -104,3 +108,83 @@ def test_every_error_is_one_line_and_a_status(monkeypatch, capsys, error, status
     assert cli.main(["list"]) == status
     printed = capsys.readouterr().err.lstrip("\n")  # click starts a line below a terminal's ^C
     assert printed == (f"{line}\n" if line else "")
+
+
+def closed(*args):
+    """Run a command whose stdout is closed."""
+    return subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "convae_zoo", *args],
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("args", [["list"], ["plugins", "--json"]])
+def test_with_stdout_closed_the_status_is_that_of_the_work(args):
+    done = closed(*args)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_run_with_stdout_closed_ends_with_status_0(tmp_path):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for number in range(10):
+        Image.new("RGB", (8, 8), (20 * number, 0, 0)).save(pictures / f"{number}.png")
+    sets = [f"--set={s}" for s in ("width=2", "latent_dim=4", "image_size=8")]
+    data = ["--dataset", "image-folder", "--data", str(pictures), "--device", "cpu"]
+    out = tmp_path / "run"
+    done = closed("train", "convae-200", *sets, *data, "--epochs", "1", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    assert "error" not in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (out / "model.safetensors").exists()
+
+
+class LoudPlugin:
+    """Prints whenever its code runs."""
+
+    @hookimpl
+    def register_losses(self, register):
+        print("in the hook")
+        register(LossSpec(name="loud", factory=loud))
+
+
+def loud():
+    print("in the factory")
+    return torch.nn.MSELoss()
+
+
+def test_json_is_one_document_whatever_a_plugin_prints(capsys):
+    with registry.override(plugins=[LoudPlugin()]):
+        assert cli.main(["verify", "loud", "--property", "loss-scalar", "--json"]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["results"][0]["status"] == "passed"
+    assert {"in the hook", "in the factory"} <= set(captured.err.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("beta=1" + 400 * "0", "beta must be a number"),
+        ("width=1" + 5000 * "0", "width must be a whole number"),
+        ("width=" + 100_000 * "[", "width must be a whole number"),
+    ],
+)
+def test_a_value_that_no_reader_takes_is_one_short_line(setting, message, capsys, tmp_path):
+    model = "variational-200" if "beta" in setting else "convae-200"
+    call = ["train", model, "--dataset", "photos", "--out", str(tmp_path / "run")]
+    assert cli.main([*call, "--set", setting]) == 2
+    captured = capsys.readouterr()
+    assert re.fullmatch(rf"error: .*{message}.*\n", captured.err)
+    assert len(captured.err) < 300
+
+
+def test_control_characters_of_a_message_do_not_reach_the_terminal(capsys, monkeypatch):
+    def fail(_):
+        raise errors.DataError("model '\x1b[31mred\x07' is\nunknown")
+
+    monkeypatch.setattr(cli.cli, "invoke", fail)
+    cli.main(["list"])
+    assert capsys.readouterr().err == "error: model '\\x1b[31mred\\x07' is unknown\n"
