@@ -1,5 +1,5 @@
 # make demo   trains convae-200 on photographs, measures it against PCA, draws pictures
-# make test   runs every test
+# make test   runs every test, on two processes; prints the slowest
 # make lint   checks format, lint, types and which room imports which
 # make bench  times the core, the parts, whole runs: a short set, a table and a chart
 # Each makes .venv and installs what it needs first.
@@ -26,7 +26,7 @@ demo: $(VENV)/installed
 	@echo "Loss curves:                                          $(DEMO)/loss_curves.png"
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations 25
 
 lint: $(VENV)/installed
 	$(BIN)/ruff format --check .

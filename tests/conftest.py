@@ -1,20 +1,43 @@
-"""Fixtures that several test files share."""
+"""How the suite runs, and fixtures that several test files share."""
 
 import importlib
-import json
 import os
 import subprocess
 import sys
-import venv
-from importlib.metadata import distributions
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
+from hypothesis import settings
 
 from convae_zoo import registry
 
 REPOSITORY = Path(__file__).parents[1]
+
+# Read once, when torch is imported: the tests use the cores by running side by side.
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
+# A busy machine is no defect: what hangs is ended by pytest-timeout.
+settings.register_profile("zoo", deadline=None)
+settings.load_profile("zoo")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the slow tests first, so that the workers end together."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """Make the scheduler of ``--dist loadgroup``; xdist makes the others."""
+    if config.getoption("dist") != "loadgroup":
+        return None
+    from scheduling import FoldersTogether
+
+    return FoldersTogether(config, log)
+
 
 ENCODER = """
 from convae_zoo import fields, hookimpl
@@ -97,6 +120,12 @@ class PluginSite:
         )
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep downloads apart from the user's and from another worker's."""
+    os.environ["CONVAE_ZOO_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture
 def plugin_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A folder where a test installs distributions, seen by this process and by others."""
@@ -107,86 +136,6 @@ def plugin_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     yield PluginSite(path)
     for name in [n for n in sys.modules if n.startswith("site_")]:
         del sys.modules[name]
-
-
-@attrs.frozen
-class Environment:
-    """A virtual environment, and a folder to work in."""
-
-    root: Path
-
-    def python(self, *args: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run its interpreter, in an environment without the tests' own settings."""
-        foreign = ("PYTHON", "CONVAE_ZOO", "PIP_")
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(foreign)}
-        return subprocess.run(
-            [self.root / "bin" / "python", *args],
-            cwd=self.root,
-            env={**inherited, "OMP_NUM_THREADS": "1", **environment},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-
-    def code(self, code: str) -> str:
-        """Run Python code that must succeed, and return what it printed."""
-        done = self.python("-c", code)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def zoo(self, *args: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run the script that pip installed."""
-        return self.python(str(self.root / "bin" / "convae-zoo"), *args, **environment)
-
-    def document(self, *args: str) -> dict:
-        """Run a command with ``--json`` that must succeed in silence."""
-        done = self.zoo(*args, "--json")
-        assert (done.returncode, done.stderr) == (0, "")
-        return json.loads(done.stdout)
-
-    def pip(self, *args: str) -> None:
-        """Run pip, which must succeed without the network."""
-        done = self.python("-m", "pip", *args, "--quiet", "--disable-pip-version-check")
-        assert done.returncode == 0, done.stderr
-
-    def install(self, source: Path) -> None:
-        """Install a package from its source, by the build tool that is there."""
-        self.pip("install", "--no-index", "--no-deps", "--no-build-isolation", str(source))
-
-
-def borrow(target: Path) -> None:
-    """Link every installed package into a folder, but the zoo's and its plugins' metadata."""
-    plugins = {
-        dist._path.name
-        for dist in distributions()
-        if any(point.group == "convae_zoo" for point in dist.entry_points)
-    }
-    target.mkdir()
-    for site in (Path(p) for p in sys.path if Path(p).name in {"site-packages", "dist-packages"}):
-        for package in site.iterdir():
-            link = target / package.name
-            if package.name not in plugins and package.suffix != ".pth" and not link.exists():
-                link.symlink_to(package)
-
-
-@pytest.fixture(scope="session")
-def fresh_environment(tmp_path_factory) -> Environment:
-    """A fresh virtual environment with the zoo, installed from a wheel.
-
-    It borrows the heavy libraries of the one that runs the tests, but neither its zoo nor its
-    plugins. A test that installs something uninstalls it again.
-    """
-    folder = tmp_path_factory.mktemp("fresh_environment")
-    venv.create(folder / "venv", with_pip=False)
-    made = Environment(folder / "venv")
-    borrow(folder / "borrowed")
-    site = Path(made.code("import sysconfig; print(sysconfig.get_path('purelib'))").strip())
-    (site / "borrowed.pth").write_text(f"{folder / 'borrowed'}\n")
-    made.pip("wheel", "--no-deps", "--no-build-isolation", "-w", str(folder), str(REPOSITORY))
-    (wheel,) = folder.glob("convae_zoo-*.whl")
-    made.install(wheel)
-    return made
 
 
 @pytest.fixture

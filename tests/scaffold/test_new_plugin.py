@@ -1,9 +1,10 @@
 """new-plugin: what it writes works as it is, and what it cannot write is refused."""
 
 import ast
-import json
 import re
 import string
+import sys
+import tomllib
 
 import numpy as np
 import pytest
@@ -11,9 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from convae_zoo import registry
+from convae_zoo.cli import main
 from convae_zoo.errors import FileError, UnknownNameError, UsageError
 from convae_zoo.scaffold.new_plugin import DEFAULT_KINDS, KINDS_WITH_TEMPLATE, new_plugin
+from convae_zoo.testing import check, entries, properties_of
 
+COSTLY = {"compile", "onnx", "torch-export", "weights-file"}
 SMALL = ("--epochs", "1", "--batch-size", "8", "--device", "cpu")
 
 
@@ -118,39 +123,45 @@ def test_an_unknown_kind_is_refused_with_the_nearest(tmp_path):
         new_plugin("tiny", tmp_path / "tiny", [])
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "kinds", [*([kind] for kind in KINDS_WITH_TEMPLATE), KINDS_WITH_TEMPLATE], ids="+".join
-)
-def test_installed_as_it_is_it_passes_its_tests_and_trains(
-    kinds, fresh_environment, pictures, tmp_path
-):
-    """In a fresh environment: new-plugin, pip install, its own tests, verify, train."""
-    zoo, folder = fresh_environment, tmp_path / "plugin"
-    options = [word for kind in kinds for word in ("--kind", kind)]
-    done = zoo.zoo("new-plugin", "sprout", str(folder), *options)
-    assert done.returncode == 0, done.stderr
-    zoo.install(folder)
-    try:
-        done = zoo.python("-m", "pytest", str(folder), "-q", "-p", "no:cacheprovider")
-        assert done.returncode == 0, done.stdout
-        assert " passed" in done.stdout
+@pytest.fixture
+def install(monkeypatch):
+    """A function that makes this process see a package as installed, by its pyproject.toml."""
 
-        # All of it once; of a single kind its own tests have just checked the same properties.
-        quick = [] if len(kinds) > 1 else ["--property", "listing", "--property", "bad-config"]
-        done = zoo.zoo("verify", "--plugin", "sprout", "--examples", "2", "--json", *quick)
-        assert done.returncode == 0, done.stdout + done.stderr
-        results = json.loads(done.stdout)["results"]
-        assert {(r["kind"], r["distribution"]) for r in results} == {(k, "sprout") for k in kinds}
-        assert {r["status"] for r in results} <= {"passed", "skipped"}
+    def put(source):
+        project = tomllib.loads((source / "pyproject.toml").read_text())["project"]
+        name, version = project["name"], project["version"]
+        info = source / f"{name}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        points = project["entry-points"]["convae_zoo"].items()
+        lines = "".join(f"{point} = {module}\n" for point, module in points)
+        (info / "entry_points.txt").write_text(f"[convae_zoo]\n{lines}")
+        monkeypatch.syspath_prepend(source)
+
+    yield put
+    for module in [m for m in sys.modules if m.split(".")[0] == "sprout"]:
+        del sys.modules[module]
+
+
+@pytest.mark.parametrize("kind", KINDS_WITH_TEMPLATE)
+def test_a_package_of_one_kind_keeps_the_contract_and_trains_as_its_readme_says(
+    kind, install, pictures, tmp_path, capsys
+):
+    """All kinds in one package, really installed, are in `tests/install`."""
+    folder = tmp_path / "plugin"
+    new_plugin("sprout", folder, [kind])
+    install(folder)
+    with registry.override():
+        (entry,) = entries(plugin="sprout", examples=2)
+        assert (entry.kind, entry.spec.provenance.distribution) == (kind, "sprout")
+        quick = [p for p in properties_of(kind) if p not in COSTLY]
+        assert {r.status for r in check(entry, quick)} <= {"passed", "skipped"}
 
         readme = (folder / "README.md").read_text()
         (command,) = re.findall(
             r"^    convae-zoo (train .*) --epochs 1 --out", readme, re.MULTILINE
         )
         command = command.replace("photos", f"image-folder --data {pictures}")
-        done = zoo.zoo(*command.split(), *SMALL, "--out", str(tmp_path / "run"))
-        assert done.returncode == 0, done.stderr
-        assert (tmp_path / "run" / "model.safetensors").exists()
-    finally:
-        zoo.pip("uninstall", "--yes", "sprout")
+        out = tmp_path / "run"
+        assert main([*command.split(), *SMALL, "--out", str(out)]) == 0, capsys.readouterr().err
+    assert (out / "model.safetensors").exists()

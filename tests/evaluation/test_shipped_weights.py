@@ -1,0 +1,48 @@
+"""The trained models that come with the zoo are as good as their cards say."""
+
+import pytest
+import torch
+
+import convae_zoo as zoo
+from convae_zoo.registry import find_model
+from convae_zoo.tasks.retrain import figures
+
+NAMES = zoo.list_models(pretrained=True)
+PRINTED = {"rel": 5e-4, "abs": 5e-5}
+"""The digits that are printed."""
+
+
+@pytest.mark.slow
+def test_one_measures_as_its_card_says_with_pca_beside_it():
+    name = "convae-200.photos"
+    found = figures(zoo.evaluate(zoo.load_model(name), "photos", device="cpu"))
+    card = find_model(name)[1].metrics
+    assert "ratio_to_pca" in found
+    assert found == pytest.approx({figure: card[figure] for figure in found}, **PRINTED)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["convae-1000.photos", "linear-residual-200.photos"])
+def test_the_error_of_another_is_what_its_card_says(name):
+    """A plain loop; that `evaluate` equals one is shown where it is tested."""
+    model = zoo.load_model(name)
+    images = zoo.load_dataset("photos", split="val").images
+    total = 0.0
+    with torch.inference_mode():
+        for batch in images.split(512):
+            x = model.preprocess(batch)
+            total += ((model(x) - x).double() / 2).square().sum().item()
+    mse = find_model(name)[1].metrics["mse"]
+    assert total / images.numel() == pytest.approx(mse, **PRINTED)
+
+
+def test_what_the_zoo_promises_is_there():
+    promised = {f"convae-{n}.{tag}" for n in (200, 1000) for tag in ("photos", "fashion-mnist")}
+    promised |= {f"linear-residual-200.{tag}" for tag in ("photos", "fashion-mnist")}
+    assert promised <= set(NAMES)
+
+
+@pytest.mark.parametrize("tag", ["photos", "fashion-mnist"])
+def test_the_best_model_of_200_floats_beats_pca(tag):
+    weights = find_model(f"linear-residual-200.{tag}")[1]
+    assert weights.metrics["mse"] <= 0.85 * weights.metrics["pca_mse"]
