@@ -9,11 +9,13 @@ from convae_zoo.cli.options import device_option
 @click.argument("model")
 @click.argument("latents", type=click.Path())
 @click.option("--out", required=True, type=click.Path(), help="Folder for the images.")
+@click.option("--overwrite", is_flag=True, help="Replace files that come from something else.")
 @device_option
-def command(*, model: str, latents: str, out: str, device: str) -> None:
+def command(*, model: str, latents: str, out: str, overwrite: bool, device: str) -> None:
     """Decode a file of latents into PNG files, with the model that encoded it.
 
-    Images that are in the folder already are kept, so a killed process goes on.
+    Pictures that were decoded from the same latents before are kept, so a killed process goes on.
+    Anything else in the place of a picture is refused, or replaced with --overwrite.
 
     \b
     Example: convae-zoo decode runs/first latents.safetensors --out decoded
@@ -23,12 +25,17 @@ def command(*, model: str, latents: str, out: str, device: str) -> None:
     from convae_zoo.cli.bars import image_bar
     from convae_zoo.runtime.device import choose_device
     from convae_zoo.tasks.compress import decode_file
-    from convae_zoo.tasks.compress.latents import read_names
+    from convae_zoo.tasks.compress.latents import count_latents
     from convae_zoo.weights.load import load_model, read_metadata
 
     trained = load_model(model, device=choose_device(device))
-    with image_bar("decode", len(read_names(Path(latents)))) as advance:
+    with image_bar("decode", count_latents(Path(latents))) as advance:
         count = decode_file(
-            trained, latents, out, weights=read_metadata(model)["sha256"], progress=advance
+            trained,
+            latents,
+            out,
+            weights=read_metadata(model)["sha256"],
+            overwrite=overwrite,
+            progress=advance,
         )
     click.echo(f"{count:,} images  {out}")

@@ -3,7 +3,7 @@
 import click
 
 from convae_zoo import files
-from convae_zoo.cli.options import device_option
+from convae_zoo.cli.options import device_option, max_pixels_option
 from convae_zoo.cli.outputs import model_files
 
 
@@ -14,18 +14,27 @@ from convae_zoo.cli.outputs import model_files
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
 @click.option(
     "--dtype",
-    default="fp32",
+    default="auto",
     show_default=True,
-    type=click.Choice(["fp32", "fp16"]),
-    help="How a latent is stored.",
+    type=click.Choice(["auto", "fp32", "fp16"]),
+    help="How a latent is stored; auto takes codes where latents are codes, else fp32.",
 )
+@max_pixels_option
 @device_option
 def command(
-    *, model: str, images: tuple[str, ...], out: str, overwrite: bool, dtype: str, device: str
+    *,
+    model: str,
+    images: tuple[str, ...],
+    out: str,
+    overwrite: bool,
+    dtype: str,
+    max_pixels: int,
+    device: str,
 ) -> None:
     """Encode image files, or the images of folders, into one file of latents.
 
-    Killed and started again, it goes on where it was. Under torchrun the processes share the work.
+    Files that cannot be read are skipped and named. A killed run continues where it stopped when
+    it is started again. Under torchrun the processes share the work.
 
     \b
     Example: convae-zoo encode runs/first my_images --out latents.safetensors
@@ -49,6 +58,7 @@ def command(
                 out,
                 weights=read_metadata(model)["sha256"],
                 dtype=dtype,
+                max_pixels=max_pixels,
                 overwrite=overwrite,
                 world=world,
                 progress=advance,

@@ -40,6 +40,9 @@ class Autoencoder(nn.Module):
     - ``report(inputs) -> dict[str, float]``: figures of its own (a codebook's usage, say) over
       its inputs, which come as an iterable of batches.
     - ``sample_latent(count, generator)``, of an encoder: latents drawn from its prior.
+    - ``to_codes(latent)`` and ``from_codes(codes)``, with ``code_count``, of an encoder each of
+      whose latents is one of finitely many: int64 N×…, from 0 up to `code_count`, that hold all of
+      a latent. ``convae-zoo encode`` then stores these, in no more bits than they need.
 
     Args:
         encoder: maps images to latents.

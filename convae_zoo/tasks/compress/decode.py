@@ -1,16 +1,17 @@
 """Decode a latents file into image files."""
 
-from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from convae_zoo import files
-from convae_zoo.errors import ContractError, DataError, FileError, UsageError
+from convae_zoo.errors import ContractError, DataError, UsageError
 from convae_zoo.models.autoencoder import Autoencoder
-from convae_zoo.tasks.compress import latents
+from convae_zoo.tasks.compress.codes import Codes, codes_of, from_codes
+from convae_zoo.tasks.compress.latents import LatentsFile, open_latents
+from convae_zoo.tasks.compress.pictures import find_finished, picture_paths, write_picture
 
 BATCH = 128
 
@@ -22,17 +23,20 @@ def decode_file(
     out: str | Path,
     *,
     weights: str,
+    overwrite: bool = False,
     progress: Callable[[int], object] = lambda _: None,
 ) -> int:
-    """Decode the latents of a file into PNG files of the images' names.
+    """Decode the latents of a file into PNG files with the images' names.
 
-    Images that are there already are kept, so a process that was killed goes on.
+    The file is checked whole before anything is written. Pictures that were decoded from the same
+    latents before are kept, so a process that was killed goes on.
 
     Args:
         model: in eval mode, on its device.
         path: a file that `encode_files` wrote.
         out: the folder for the images; it is made.
         weights: sha256 of the model's weights; they must be those that the file was made with.
+        overwrite: replace files that are in a picture's place and come from something else.
         progress: called with the number of images that were done.
 
     Returns:
@@ -40,53 +44,71 @@ def decode_file(
 
     Raises:
         ContractError: the latents are of another model.
+        UsageError: other files are in the pictures' places, or another process is writing there.
         DataError: the file is damaged.
         FileError: an image cannot be written; those that are finished stay.
     """
     path, out = Path(path), Path(out)
-    document = latents.read_document(path)
-    if document.get("weights_sha256") != weights:
-        made_by = document.get("model") or {}
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is a file; give a folder for the images")
+    latents = open_latents(path)
+    if latents.document.get("weights_sha256") != weights:
         raise ContractError(
-            f"{path} holds latents of another model ({_name(made_by)}, weights "
-            f"{str(document.get('weights_sha256'))[:12]}) than the one given ({model.name}, "
-            f"weights {weights[:12]}); decode it with its own"
+            f"{path} holds latents of another model ({_name(latents.document.get('model'))}, "
+            f"weights {str(latents.document.get('weights_sha256'))[:12]}) than the one given "
+            f"({model.name}, weights {weights[:12]}); decode it with its own"
         )
-    targets = _targets(latents.read_names(path), out)
-    done = 0
-    for batch in latents.read_latents(path, BATCH):
-        chosen = targets[done : done + len(batch)]
-        if not all(target.exists() for target in chosen):
-            _write(model.postprocess(model.decode(batch.to(model.device))).cpu(), chosen)
-        done += len(batch)
-        progress(len(batch))
-    if done != len(targets):
-        raise DataError(f"{path} is damaged: it has {done} latents but {len(targets)} names")
+    try:
+        codes = _check_shape(model, latents)
+        paths = picture_paths(latents.names, out)
+    except DataError as error:
+        raise DataError(f"{path} is damaged: {error}; encode the images again") from error
+    with files.claim_output(out, [path]):
+        finished = find_finished(paths, latents.sha256, overwrite=overwrite)
+        done = 0
+        for batch in _decoded(model, latents, codes, finished):
+            for place, image in batch:
+                write_picture(image, paths[place], latents.sha256, place)
+            size = min(BATCH, len(paths) - done)
+            done += size
+            progress(size)
     return done
 
 
-def _targets(names: list[str], out: Path) -> list[Path]:
-    targets = []
-    for name in names:
-        inside = PurePosixPath(name)
-        if inside.is_absolute() or ".." in inside.parts:
-            raise UsageError(f"name {name!r} in the latents file would leave the folder {out}")
-        targets.append(out / inside.with_name(inside.name + ".png"))
-    return targets
-
-
-def _write(images: Tensor, targets: list[Path]) -> None:
-    for image, target in zip(images, targets, strict=True):
-        if target.exists():
+def _decoded(
+    model: Autoencoder, latents: LatentsFile, codes: Codes | None, finished: set[int]
+) -> Iterator[list[tuple[int, Tensor]]]:
+    """Decode a batch at a time: the place and the image, uint8, of each that is not finished."""
+    start = 0
+    for batch in latents.batches(BATCH):
+        places = range(start, start + len(batch))
+        start += len(batch)
+        if finished.issuperset(places):
+            yield []
             continue
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise FileError(f"cannot make {target.parent}: {error.strerror}") from error
-        array = image.permute(1, 2, 0).numpy()
-        with files.atomic_path(target) as temporary:
-            Image.fromarray(array[..., 0] if array.shape[2] == 1 else array).save(temporary)
+            z = batch.to(model.device) if codes is None else from_codes(model, codes.unpack(batch))
+        except DataError as error:
+            raise DataError(f"{latents.path} is damaged: {error}") from error
+        images = model.postprocess(model.decode(z)).cpu()
+        yield [(p, i) for p, i in zip(places, images, strict=True) if p not in finished]
 
 
-def _name(model: dict[str, object]) -> str:
-    return str(model.get("name") or "a composed one")
+def _check_shape(model: Autoencoder, latents: LatentsFile) -> Codes | None:
+    """Check that latents fit a model; return how they are stored where they are codes."""
+    if latents.kind == "latents":
+        if latents.shape[1:] != model.latent_shape:
+            raise DataError(
+                f"its latents have the shape {latents.shape[1:]} and the model's "
+                f"{model.latent_shape}"
+            )
+        return None
+    codes, known = Codes.described(latents.document), codes_of(model)
+    if codes != known or latents.shape[1:] != (codes.bytes,):
+        raise DataError("its codes are not those of the model")
+    return codes
+
+
+def _name(model: object) -> str:
+    name = model.get("name") if isinstance(model, dict) else None
+    return str(name or "a composed one")

@@ -2,8 +2,6 @@
 
 import contextlib
 import hashlib
-import json
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,16 +13,21 @@ from torch import Tensor
 
 from convae_zoo import files
 from convae_zoo.data import pixels
-from convae_zoo.errors import ConfigError, DataError, FileError, UsageError
+from convae_zoo.data.image_file import MAX_PIXELS
+from convae_zoo.errors import ConfigError, DataError, UsageError
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.runtime.distributed import World
 from convae_zoo.tasks.compress import latents
+from convae_zoo.tasks.compress.codes import Codes, checked_codes, codes_of
+from convae_zoo.tasks.compress.parts import is_finished, open_parts, parts_folder, remove_parts
 
 PART = 1024
 """Images of a part: what is lost at most when a process is killed."""
 
 BATCH = 128
-DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
+READERS = 4
+DTYPES = ("auto", "fp32", "fp16")
+_TORCH_DTYPES = {"auto": torch.float32, "fp32": torch.float32, "fp16": torch.float16}
 
 
 @attrs.frozen
@@ -42,13 +45,25 @@ class Encoded:
     reused_parts: int
 
 
+@attrs.frozen(eq=False)
+class _Job:
+    """What is done to each part."""
+
+    model: Autoencoder
+    codes: Codes | None
+    dtype: torch.dtype
+    max_pixels: int
+    progress: Callable[[int], object]
+
+
 def encode_files(
     model: Autoencoder,
     images: Sequence[tuple[str, Path]],
     out: str | Path,
     *,
     weights: str,
-    dtype: str = "fp32",
+    dtype: str = "auto",
+    max_pixels: int = MAX_PIXELS,
     overwrite: bool = False,
     world: World | None = None,
     progress: Callable[[int], object] = lambda _: None,
@@ -60,16 +75,19 @@ def encode_files(
 
     Args:
         model: in eval mode, on its device.
-        images: each image's name in the latents file, and its path.
+        images: each image's name in the latents file, once, and its path.
         out: the latents file.
         weights: sha256 of the model's weights, kept to tell models apart.
-        dtype: ``fp32``, or ``fp16`` for half the size.
+        dtype: ``fp32``; ``fp16`` for half the size; or ``auto``, which is codes, as small as they
+            can be, where the model's latents are codes, and fp32 for any other.
+        max_pixels: image files with more pixels are skipped.
         overwrite: replace a file that is there.
         world: the processes that share the parts; the first joins them.
         progress: called with the number of images that were done.
 
     Raises:
-        UsageError: the file is there, or there is nothing to encode.
+        UsageError: the file is there or an input, another process is writing it, two images have
+            one name, or there is nothing to encode.
         DataError: none of the images can be read.
         FileError: a part cannot be written; those that are finished stay.
     """
@@ -78,66 +96,58 @@ def encode_files(
         raise ConfigError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
     if not images:
         raise UsageError("there are no images to encode")
+    if len({name for name, _ in images}) < len(images):
+        raise UsageError("two images have one name; give each a name of its own")
     if world.size > len(images):
         raise UsageError(f"{world.size} processes are more than {len(images)} images; start fewer")
     if out.exists() and not overwrite:
         raise UsageError(f"{out} is there already; choose another --out, or pass --overwrite")
+    codes = codes_of(model) if dtype == "auto" else None
+    job = _Job(model, codes, _TORCH_DTYPES[dtype], max_pixels, progress)
+    document = {"model": model.plan.describe(), "weights_sha256": weights}
+    if codes is not None:
+        document["codes"] = codes.describe()
     with contextlib.ExitStack() as held:
         if world.is_main:
             held.enter_context(files.claim_output(out, [path for _, path in images]))
-        return _encode(
-            model, images, out, weights=weights, dtype=dtype, world=world, progress=progress
-        )
+        return _encode(job, images, out, document, world)
 
 
 def _encode(
-    model: Autoencoder,
+    job: _Job,
     images: Sequence[tuple[str, Path]],
     out: Path,
-    *,
-    weights: str,
-    dtype: str,
+    document: dict[str, Any],
     world: World,
-    progress: Callable[[int], object],
 ) -> Encoded:
-    document = {"model": model.plan.describe(), "weights_sha256": weights}
-    folder = out.with_name(out.name + ".parts")
+    folder = parts_folder(out)
     if world.is_main:
-        _prepare(folder, {**document, "dtype": dtype, "images": _digest(images)})
+        how = {"dtype": str(job.dtype), "max_pixels": job.max_pixels}
+        version = {"format_version": latents.FORMAT_VERSION}
+        open_parts(folder, {**document, **how, **version, "images": _digest(images)})
     world.wait()
     starts = range(0, len(images), PART)
     paths = [folder / f"part-{number:06}.safetensors" for number in range(len(starts))]
     reused = 0
     for number in range(world.rank, len(starts), world.size):
         chosen = images[starts[number] : starts[number] + PART]
-        if paths[number].exists():
+        if is_finished(paths[number]):
             reused += 1
-            progress(len(chosen))
+            job.progress(len(chosen))
         else:
-            _encode_part(model, chosen, paths[number], dtype, progress)
+            _encode_part(job, chosen, paths[number])
     world.wait()
-    skipped = tuple(line for path in paths for line in latents.read_document(path)["skipped"])
+    skipped = tuple(s for path in paths for s in latents.open_latents(path).document["skipped"])
+    world.wait()  # the first process removes the parts
     if len(skipped) == len(images):
-        shutil.rmtree(folder, ignore_errors=True)
-        raise DataError(f"none of the {len(images)} images can be read; the first: {skipped[0]}")
+        if world.is_main:
+            remove_parts(folder)
+        raise DataError(f"none of the {len(images)} images can be encoded; the first: {skipped[0]}")
     if world.is_main:
         latents.join_parts(paths, out, {**document, "skipped": len(skipped)})
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_parts(folder)
     world.wait()
     return Encoded(len(images) - len(skipped), skipped, reused)
-
-
-def _prepare(folder: Path, plan: dict[str, Any]) -> None:
-    """Make the folder of the parts; parts of another model or of other files are dropped."""
-    text = json.dumps(plan, sort_keys=True)
-    record = folder / "plan.json"
-    try:
-        if folder.exists() and (not record.exists() or record.read_text("utf-8") != text):
-            shutil.rmtree(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(f"cannot use {folder}: {error.strerror or error}") from error
-    files.write_text(record, text)
 
 
 def _digest(images: Sequence[tuple[str, Path]]) -> str:
@@ -154,40 +164,58 @@ def _digest(images: Sequence[tuple[str, Path]]) -> str:
 
 
 @torch.inference_mode()
-def _encode_part(
-    model: Autoencoder,
-    images: Sequence[tuple[str, Path]],
-    path: Path,
-    dtype: str,
-    progress: Callable[[int], object],
-) -> None:
+def _encode_part(job: _Job, images: Sequence[tuple[str, Path]], path: Path) -> None:
     names: list[str] = []
     skipped: list[str] = []
-    pieces: list[Tensor] = [torch.empty(0, *model.latent_shape)]
+    pieces: list[Tensor] = [_stored(job, torch.empty(0, *job.model.latent_shape))]
     for start in range(0, len(images), BATCH):
         batch = images[start : start + BATCH]
-        read: list[Tensor] = []
-        for (name, _), image in zip(batch, _read(batch, model.image_shape), strict=True):
+        read: list[tuple[str, Path, Tensor]] = []
+        for (name, source), image in zip(batch, _read(job, batch), strict=True):
             if isinstance(image, DataError):
                 skipped.append(str(image))
             else:
-                names.append(name)
-                read.append(image)
+                read.append((name, source, image))
         if read:
-            floats = pixels.to_float(torch.cat(read).to(model.device), model.value_range)
-            pieces.append(model.encode(floats).float().cpu())
-        progress(len(batch))
-    latents.write_part(path, torch.cat(pieces).to(DTYPES[dtype]), names, {"skipped": skipped})
+            stacked = torch.cat([image for _, _, image in read]).to(job.model.device)
+            latent = job.model.encode(pixels.to_float(stacked, job.model.value_range)).float()
+            finite = latent.cpu().to(job.dtype).isfinite().flatten(1).all(1)
+            for (name, source, _), whole in zip(read, finite.tolist(), strict=True):
+                if whole:
+                    names.append(name)
+                else:
+                    skipped.append(_not_finite(source, job.dtype))
+            if finite.any():
+                pieces.append(_stored(job, latent[finite.to(latent.device)]))
+        job.progress(len(batch))
+    kind = "latents" if job.codes is None else "codes"
+    latents.write_part(path, kind, torch.cat(pieces), names, {"skipped": skipped})
 
 
-def _read(
-    images: Sequence[tuple[str, Path]], image_shape: tuple[int, int, int]
-) -> Iterator[Tensor | DataError]:
+def _stored(job: _Job, latent: Tensor) -> Tensor:
+    """Turn latents into what is stored of them, on the CPU."""
+    if job.codes is None:
+        return latent.cpu().to(job.dtype)
+    if len(latent) == 0:
+        return torch.empty(0, job.codes.bytes, dtype=torch.uint8)
+    return job.codes.pack(checked_codes(job.model, latent))
+
+
+def _not_finite(path: Path, dtype: torch.dtype) -> str:
+    if dtype == torch.float16:
+        return f"{path}: its latent is beyond what fp16 holds; store it as fp32"
+    return f"{path}: the model gives NaN or infinity for it"
+
+
+def _read(job: _Job, images: Sequence[tuple[str, Path]]) -> Iterator[Tensor | DataError]:
+    """Read image files, several at a time: each fitted to the model, uint8 1×C×H×W, or why not."""
+    shape = job.model.image_shape
+
     def read(item: tuple[str, Path]) -> Tensor | DataError:
         try:
-            return pixels.load_pictures(item[1], image_shape)
+            return pixels.read_fitted(item[1], shape, max_pixels=job.max_pixels)
         except DataError as error:
             return error
 
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(READERS) as pool:
         yield from pool.map(read, images)

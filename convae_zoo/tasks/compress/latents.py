@@ -1,130 +1,265 @@
 """The latents file: one safetensors file that is written and read a piece at a time.
 
-It holds two tensors: ``latents`` (N×D or N×C×H×W) and ``names`` (UTF-8 bytes of a JSON list, one
-name a latent). Its metadata holds, as JSON, the model and the sha256 of its weights.
+It holds ``names`` (UTF-8 bytes of a JSON list, one name per latent, each once) and one of
+
+- ``latents``: N×D or N×C×H×W, float32 or float16;
+- ``codes``: N×bytes, the codes of a latent packed as `pack` in `codes.py` does.
+
+Its metadata holds one JSON document: the model, the sha256 of its weights, for codes their count
+and shape, and a sha256 of everything else in the file. Version 1, without sha256 and codes, is
+still read.
 """
 
+import functools
+import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import attrs
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from convae_zoo import files
 from convae_zoo.errors import DataError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _KEY = "convae_zoo_latents"
-_DTYPES = {torch.float32: ("F32", 4), torch.float16: ("F16", 2)}
+_KINDS = {"latents": ("F32", "F16"), "codes": ("U8",)}
+_DTYPES = {torch.float32: "F32", torch.float16: "F16", torch.uint8: "U8"}
+_BYTES = {"F32": 4, "F16": 2, "U8": 1}
+_ALIGNMENT = 8
+_CHUNK = 1024
+_LONGEST_NAME = 25_000  # bytes of JSON: a path of 4,096 bytes, each as \udc80
+
+Document = dict[str, Any]
 
 
-def write_part(
-    path: Path, latents: Tensor, names: Sequence[str], document: Mapping[str, Any]
-) -> None:
-    """Write latents that fit in memory.
+@attrs.frozen(eq=False)
+class LatentsFile:
+    """A latents file that was checked whole.
 
-    Raises:
-        FileError: it cannot be written.
+    Attributes:
+        path: the file.
+        document: what its metadata says.
+        kind: ``latents`` or ``codes``.
+        shape: of that tensor; N first.
+        names: the images' names, N.
+        sha256: of its content.
     """
-    text = torch.frombuffer(bytearray(json.dumps(list(names)).encode()), dtype=torch.uint8)
-    metadata = {_KEY: json.dumps({"format_version": FORMAT_VERSION, **document})}
-    files.write_bytes(path, save({"latents": latents.contiguous(), "names": text}, metadata))
+
+    path: Path
+    document: Document
+    kind: str
+    shape: tuple[int, ...]
+    names: tuple[str, ...]
+    sha256: str
+
+    def batches(self, size: int) -> Iterator[Tensor]:
+        """Read the latents, float32, or the packed codes, uint8, a batch at a time."""
+        with _open(self.path) as file:
+            yield from _slices(file.get_slice(self.kind), size)
 
 
-def join_parts(parts: Sequence[Path], out: Path, document: Mapping[str, Any]) -> int:
-    """Write one file of many parts' latents, in their order; return how many latents it has.
-
-    No more than one part is in memory at a time.
-
-    Raises:
-        FileError: it cannot be written; what was there stays.
-        DataError: a part is damaged.
-    """
-    names = [name for part in parts for name in read_names(part)]
-    text = json.dumps(names).encode()
-    text += b" " * (-len(text) % 8)  # the tensor behind it starts where its numbers may
-    with _open(parts[0]) as first:
-        piece = first.get_slice("latents")
-        shape = [len(names), *piece.get_shape()[1:]]
-        kind, size = next(v for v in _DTYPES.values() if v[0] == piece.get_dtype())
-    count = size
-    for length in shape:
-        count *= length
-    header: dict[str, Any] = {
-        "__metadata__": {_KEY: json.dumps({"format_version": FORMAT_VERSION, **document})},
-        "names": {"dtype": "U8", "shape": [len(text)], "data_offsets": [0, len(text)]},
-        "latents": {
-            "dtype": kind,
-            "shape": shape,
-            "data_offsets": [len(text), len(text) + count],
-        },
-    }
-    head = json.dumps(header).encode()
-    head += b" " * (-len(head) % 8)
-    with files.atomic_path(out) as temporary, temporary.open("wb") as file:
-        file.write(len(head).to_bytes(8, "little") + head + text)
-        for part in parts:
-            with _open(part) as opened:
-                file.write(opened.get_tensor("latents").numpy().data)
-    return len(names)
-
-
-def read_document(path: Path) -> dict[str, Any]:
-    """Read what a latents file says of its model.
+def open_latents(path: Path) -> LatentsFile:
+    """Open a latents file and check it whole, without holding it in memory.
 
     Raises:
         DataError: it is no latents file, or damaged, or of a newer format.
     """
     with _open(path) as file:
+        document = _document(file, path)
         try:
-            document: dict[str, Any] = json.loads((file.metadata() or {})[_KEY])
-            version = int(document["format_version"])
-        except (KeyError, ValueError, TypeError) as error:
-            raise DataError(
-                f"{path} is no latents file; expected what 'convae-zoo encode' writes"
-            ) from error
+            kind, dtype, shape = _layout(file)
+            names = _names(file, shape[0])
+            recorded = document.pop("sha256", None)
+            sha256 = _digest(document, dtype, kind, shape, names, _finite(file, kind))
+            _check_digest(recorded, sha256, document["format_version"])
+        except (SafetensorError, ValueError, TypeError, RecursionError) as error:
+            raise DataError(f"{path} is damaged: {error}; encode the images again") from error
+    return LatentsFile(path, document, kind, shape, tuple(names), sha256)
+
+
+def count_latents(path: Path) -> int:
+    """Return how many latents a file says that it has, unchecked.
+
+    Raises:
+        DataError: it is no latents file.
+    """
+    with _open(path) as file:
+        try:
+            return int(_layout(file)[2][0])
+        except (SafetensorError, ValueError) as error:
+            raise DataError(f"{path} is damaged: {error}; encode the images again") from error
+
+
+def write_part(
+    path: Path, kind: str, content: Tensor, names: Sequence[str], document: Mapping[str, Any]
+) -> None:
+    """Write a latents file whose content fits in memory.
+
+    Args:
+        path: the file.
+        kind: ``latents`` or ``codes``.
+        content: float32 or float16 latents, or packed codes, uint8; N first.
+        names: N, each once.
+        document: what JSON can hold.
+
+    Raises:
+        FileError: it cannot be written.
+    """
+    dtype, data = _DTYPES[content.dtype], content.contiguous().numpy().data
+    full = {"format_version": FORMAT_VERSION, **document}
+    sha256 = _digest(full, dtype, kind, content.shape, names, [data])
+    head = _head({**full, "sha256": sha256}, dtype, kind, content.shape, names)
+    files.write_bytes(path, head, data)
+
+
+def join_parts(parts: Sequence[Path], out: Path, document: Mapping[str, Any]) -> None:
+    """Write one file of many parts' latents, in their order, with one part in memory at a time.
+
+    Raises:
+        FileError: it cannot be written; what was there stays.
+        DataError: a part is damaged.
+    """
+    opened = [open_latents(part) for part in parts]
+    names = [name for part in opened for name in part.names]
+    kind, shape = opened[0].kind, (len(names), *opened[0].shape[1:])
+    with _open(parts[0]) as first:
+        dtype = first.get_slice(kind).get_dtype()
+    full = {"format_version": FORMAT_VERSION, **document}
+    contents = functools.partial(_contents, parts, kind)
+    sha256 = _digest(full, dtype, kind, shape, names, contents())
+    with files.atomic_path(out) as temporary, temporary.open("xb") as file:
+        file.write(_head({**full, "sha256": sha256}, dtype, kind, shape, names))
+        for content in contents():
+            file.write(content)
+
+
+def _contents(parts: Iterable[Path], kind: str) -> Iterator[memoryview]:
+    for part in parts:
+        with _open(part) as opened:
+            yield opened.get_tensor(kind).numpy().data
+
+
+def _head(
+    document: Document, dtype: str, kind: str, shape: Sequence[int], names: Sequence[str]
+) -> bytes:
+    """Make what precedes the latents: the header of a safetensors file, and the names."""
+    text = _names_text(names)
+    size = math.prod(shape) * _BYTES[dtype]
+    header = {
+        "__metadata__": {_KEY: json.dumps(document)},
+        "names": {"dtype": "U8", "shape": [len(text)], "data_offsets": [0, len(text)]},
+        kind: {
+            "dtype": dtype,
+            "shape": list(shape),
+            "data_offsets": [len(text), len(text) + size],
+        },
+    }
+    head = json.dumps(header).encode()
+    head += b" " * (-len(head) % _ALIGNMENT)
+    return len(head).to_bytes(8, "little") + head + text
+
+
+def _names_text(names: Sequence[str]) -> bytes:
+    text = json.dumps(list(names)).encode()
+    return text + b" " * (-len(text) % _ALIGNMENT)  # the tensor behind it starts aligned
+
+
+def _digest(
+    document: Document,
+    dtype: str,
+    kind: str,
+    shape: Sequence[int],
+    names: Sequence[str],
+    contents: Iterable[memoryview],
+) -> str:
+    """Sha256 of all that a file says: the document, the form and the bytes of its tensors."""
+    described = {"document": document, "tensor": [kind, dtype, list(shape)], "names": list(names)}
+    digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
+    for content in contents:
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _check_digest(recorded: object, sha256: str, version: int) -> None:
+    if version == 1:  # it recorded none
+        return
+    if not isinstance(recorded, str):
+        raise TypeError("it has no sha256")
+    if recorded != sha256:
+        raise ValueError("its content does not have the sha256 that it records")
+
+
+def _document(file: Any, path: Path) -> Document:
+    try:
+        document = json.loads((file.metadata() or {})[_KEY])
+    except (KeyError, ValueError, TypeError, RecursionError):
+        document = None
+    version = document.get("format_version") if isinstance(document, dict) else None
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise DataError(f"{path} is no latents file; expected what 'convae-zoo encode' writes")
     if version > FORMAT_VERSION:
         raise DataError(f"{path} was written by a newer convae_zoo; upgrade to read it")
-    return document
+    return dict(document or {})
 
 
-def read_names(path: Path) -> list[str]:
-    """Read the images' names, one a latent.
+def _layout(file: Any) -> tuple[str, str, tuple[int, ...]]:
+    """Return which tensor holds the latents, with its dtype and shape."""
+    kinds = sorted(set(file.keys()) - {"names"})
+    if len(kinds) != 1 or kinds[0] not in _KINDS:
+        raise ValueError(f"it holds the tensors {', '.join(kinds) or 'none'}, not the latents")
+    piece = file.get_slice(kinds[0])
+    dtype, shape = piece.get_dtype(), tuple(piece.get_shape())
+    if dtype not in _KINDS[kinds[0]]:
+        raise ValueError(f"its {kinds[0]} are {dtype}")
+    if len(shape) < 2 or 0 in shape[1:]:  # noqa: PLR2004 - N×D
+        raise ValueError(f"its {kinds[0]} have the shape {shape}")
+    return kinds[0], dtype, shape
 
-    Raises:
-        DataError: the file is damaged.
-    """
-    with _open(path) as file:
-        try:
-            names = json.loads(bytes(file.get_tensor("names").numpy()))
-        except (SafetensorError, ValueError) as error:
-            raise DataError(f"{path} is damaged: its names cannot be read") from error
-    return [str(name) for name in names]
+
+def _names(file: Any, count: int) -> list[str]:
+    piece = file.get_slice("names")
+    if piece.get_dtype() != "U8" or len(piece.get_shape()) != 1:
+        raise ValueError("its names are no text")
+    if piece.get_shape()[0] > _LONGEST_NAME * (count + 1):
+        raise ValueError("its names are too long")
+    try:
+        names = json.loads(bytes(file.get_tensor("names").numpy()))
+    except ValueError as error:
+        raise ValueError(f"its names are not JSON ({error})") from error
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise TypeError("its names are not a list of texts")
+    if len(names) != count:
+        raise ValueError(f"it has {count} latents but {len(names)} names")
+    if len(set(names)) != count:
+        raise ValueError("several latents have one name")
+    return names
 
 
-def read_latents(path: Path, batch_size: int) -> Iterator[Tensor]:
-    """Give the latents, float32, a batch at a time.
+def _finite(file: Any, kind: str) -> Iterator[memoryview]:
+    """Read the latents' bytes in pieces, and check that every value is a finite number."""
+    for batch in _slices(file.get_slice(kind), _CHUNK, as_stored=True):
+        if batch.is_floating_point() and not torch.isfinite(batch).all():
+            raise ValueError("it holds latents that are NaN or infinite")
+        yield batch.contiguous().numpy().data
 
-    Raises:
-        DataError: the file is damaged.
-    """
-    with _open(path) as file:
-        try:
-            piece = file.get_slice("latents")
-            for start in range(0, piece.get_shape()[0], batch_size):
-                yield piece[start : start + batch_size].float()
-        except SafetensorError as error:
-            raise DataError(f"{path} is damaged: it has no latents") from error
+
+def _slices(piece: Any, size: int, *, as_stored: bool = False) -> Iterator[Tensor]:
+    for start in range(0, piece.get_shape()[0], size):
+        batch: Tensor = piece[start : start + size]
+        yield batch.float() if batch.is_floating_point() and not as_stored else batch
 
 
 def _open(path: Path) -> Any:
+    if not os.path.isfile(path):  # noqa: PTH113 - Path's own raises where access is denied
+        raise DataError(f"no latents file at {path}")
     try:
         return safe_open(path, framework="pt")
-    except FileNotFoundError:
-        raise DataError(f"no latents file at {path}") from None
     except (OSError, SafetensorError) as error:
         raise DataError(f"{path} is no latents file, or damaged: {error}") from error

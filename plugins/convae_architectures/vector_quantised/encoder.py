@@ -19,8 +19,8 @@ class VectorQuantisedEncoder(nn.Module):
     weight times the mean squared distance of the features from their codes; in training mode it
     also moves the codes, which `forward` never does.
 
-    A latent counts as floats like any other, but (S/4)² indices hold all of it: log2(codes) bits
-    each, which `bits` adds up.
+    A latent counts as floats like any other, but (S/4)² numbers of codes hold all of it, which
+    `to_codes` and `from_codes` convert: log2(codes) bits each, which `bits` adds up.
 
     Start: as in the residual encoder; the first batch in training places the codes.
 
@@ -58,14 +58,22 @@ class VectorQuantisedEncoder(nn.Module):
         self.codebook = Codebook(codes, latent_channels, decay)
         init_linear_path(self.head)
 
-    def encode_indices(self, x: Tensor) -> Tensor:
-        """Map images N×C×S×S to the indices of their codes, int64 N×S/4×S/4."""
-        features = self._features(x)
-        return self.codebook.nearest(features.flatten(0, 2)).view(features.shape[:-1])
+    @property
+    def code_count(self) -> int:
+        """How many codes there are; codes are numbered from 0."""
+        return len(self.codebook.vectors)
 
-    def latent_of(self, indices: Tensor) -> Tensor:
-        """Map indices N×S/4×S/4 to latents N×latent_channels×S/4×S/4."""
-        return self.codebook.look_up(indices).permute(0, 3, 1, 2)
+    def encode_indices(self, x: Tensor) -> Tensor:
+        """Map images N×C×S×S to the numbers of their codes, int64 N×S/4×S/4."""
+        return self._nearest(self._features(x))
+
+    def to_codes(self, latent: Tensor) -> Tensor:
+        """Map latents N×latent_channels×S/4×S/4 to the numbers of their codes, int64 N×S/4×S/4."""
+        return self._nearest(latent.permute(0, 2, 3, 1))
+
+    def from_codes(self, codes: Tensor) -> Tensor:
+        """Map the numbers of codes, int64 N×S/4×S/4, to latents N×latent_channels×S/4×S/4."""
+        return self.codebook.look_up(codes).permute(0, 3, 1, 2)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images N×C×S×S to latents N×latent_channels×S/4×S/4."""
@@ -87,7 +95,7 @@ class VectorQuantisedEncoder(nn.Module):
         the number of equally frequent codes with the same entropy, ``latent_bits`` the bits that
         hold the indices of one image.
         """
-        codes = len(self.codebook.vectors)
+        codes = self.code_count
         counts = torch.zeros(codes, dtype=torch.int64)
         for batch in batches:
             counts += torch.bincount(self.encode_indices(batch).flatten().cpu(), minlength=codes)
@@ -103,9 +111,13 @@ class VectorQuantisedEncoder(nn.Module):
         features: Tensor = self.head(self.trunk(x)).float().permute(0, 2, 3, 1)
         return features
 
+    def _nearest(self, features: Tensor) -> Tensor:
+        """Map vectors N×S/4×S/4×latent_channels to the numbers of their nearest codes."""
+        return self.codebook.nearest(features.flatten(0, 2)).view(features.shape[:-1])
+
     def _quantise(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the latent with the gradient of the features, the bare codes and their indices."""
-        indices = self.codebook.nearest(features.flatten(0, 2))
+        indices = self._nearest(features).flatten()
         codes = self.codebook.look_up(indices).view_as(features)
         passed = features + (codes - features).detach()
         return passed.permute(0, 3, 1, 2), codes, indices

@@ -48,9 +48,11 @@ def test_bf16_autocast_finds_the_same_codes():
 def test_the_latent_consists_of_codes_and_the_indices_hold_all_of_it(model, smooth_images):
     x = model.preprocess(smooth_images(5))
     z = model.encode(x)
-    indices = model.encoder.encode_indices(x)
+    indices = model.encoder.to_codes(z)
+    assert torch.equal(indices, model.encoder.encode_indices(x))
+    assert model.encoder.code_count == len(model.encoder.codebook.vectors)
     assert indices.shape == (5, 2, 2)
-    torch.testing.assert_close(z, model.encoder.latent_of(indices))
+    torch.testing.assert_close(z, model.encoder.from_codes(indices))
     for n, i, j in [(0, 0, 0), (1, 0, 1), (4, 1, 1)]:
         torch.testing.assert_close(z[n, :, i, j], model.encoder.codebook.vectors[indices[n, i, j]])
 

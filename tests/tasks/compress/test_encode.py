@@ -1,6 +1,5 @@
-"""Bulk encoding and decoding: equal to the model's own, restartable, flat in memory."""
+"""Bulk encoding: equal to the model's own, restartable, flat in memory."""
 
-import json
 import os
 import re
 import signal
@@ -8,57 +7,19 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 import convae_zoo as zoo
 from convae_zoo.cli import main
 from convae_zoo.data.listing import find_images
-from convae_zoo.errors import ContractError, DataError, FileError, UsageError
-from convae_zoo.tasks.compress import decode_file, encode, encode_files
-from convae_zoo.weights.load import read_metadata
+from convae_zoo.errors import DataError, FileError, UsageError
+from convae_zoo.tasks.compress import encode, encode_files
+from latent_files import encoded, names_in, write_images
 
 COUNT = 50
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    """A small model's file."""
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("model") / "small.safetensors"
-    zoo.save_model(zoo.create_model("convae-200", width=4, latent_dim=16, image_size=8), path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Images in a folder and one below it."""
-    root = tmp_path_factory.mktemp("images")
-    write_images(root, COUNT)
-    return root
-
-
-def write_images(root, count):
-    random = np.random.default_rng(0)
-    (root / "more").mkdir(parents=True, exist_ok=True)
-    for index in range(count):
-        where = root / "more" if index % 2 else root
-        pixels = random.integers(0, 256, (8, 8, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(where / f"{index:05}.png", compress_level=0)
-
-
-def encoded(weights, folder, out, **settings):
-    digest = read_metadata(weights)["sha256"]
-    return encode_files(
-        zoo.load_model(weights), find_images([folder]), out, weights=digest, **settings
-    )
-
-
-def names_in(path):
-    return json.loads(bytes(load_file(path)["names"].numpy()))
 
 
 def test_latents_are_the_models_own(weights, folder, tmp_path):
@@ -100,54 +61,6 @@ def test_what_cannot_be_read_is_named_counted_and_skipped(weights, tmp_path, cap
     assert f"skipped: {root / '00001x.png'} is not an image" in said.err
     assert said.out.startswith("4 latents, 1 skipped")
     assert "00001x.png" not in names_in(out)
-
-
-def test_decoding_gives_the_models_reconstructions(weights, folder, tmp_path):
-    encoded(weights, folder, tmp_path / "z.safetensors")
-    model = zoo.load_model(weights)
-    digest = read_metadata(weights)["sha256"]
-    assert decode_file(model, tmp_path / "z.safetensors", tmp_path / "out", weights=digest) == COUNT
-    path = folder / "more" / "00001.png"
-    with torch.no_grad():
-        expected = model.postprocess(model(model.preprocess(path)))[0].permute(1, 2, 0)
-    got = np.array(Image.open(tmp_path / "out" / "more" / "00001.png.png"))
-    assert np.abs(got.astype(int) - expected.numpy().astype(int)).max() <= 1
-
-
-def test_latents_of_another_model_are_refused(weights, folder, tmp_path):
-    encoded(weights, folder, tmp_path / "z.safetensors")
-    with pytest.raises(ContractError, match=r"latents of another model .* decode it with its"):
-        decode_file(
-            zoo.load_model(weights), tmp_path / "z.safetensors", tmp_path / "out", weights="0" * 64
-        )
-    assert not (tmp_path / "out").exists()
-
-
-def test_a_name_that_leaves_the_folder_is_refused(weights, folder, tmp_path):
-    out = tmp_path / "z.safetensors"
-    encoded(weights, folder, out)
-    from safetensors import safe_open
-
-    with safe_open(out, "pt") as file:
-        metadata = file.metadata()
-    tensors = load_file(out)
-    names = json.dumps(["../../evil.png"] * COUNT).encode()
-    tensors["names"] = torch.frombuffer(bytearray(names), dtype=torch.uint8)
-    save_file(tensors, out, metadata)
-    digest = read_metadata(weights)["sha256"]
-    with pytest.raises(UsageError, match="would leave the folder"):
-        decode_file(zoo.load_model(weights), out, tmp_path / "out", weights=digest)
-
-
-@pytest.mark.parametrize("content", [b"", b"x" * 100, None])
-def test_what_is_no_latents_file_is_refused(weights, tmp_path, content):
-    path = tmp_path / "z.safetensors"
-    if content is None:
-        save_file({"a": torch.ones(1)}, path)
-    else:
-        path.write_bytes(content)
-    with pytest.raises(DataError, match="no latents file"):
-        decode_file(zoo.load_model(weights), path, tmp_path / "out", weights="0")
 
 
 def test_a_latents_file_that_is_there_is_not_replaced_unasked(weights, folder, tmp_path):
@@ -309,3 +222,121 @@ def test_an_output_that_cannot_be_written_is_one_line(weights, folder, tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(FileError, match=r"cannot write .*: Not a directory"):
         encoded(weights, folder, tmp_path / "file" / "z.safetensors")
+
+
+def test_a_second_encode_into_one_file_says_who_holds_it(weights, folder, tmp_path, monkeypatch):
+    """Two at once mixed their parts, with status 0."""
+    out, whole, told = tmp_path / "z.safetensors", encode._encode_part, []
+
+    def meanwhile(*args):
+        with pytest.raises(UsageError) as caught:
+            encoded(weights, folder, out)
+        told.append(str(caught.value))
+        whole(*args)
+
+    monkeypatch.setattr(encode, "_encode_part", meanwhile)
+    assert encoded(weights, folder, out).count == COUNT
+    assert told[0].startswith(f"{out} is being written by process {os.getpid()} on ")
+
+
+@pytest.mark.parametrize("content", [{"mine.txt": "mine"}, {"plan.json": "[1]"}, None])
+def test_a_folder_of_parts_that_is_the_users_is_not_touched(weights, folder, tmp_path, content):
+    out, parts = tmp_path / "lat", tmp_path / "lat.parts"
+    if content is None:
+        parts.write_text("mine")
+    else:
+        parts.mkdir()
+        for name, text in content.items():
+            (parts / name).write_text(text)
+    with pytest.raises((UsageError, FileError), match=r"lat.parts"):
+        encoded(weights, folder, out)
+    assert not out.exists()
+    if content is None:
+        assert parts.read_text() == "mine"
+    else:
+        assert {p.name: p.read_text() for p in parts.iterdir()} == content
+
+
+def test_what_a_user_puts_among_the_parts_stays(weights, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(encode, "PART", 8)
+    stop_after(monkeypatch, 2)
+    with pytest.raises(KeyboardInterrupt):
+        encoded(weights, folder, tmp_path / "lat")
+    mine = tmp_path / "lat.parts" / "mine.txt"
+    mine.write_text("mine")
+    assert encoded(weights, folder, tmp_path / "lat", dtype="fp16").reused_parts == 0
+    assert [p.name for p in mine.parent.iterdir()] == ["mine.txt"]
+
+
+def test_a_damaged_part_is_encoded_again(weights, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(encode, "PART", 8)
+    encoded(weights, folder, tmp_path / "whole")
+    stop_after(monkeypatch, 3)
+    with pytest.raises(KeyboardInterrupt):
+        encoded(weights, folder, tmp_path / "lat")
+    part = tmp_path / "lat.parts" / "part-000001.safetensors"
+    content = part.read_bytes()
+    part.write_bytes(content[:-8] + bytes(8))
+    assert encoded(weights, folder, tmp_path / "lat").reused_parts == 2
+    assert (tmp_path / "lat").read_bytes() == (tmp_path / "whole").read_bytes()
+
+
+def test_a_file_whose_images_cannot_be_read_is_one_line(weights, tmp_path):
+    root = tmp_path / "images"
+    root.mkdir()
+    (root / "a.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"none of the 1 images can be encoded; the first: .*a.png"):
+        encoded(weights, root, tmp_path / "lat")
+    assert not list(tmp_path.glob("lat*"))
+
+
+def test_a_part_without_a_readable_image_is_passed_over(weights, tmp_path, monkeypatch):
+    write_images(tmp_path / "images", 4)
+    monkeypatch.setattr(encode, "PART", 2)
+    for name in ("00000.png", "00002.png"):  # the first part
+        (tmp_path / "images" / name).write_bytes(b"no image")
+    done = encoded(weights, tmp_path / "images", tmp_path / "lat")
+    assert (done.count, len(done.skipped)) == (2, 2)
+    assert names_in(tmp_path / "lat") == ["more/00001.png", "more/00003.png"]
+
+
+@pytest.mark.parametrize(
+    ("factor", "dtype", "reason"),
+    [
+        (1e6, "fp16", "its latent is beyond what fp16 holds; store it as fp32"),
+        (float("inf"), "fp32", "the model gives NaN or infinity for it"),
+    ],
+)
+def test_an_image_whose_latent_is_no_number_is_skipped_and_named(
+    weights, folder, tmp_path, factor, dtype, reason
+):
+    model = zoo.load_model(weights)
+    whole = model.encoder.forward
+
+    def forward(x):
+        latent = whole(x).abs() + 1
+        latent[3] *= factor
+        return latent
+
+    model.encoder.forward = forward
+    images = find_images([folder])
+    done = encode_files(model, images, tmp_path / "lat", weights="0", dtype=dtype)
+    assert done.skipped == (f"{images[3][1]}: {reason}",)
+    assert load_file(tmp_path / "lat")["latents"].isfinite().all()
+
+
+def test_an_image_of_too_many_pixels_is_skipped_and_named(weights, tmp_path, capsys):
+    write_images(tmp_path / "images", 4)
+    Image.new("RGB", (40, 40)).save(tmp_path / "images" / "large.png")
+    out = tmp_path / "lat"
+    arguments = [str(weights), str(tmp_path / "images"), "--max-pixels", "1000"]
+    assert main(["encode", *arguments, "--out", str(out)]) == 0
+    said = capsys.readouterr()
+    assert "large.png: its 40×40 pixels are more than the 1,000 allowed" in said.err
+    assert said.out.startswith("4 latents, 1 skipped")
+
+
+def test_two_images_of_one_name_are_refused(weights, folder, tmp_path):
+    image = ("a.png", folder / "00000.png")
+    with pytest.raises(UsageError, match="two images have one name"):
+        encode_files(zoo.load_model(weights), [image, image], tmp_path / "lat", weights="0")
