@@ -9,6 +9,6 @@ pytestmark = pytest.mark.slow
 OWN_TESTS = {"backbones"}
 """Plugins whose own tests, in this repository, run the kit."""
 
-PLUGINS = {entry.provenance.plugin for entry in entries()} - OWN_TESTS
+PLUGINS = sorted({entry.provenance.plugin for entry in entries()} - OWN_TESTS)
 
 globals().update({f"test_{name}": conformance_tests(plugin=name, examples=3) for name in PLUGINS})
