@@ -1,6 +1,17 @@
 """Images: uint8 sets, fitting them to a model, and the datasets of the registry."""
 
+from convae_zoo.data.image_file import MAX_PIXELS
 from convae_zoo.data.image_set import ImageSet
+from convae_zoo.data.large import empty_images
+from convae_zoo.data.listing import list_images
 from convae_zoo.data.load import load_dataset
+from convae_zoo.data.pixels import read_fitted
 
-__all__ = ["ImageSet", "load_dataset"]
+__all__ = [
+    "MAX_PIXELS",
+    "ImageSet",
+    "empty_images",
+    "list_images",
+    "load_dataset",
+    "read_fitted",
+]

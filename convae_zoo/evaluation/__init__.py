@@ -2,5 +2,6 @@
 
 from convae_zoo.evaluation.measure import Evaluation, evaluate
 from convae_zoo.evaluation.metrics import Metrics
+from convae_zoo.evaluation.pca import Baseline, fit_pca, fitted_images
 
-__all__ = ["Evaluation", "Metrics", "evaluate"]
+__all__ = ["Baseline", "Evaluation", "Metrics", "evaluate", "fit_pca", "fitted_images"]

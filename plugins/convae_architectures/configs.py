@@ -1,4 +1,4 @@
-"""The fields that all configs of the plugin share; no torch here."""
+"""Configs of the encoders and decoders; no torch here."""
 
 import attrs
 
@@ -45,3 +45,96 @@ class TrunkConfig(ImageConfig):
     depth: int = fields.integer(1, minimum=0)
     activation: str = fields.activation("silu")
     norm: str = fields.choice("none", NORMS)
+
+
+@attrs.frozen(kw_only=True)
+class ResidualConfig(TrunkConfig):
+    """Config of both parts.
+
+    Attributes:
+        latent_dim: floats of a latent.
+    """
+
+    latent_dim: int = fields.integer(200)
+
+    @property
+    def latent_shape(self) -> tuple[int]:
+        """Shape of one latent: a vector."""
+        return (self.latent_dim,)
+
+
+@attrs.frozen(kw_only=True)
+class ResidualSpatialConfig(TrunkConfig):
+    """Config of both parts.
+
+    Attributes:
+        latent_channels: channels of a latent; its height and width are a quarter of the image's.
+    """
+
+    latent_channels: int = fields.integer(3)
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        """Shape of one latent: channels, height and width."""
+        return (self.latent_channels, self.image_size // 4, self.image_size // 4)
+
+
+@attrs.frozen(kw_only=True)
+class VariationalConfig(ResidualConfig):
+    """Config of the encoder.
+
+    Attributes:
+        beta: weight of the KL term, which is in nats a pixel value. Under MSE it is twice the
+            variance of the Gaussian noise that the decoder's output is taken to have.
+    """
+
+    beta: float = fields.number(0.02, minimum=0.0)
+
+
+@attrs.frozen(kw_only=True)
+class VectorQuantisedConfig(ResidualSpatialConfig):
+    """Config of the encoder.
+
+    Attributes:
+        latent_channels: floats of a code.
+        codes: vectors in the codebook.
+        commitment: weight of the term that draws features to their codes.
+        decay: of the moving averages that the codes are.
+    """
+
+    latent_channels: int = fields.integer(16)
+    codes: int = fields.integer(512, minimum=2)
+    commitment: float = fields.number(0.25, minimum=0.0)
+    decay: float = fields.number(0.99, minimum=0.0, maximum=0.999999)
+
+
+@attrs.frozen(kw_only=True)
+class LinearResidualConfig(ImageConfig):
+    """Config of both parts.
+
+    Attributes:
+        width: channels of the convolutions.
+        depth: residual blocks of convolutions in each part.
+        hidden: units of the dense layers.
+        latent_dim: floats of a latent; at most as many as an image has values.
+        activation: before every layer of a block.
+    """
+
+    width: int = fields.integer(48)
+    depth: int = fields.integer(2, minimum=0)
+    hidden: int = fields.integer(512)
+    latent_dim: int = fields.integer(200)
+    activation: str = fields.activation("silu")
+
+    def __attrs_post_init__(self) -> None:
+        values = self.in_channels * self.image_size**2
+        if self.latent_dim > values:
+            raise ValueError(
+                f"latent_dim must be at most {values}, the values of an image, "
+                f"got {self.latent_dim}"
+            )
+
+    @property
+    def latent_shape(self) -> tuple[int]:
+        """Shape of one latent: a vector."""
+        return (self.latent_dim,)

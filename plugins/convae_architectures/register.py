@@ -2,14 +2,14 @@
 
 import attrs
 
-from convae_architectures.linear_residual.configs import LinearResidualConfig
-from convae_architectures.residual.configs import ResidualConfig
-from convae_architectures.residual_spatial.configs import ResidualSpatialConfig
-from convae_architectures.variational.configs import VariationalConfig
-from convae_architectures.vector_quantised.configs import VectorQuantisedConfig
-from convae_zoo import hookimpl
-from convae_zoo.registry.hookspecs import Registrar
-from convae_zoo.registry.specs import DecoderSpec, EncoderSpec, ModelSpec, Recipe
+from convae_architectures.configs import (
+    LinearResidualConfig,
+    ResidualConfig,
+    ResidualSpatialConfig,
+    VariationalConfig,
+    VectorQuantisedConfig,
+)
+from convae_zoo import DecoderSpec, EncoderSpec, ModelSpec, Recipe, Registrar, hookimpl
 
 RECIPE = Recipe(
     loss="mse",
@@ -124,7 +124,7 @@ def register_encoders(register: Registrar[EncoderSpec]) -> None:
     register(
         EncoderSpec(
             name="residual",
-            factory="convae_architectures.residual.encoder:ResidualEncoder",
+            factory="convae_architectures.residual_encoder:ResidualEncoder",
             config=ResidualConfig,
             summary="residual blocks, space to depth, no activation on the latent",
         )
@@ -132,7 +132,7 @@ def register_encoders(register: Registrar[EncoderSpec]) -> None:
     register(
         EncoderSpec(
             name="residual-spatial",
-            factory="convae_architectures.residual_spatial.encoder:ResidualSpatialEncoder",
+            factory="convae_architectures.residual_spatial_encoder:ResidualSpatialEncoder",
             config=ResidualSpatialConfig,
             summary="residual blocks, a latent with height and width",
         )
@@ -140,7 +140,7 @@ def register_encoders(register: Registrar[EncoderSpec]) -> None:
     register(
         EncoderSpec(
             name="variational",
-            factory="convae_architectures.variational.encoder:VariationalEncoder",
+            factory="convae_architectures.variational_encoder:VariationalEncoder",
             config=VariationalConfig,
             summary="residual blocks, a drawn latent and its KL term",
         )
@@ -148,7 +148,7 @@ def register_encoders(register: Registrar[EncoderSpec]) -> None:
     register(
         EncoderSpec(
             name="vector-quantised",
-            factory="convae_architectures.vector_quantised.encoder:VectorQuantisedEncoder",
+            factory="convae_architectures.vector_quantised_encoder:VectorQuantisedEncoder",
             config=VectorQuantisedConfig,
             summary="residual blocks, a latent of codes out of a codebook",
         )
@@ -156,7 +156,7 @@ def register_encoders(register: Registrar[EncoderSpec]) -> None:
     register(
         EncoderSpec(
             name="linear-residual",
-            factory="convae_architectures.linear_residual.encoder:LinearResidualEncoder",
+            factory="convae_architectures.linear_residual_encoder:LinearResidualEncoder",
             config=LinearResidualConfig,
             summary="PCA, and a nonlinear path that starts at zero",
         )
@@ -169,7 +169,7 @@ def register_decoders(register: Registrar[DecoderSpec]) -> None:
     register(
         DecoderSpec(
             name="residual",
-            factory="convae_architectures.residual.decoder:ResidualDecoder",
+            factory="convae_architectures.residual_decoder:ResidualDecoder",
             config=ResidualConfig,
             summary="residual blocks, sub-pixel upsampling",
         )
@@ -177,7 +177,7 @@ def register_decoders(register: Registrar[DecoderSpec]) -> None:
     register(
         DecoderSpec(
             name="residual-spatial",
-            factory="convae_architectures.residual_spatial.decoder:ResidualSpatialDecoder",
+            factory="convae_architectures.residual_spatial_decoder:ResidualSpatialDecoder",
             config=ResidualSpatialConfig,
             summary="residual blocks, sub-pixel upsampling, of a latent with height and width",
         )
@@ -185,7 +185,7 @@ def register_decoders(register: Registrar[DecoderSpec]) -> None:
     register(
         DecoderSpec(
             name="linear-residual",
-            factory="convae_architectures.linear_residual.decoder:LinearResidualDecoder",
+            factory="convae_architectures.linear_residual_decoder:LinearResidualDecoder",
             config=LinearResidualConfig,
             summary="PCA backwards, and a nonlinear path that starts at zero",
         )

@@ -5,7 +5,7 @@ import attrs
 from convae_zoo import fields
 
 LARGEST_FILE = 2**26
-"""Pixels of an image file, as `convae_zoo.data.image_file.MAX_PIXELS`, which needs torch."""
+"""Pixels of an image file, as `convae_zoo.data.MAX_PIXELS`, which needs torch."""
 
 LARGEST_PATCH = 300
 """The shortest side of the smallest photograph that `photos` cuts."""

@@ -2,7 +2,7 @@
 
 The rule:
 
-- Files with an ending of `convae_zoo.data.listing.SUFFIXES`, in the folder and those in it, in the
+- Files with an ending that `list_images` knows, in the folder and those in it, in the
   order of their names; hidden ones are passed over and links to folders are not followed.
 - The name of the first folder below is the class. Images beside such folders have the class ``.``;
   where there are no folders, there are no labels.
@@ -22,17 +22,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from convae_zoo.data import pixels
-from convae_zoo.data.image_file import MAX_PIXELS
-from convae_zoo.data.image_set import ImageSet
-from convae_zoo.data.large import empty_images
-from convae_zoo.data.listing import list_images
+from convae_zoo.data import MAX_PIXELS, ImageSet, empty_images, list_images, read_fitted
 from convae_zoo.errors import DataError, UsageError
 
 Files = list[tuple[str, Path]]
 
 NAME = "image-folder"
 NO_CLASS = "."
+RGB = 3
 _THREADS = min(8, os.cpu_count() or 1)
 
 
@@ -44,7 +41,7 @@ def image_folder(
     val_fraction: float = 0.1,
     max_pixels: int = MAX_PIXELS,
 ) -> ImageSet:
-    """Read a split of a folder of images: uint8 N×3×S×S, each fitted as `pixels.fit` says.
+    """Read a split of a folder of images: uint8 N×3×S×S, each fitted as `read_fitted` does.
 
     Raises:
         UsageError: no folder was given.
@@ -110,11 +107,11 @@ def _class(name: str) -> str:
 
 def _read(files: Files, image_size: int, max_pixels: int) -> tuple[Tensor, list[str], list[str]]:
     """Read files: their images, the names that go with them, and what was skipped."""
-    shape = (pixels.RGB, image_size, image_size)
+    shape = (RGB, image_size, image_size)
 
     def read(path: Path) -> Tensor | str:
         try:
-            return pixels.read_fitted(path, shape, max_pixels=max_pixels)[0]
+            return read_fitted(path, shape, max_pixels=max_pixels)[0]
         except DataError as error:
             return str(error)
 

@@ -24,7 +24,7 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image
 
-from convae_zoo.data.image_set import ImageSet
+from convae_zoo.data import ImageSet
 from convae_zoo.errors import DataError
 
 Array: TypeAlias = "np.ndarray[Any, Any]"

@@ -1,9 +1,7 @@
 """What the plugin registers; no torch here."""
 
 from convae_datasets.configs import ImageFolderConfig, PhotosConfig, TorchvisionConfig
-from convae_zoo import hookimpl
-from convae_zoo.registry.hookspecs import Registrar
-from convae_zoo.registry.specs import DatasetSpec
+from convae_zoo import DatasetSpec, Registrar, hookimpl
 
 NOT_STATED = "not stated by the source"
 

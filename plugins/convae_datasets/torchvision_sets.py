@@ -20,7 +20,7 @@ import torch
 from torchvision import datasets
 
 from convae_datasets.idx import read_idx
-from convae_zoo.data.image_set import ImageSet
+from convae_zoo.data import ImageSet
 from convae_zoo.errors import DataError
 
 Content: TypeAlias = "tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], tuple[str, ...]]"

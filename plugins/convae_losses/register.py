@@ -10,9 +10,7 @@ from convae_losses.configs import (
     PerceptualConfig,
     SSIMConfig,
 )
-from convae_zoo import hookimpl
-from convae_zoo.registry.hookspecs import Registrar
-from convae_zoo.registry.specs import LossSpec
+from convae_zoo import LossSpec, Registrar, hookimpl
 
 
 @hookimpl

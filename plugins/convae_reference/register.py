@@ -1,16 +1,16 @@
 """What the plugin registers; no torch here."""
 
 from convae_reference.configs import ConvaeConfig
-from convae_zoo import hookimpl
-from convae_zoo.registry.hookspecs import Registrar
-from convae_zoo.registry.shipped_weights import shipped_weights
-from convae_zoo.registry.specs import (
+from convae_zoo import (
     DecoderSpec,
     EncoderSpec,
     LossSpec,
     ModelSpec,
     Recipe,
+    Registrar,
     WeightsSpec,
+    hookimpl,
+    shipped_weights,
 )
 
 ARTICLE = Recipe(

@@ -58,13 +58,12 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def reader(fresh_environment):
-    """The fresh environment with both packages of the README's first command, and a ``pip``."""
-    fresh_environment.install(REPOSITORY / "plugins" / "convae_weights")
+    """The fresh environment, with the packages of the README's first command and a ``pip``."""
     pip = fresh_environment.root / "bin" / "pip"
     pip.write_text(PIP)
     pip.chmod(0o755)
     yield fresh_environment
-    fresh_environment.pip("uninstall", "--yes", "tiny-encoder", "convae-zoo-weights")
+    fresh_environment.pip("uninstall", "--yes", "tiny-encoder")
 
 
 @pytest.fixture(scope="module")

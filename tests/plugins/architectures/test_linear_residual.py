@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from convae_architectures.linear_residual.basis import cosine_basis, principal_basis
+from convae_architectures.basis import cosine_basis, principal_basis
 from sklearn.decomposition import PCA
 
 import convae_zoo as zoo

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from convae_architectures.vector_quantised.codebook import Codebook
+from convae_architectures.codebook import Codebook
 from safetensors.torch import load_file, save_file
 from torch import distributed, multiprocessing
 

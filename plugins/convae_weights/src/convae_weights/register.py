@@ -1,9 +1,6 @@
 """What the plugin registers: trained weights, and tags that are not trained yet; no torch here."""
 
-from convae_zoo import hookimpl
-from convae_zoo.registry.hookspecs import Registrar
-from convae_zoo.registry.shipped_weights import shipped_weights
-from convae_zoo.registry.specs import Recipe, WeightsSpec
+from convae_zoo import Recipe, Registrar, WeightsSpec, hookimpl, shipped_weights
 
 AUGMENTED = Recipe(
     loss="mse",

@@ -16,7 +16,6 @@ from torchvision import models
 from convae_backbones.backbone import feature_names
 from convae_zoo.errors import WeightsError
 from convae_zoo.weights import check_online
-from convae_zoo.weights.load_state import is_finite
 
 FRESH = "none"
 IMAGENET = "imagenet"
@@ -56,7 +55,7 @@ def load_weights(features: nn.Module, name: str, weights: str, *, download: bool
                 f"{where}: tensor {key!r} is {tuple(tensor.shape)}; torchvision's {name} has "
                 f"{tuple(wanted[key].shape)}"
             )
-        if not is_finite(tensor):
+        if not torch.isfinite(tensor).all():
             raise WeightsError(f"{where}: tensor {key!r} holds NaN or infinity")
     features.load_state_dict(found)
 

@@ -2,9 +2,9 @@
 
 from torch import Tensor, nn
 
+from convae_architectures.basis import Basis, cosine_basis, principal_basis
 from convae_architectures.blocks import DenseBlock, ResidualBlock, init_linear_path
-from convae_architectures.linear_residual.basis import Basis, cosine_basis, principal_basis
-from convae_architectures.linear_residual.slow_linear import SlowLinear
+from convae_architectures.slow_linear import SlowLinear
 from convae_zoo.layers import make_activation
 
 

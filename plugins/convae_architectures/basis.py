@@ -81,7 +81,7 @@ def principal_basis(images: Tensor, count: int, value_range: tuple[float, float]
 
 def _fit(images: Tensor, count: int, value_range: tuple[float, float]) -> Basis:
     # Only here: it imports scikit-learn, which whoever loads trained weights need not wait for.
-    from convae_zoo.evaluation.pca import fit_pca, fitted_images
+    from convae_zoo.evaluation import fit_pca, fitted_images
 
     values = math.prod(images.shape[1:])
     pca = fit_pca(images, min(count, values, fitted_images(len(images), values)))

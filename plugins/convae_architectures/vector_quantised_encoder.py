@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from convae_architectures.blocks import Down, init_linear_path
-from convae_architectures.vector_quantised.codebook import Codebook
+from convae_architectures.codebook import Codebook
 
 
 class VectorQuantisedEncoder(nn.Module):

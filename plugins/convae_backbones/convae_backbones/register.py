@@ -1,9 +1,7 @@
 """What the plugin registers; no torch here."""
 
 from convae_backbones.configs import BACKBONES, MirrorConfig
-from convae_zoo import hookimpl
-from convae_zoo.registry.hookspecs import Registrar
-from convae_zoo.registry.specs import DecoderSpec, EncoderSpec, ModelSpec, Recipe
+from convae_zoo import DecoderSpec, EncoderSpec, ModelSpec, Recipe, Registrar, hookimpl
 
 RECIPE = Recipe(
     loss="mse",

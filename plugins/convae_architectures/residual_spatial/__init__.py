@@ -1,1 +1,0 @@
-"""Residual encoder and decoder with a spatial latent."""

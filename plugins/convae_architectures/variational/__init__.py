@@ -1,1 +1,0 @@
-"""Variational encoder; it goes with any decoder of vector latents."""

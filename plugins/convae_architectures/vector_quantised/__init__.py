@@ -1,1 +1,0 @@
-"""Vector-quantised encoder; it goes with any decoder of spatial latents."""
