@@ -2,7 +2,6 @@
 
 import functools
 import os
-import re
 import warnings
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
@@ -12,17 +11,12 @@ import pluggy
 
 from convae_zoo.errors import PluginError, ZooWarning, nearest, reason
 from convae_zoo.registry import hookspecs
+from convae_zoo.registry.distributions import OWN_DISTRIBUTION, unmet_requirement, zoo_version
 from convae_zoo.registry.plugin_code import call_plugin
 from convae_zoo.registry.specs import Provenance
 
 if TYPE_CHECKING:
     from convae_zoo.registry.entry_points import Found
-
-OWN_DISTRIBUTION = "convae-zoo"
-
-_ZOO = re.compile(r"convae[-_.]zoo(?![\w.-])", re.IGNORECASE)
-_LOWER_BOUND = re.compile(r"(?:>=|~=|==|>)\s*(\d+(?:\.\d+)*)")
-_NUMBERS = re.compile(r"\d+")
 
 STRICT = "CONVAE_ZOO_PLUGINS_STRICT"
 ALLOWED = "CONVAE_ZOO_LOAD_PLUGINS"
@@ -108,7 +102,7 @@ class PluginManager:
             self.hooks.unregister(name=provenance.plugin)
         why = reason(error) if isinstance(error, BaseException) else error
         self.found[provenance] = Plugin(provenance, "broken", why)
-        complain(
+        warn_or_raise(
             f"plugin {provenance.plugin!r} of {provenance.distribution} {provenance.version} "
             f"is left out: {why} ({BLOCKED}={provenance.plugin} silences this)"
         )
@@ -130,7 +124,7 @@ def strict() -> bool:
     return os.environ.get(STRICT, "") not in {"", "0"}
 
 
-def complain(message: str) -> None:
+def warn_or_raise(message: str) -> None:
     """Raise for a broken plugin in strict mode, else warn of it."""
     if strict():
         raise PluginError(message)
@@ -161,44 +155,17 @@ def load_entry_points() -> PluginManager:
 
 
 def _load(plugin: "Found") -> object:
-    """Import a plugin, unless its distribution asks for a newer zoo than this.
+    """Import a plugin, unless its distribution requires another version of the zoo.
 
     Raises:
         PluginError: it does.
     """
-    needed = _needed_zoo(plugin.requires)
-    if _release(needed) > _release(zoo_version()):
+    own = plugin.provenance.distribution == OWN_DISTRIBUTION  # whose extras require the zoo
+    if not own and (unmet := unmet_requirement(plugin.requires)):
         raise PluginError(
-            f"it needs {OWN_DISTRIBUTION} {needed} or newer but {zoo_version()} is installed; "
-            f"pip install --upgrade {OWN_DISTRIBUTION}"
+            f"it requires {unmet} but {zoo_version()} is installed; pip install {unmet!r}"
         )
     return plugin.load()
-
-
-def _needed_zoo(requires: Iterable[str]) -> str:
-    """Return the oldest zoo that requirements allow, as ``1.2``; empty where they do not say.
-
-    Of a requirement only a lower bound matters here, and reading that by itself is quicker than
-    importing a library for it.
-    """
-    for requirement in requires:
-        if (name := _ZOO.match(requirement)) and ";" not in requirement:
-            bound = _LOWER_BOUND.search(requirement, name.end())
-            return bound[1] if bound else ""
-    return ""
-
-
-@functools.cache
-def zoo_version() -> str:
-    """Return the version of the zoo that is installed."""
-    from importlib.metadata import version  # as above
-
-    return version(OWN_DISTRIBUTION)
-
-
-def _release(version: str) -> tuple[int, ...]:
-    """Return the first three numbers of a version, zeros where it has fewer."""
-    return tuple(int(n) for n in [*_NUMBERS.findall(version), "0", "0", "0"][:3])
 
 
 def _order(provenance: Provenance) -> tuple[bool, str, str]:
@@ -214,11 +181,13 @@ def _listed(variable: str) -> set[str]:
 
 
 def _check_lists(installed: Iterable[str]) -> None:
-    """Complain of a name on the allow or block list that no plugin has."""
+    """Warn of a name on the allow or block list that no plugin has."""
     names = set(installed)
     for variable in (ALLOWED, BLOCKED):
         for name in sorted(_listed(variable) - names):
-            complain(f"{variable} names {name!r}, which is not installed; {nearest(name, names)}")
+            warn_or_raise(
+                f"{variable} names {name!r}, which is not installed; {nearest(name, names)}"
+            )
 
 
 def _blocked(name: str) -> str:

@@ -9,6 +9,7 @@ from importlib.metadata import Distribution, EntryPoint, distributions
 import attrs
 
 from convae_zoo.errors import PluginError
+from convae_zoo.registry.distributions import normal_name
 from convae_zoo.registry.specs import Provenance
 
 _SECTION = re.compile(r"^\[(.*)\]", re.MULTILINE)
@@ -104,4 +105,4 @@ def _key(distribution: Distribution) -> str:
     """Return what tells distributions apart: the normalised name, without reading METADATA."""
     folder = getattr(getattr(distribution, "_path", None), "name", None)
     name = folder.partition("-")[0] if folder else _metadata(distribution)[0]
-    return re.sub(r"[-_.]+", "-", name).lower()
+    return normal_name(name)

@@ -1,11 +1,11 @@
 """Entries listed and found by name."""
 
 import fnmatch
-import re
 from collections.abc import Mapping
 from typing import Protocol, cast
 
 from convae_zoo.errors import UnknownNameError
+from convae_zoo.registry.distributions import normal_name
 from convae_zoo.registry.kinds import KINDS
 from convae_zoo.registry.registry import get_registry
 from convae_zoo.registry.specs import ModelSpec, WeightsSpec
@@ -103,12 +103,7 @@ def more_weights(spec: ModelSpec) -> str:
     It is nothing where the model names none, or where a plugin of it is installed.
     """
     wanted = spec.weights_distribution
-    installed = {_normal(p.provenance.distribution) for p in get_registry().plugins}
-    if not wanted or _normal(wanted) in installed:
+    installed = {normal_name(p.provenance.distribution) for p in get_registry().plugins}
+    if not wanted or normal_name(wanted) in installed:
         return ""
     return f" (more trained weights of {spec.name!r}: pip install {wanted})"
-
-
-def _normal(distribution: str) -> str:
-    """Normalize a distribution's name: pip takes ``-``, ``_`` and ``.`` for the same."""
-    return re.sub(r"[-_.]+", "-", distribution).lower()

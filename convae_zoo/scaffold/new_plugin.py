@@ -13,7 +13,7 @@ from string import Template
 from convae_zoo.errors import FileError, UsageError, unknown
 from convae_zoo.files import write_text
 from convae_zoo.registry import get_registry
-from convae_zoo.registry.discovery import zoo_version
+from convae_zoo.registry.distributions import zoo_version
 from convae_zoo.registry.kinds import KINDS
 
 DEFAULT_KINDS = ("model", "encoder", "decoder")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from convae_zoo.errors import UsageError, WeightsError
 from convae_zoo.files import write_bytes
 from convae_zoo.models.autoencoder import Autoencoder
-from convae_zoo.registry.discovery import zoo_version
+from convae_zoo.registry.distributions import zoo_version
 from convae_zoo.registry.factories import config_values
 from convae_zoo.registry.kinds import kind_of
 from convae_zoo.registry.specs import Provenance, Recipe

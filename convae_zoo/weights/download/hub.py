@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from convae_zoo.errors import UsageError, WeightsError, ZooError, nearest
 from convae_zoo.registry.addresses import is_allowed
-from convae_zoo.registry.discovery import zoo_version
+from convae_zoo.registry.distributions import zoo_version
 from convae_zoo.registry.specs import DEFAULT_FILENAME
 from convae_zoo.weights.download.cache import RemoteFile, digest
 from convae_zoo.weights.download.card import model_card
