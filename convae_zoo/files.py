@@ -186,3 +186,18 @@ def _sync(path: Path, flags: int) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def is_path(name_or_path: str | Path) -> bool:
+    """Tell a path from a registered name.
+
+    A path contains a separator, ends with ``.safetensors``, or exists on disk.
+    """
+    if isinstance(name_or_path, Path):
+        return True
+    separators = {os.sep, os.altsep or os.sep}
+    return (
+        any(s in name_or_path for s in separators)
+        or name_or_path.endswith(".safetensors")
+        or os.path.lexists(name_or_path)
+    )

@@ -53,7 +53,7 @@ def _provenance(spec: Spec) -> dict[str, str]:
 
 def _model(spec: ModelSpec) -> dict[str, Any]:
     return {
-        **_parts(spec),
+        **describe_parts(spec),
         "recipe": attrs.asdict(spec.recipe),
         "weights": [_weights(weights) for weights in spec.weights],
     }
@@ -65,7 +65,7 @@ def _weights_and_model(weights: WeightsSpec) -> dict[str, Any]:
     recipe = weights.recipe or (known.recipe if known else None)
     return {
         "model": weights.model,
-        **(_parts(known) if known else {}),
+        **(describe_parts(known) if known else {}),
         **_weights(weights),
         "dataset_license": _dataset_license(weights),
         "recipe": attrs.asdict(recipe) if recipe else None,
@@ -87,9 +87,9 @@ def _dataset_license(weights: WeightsSpec) -> str:
     return stored or (declared.license if isinstance(declared, DatasetSpec) else "not stated")
 
 
-def _parts(spec: ModelSpec) -> dict[str, Any]:
-    """Return what a model consists of and what it costs."""
-    from convae_zoo.models.plan import plan_model
+def describe_parts(spec: ModelSpec) -> dict[str, Any]:
+    """Return what a model consists of and what it costs; registered or not."""
+    from convae_zoo.models.plan import plan_compose
     from convae_zoo.registry.factories import config_values
 
     document: dict[str, Any] = {
@@ -98,7 +98,13 @@ def _parts(spec: ModelSpec) -> dict[str, Any]:
         "decoder": {"name": spec.decoder, "config": dict(spec.decoder_config)},
     }
     try:
-        plan = plan_model(spec.name)
+        plan = plan_compose(
+            spec.encoder,
+            spec.decoder,
+            spec.encoder_config,
+            spec.decoder_config,
+            value_range=spec.value_range,
+        )
     except ZooError as error:  # a part that is not installed, or no longer fits
         document["problem"] = str(error)
     else:

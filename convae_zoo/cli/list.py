@@ -1,7 +1,8 @@
 """``convae-zoo list``."""
 
+import fnmatch
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -9,8 +10,9 @@ from convae_zoo.cli.entries import summarize
 from convae_zoo.cli.options import json_option
 from convae_zoo.cli.output import cell, print_json, print_table
 from convae_zoo.errors import UsageError, unknown
-from convae_zoo.registry import find_model, get_registry, list_models
+from convae_zoo.registry import get_registry
 from convae_zoo.registry.kinds import KINDS
+from convae_zoo.registry.specs import WeightsSpec
 
 KIND_OF: Mapping[str, str] = {kind.plural: kind.name for kind in KINDS.values()}
 
@@ -33,10 +35,10 @@ KIND_OF: Mapping[str, str] = {kind.plural: kind.name for kind in KINDS.values()}
 def command(kind: str | None, pattern: str | None, *, pretrained: bool, as_json: bool) -> None:
     """List what is installed."""
     kinds, pattern = _choose(kind, pattern)
-    if pretrained and kind in KIND_OF and kind != "models":
+    if pretrained and kind in KIND_OF and kind not in {"models", "weights"}:
         raise UsageError(f"only models have weights: --pretrained does not go with {kind}")
     if pretrained:
-        found = {"models": [_pretrained(name) for name in list_models(pattern, pretrained=True)]}
+        found = {"models": _pretrained(pattern)}
     else:
         found = {KINDS[kind].plural: _entries(kind, pattern) for kind in kinds}
     if not any(found.values()) and kind is not None and pattern == kind:
@@ -78,13 +80,15 @@ def _entries(kind: str, pattern: str) -> list[dict[str, Any]]:
     return [summarize(registry.get(kind, name)) for name in registry.names(kind, pattern)]
 
 
-def _pretrained(name: str) -> dict[str, Any]:
-    spec, weights = find_model(name)
-    return {
-        **summarize(spec),
-        "name": name,
-        "summary": summarize(weights)["summary"] if weights else "",
-    }
+def _pretrained(pattern: str) -> list[dict[str, Any]]:
+    """List trained weights whose name, or whose model's, matches; also those of missing models."""
+    registry = get_registry()
+    entries = cast("Mapping[str, WeightsSpec]", registry.entries["weights"])
+    return [
+        {**summarize(spec), "kind": "model", "trained": [spec.tag]}
+        for _, spec in sorted(entries.items())
+        if spec.trained and fnmatch.filter([spec.name, spec.model], pattern)
+    ]
 
 
 def _print(found: Mapping[str, list[dict[str, Any]]], pattern: str, *, pretrained: bool) -> None:
@@ -95,23 +99,25 @@ def _print(found: Mapping[str, list[dict[str, Any]]], pattern: str, *, pretraine
         click.echo(f"no {what} match {cell(pattern)!r}" if pattern != "*" else f"no {what}")
     for number, (plural, entries) in enumerate(shown.items()):
         click.echo(f"{chr(10) if number else ''}{plural} ({len(entries)})")
-        extra = [key for key in ("trained", "problem") if any(entry.get(key) for entry in entries)]
-        lists = any(isinstance(entry.get("trained"), list) for entry in entries)
-        names = ["trained on" if lists and key == "trained" else key for key in extra]
-        head = ["name", "summary", *names, "distribution"]
-        print_table(head, [_row(entry, extra) for entry in entries])
+        print_table(*_table(entries))
 
 
-def _row(entry: Mapping[str, Any], extra: list[str]) -> list[str]:
-    return [
-        entry["name"],
-        cell(entry["summary"]),
-        *(_text(entry.get(key)) for key in extra),
-        cell(f"{entry['distribution']} {entry['version']}"),
-    ]
+def _table(entries: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Lay out entries in columns: a head and rows; a column that would be empty is left out."""
+    lists = any(isinstance(entry.get("trained"), list) for entry in entries)
+    columns = {
+        "name": [entry["name"] for entry in entries],
+        "summary": [entry["summary"] for entry in entries],
+        "trained on" if lists else "trained": [_trained(e.get("trained", [])) for e in entries],
+        "distribution": [f"{entry['distribution']} {entry['version']}" for entry in entries],
+        "problem": [entry.get("problem", "") for entry in entries],
+    }
+    used = {name: [cell(text) for text in texts] for name, texts in columns.items() if any(texts)}
+    return list(used), [list(row) for row in zip(*used.values(), strict=True)]
 
 
-def _text(value: str | list[str] | bool | None) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return cell(", ".join(value) if isinstance(value, list) else value or "")
+def _trained(trained: bool | list[str]) -> str:
+    """Say whether weights are trained, or on what a model's are."""
+    if isinstance(trained, bool):
+        return "yes" if trained else "no"
+    return ", ".join(trained)

@@ -8,36 +8,41 @@ import click
 from convae_zoo.cli.entries import describe
 from convae_zoo.cli.options import device_option, json_option
 from convae_zoo.cli.output import cell, print_fields, print_json, print_table
+from convae_zoo.cli.stored import describe_file
 from convae_zoo.errors import UsageError
+from convae_zoo.files import is_path
 from convae_zoo.registry import find_model, get_registry
 from convae_zoo.registry.kinds import KINDS
 from convae_zoo.registry.specs import shape_text
 
 
-@click.command(name="show")
+@click.command(
+    name="show",
+    help=f"""Show an entry: where it comes from, its shapes, config, recipe and weights.
+
+    NAME is the name of any entry ({", ".join(KINDS)}; weights as MODEL.TAG), a .safetensors file or
+    a run folder. Where entries of several kinds have the name, all are shown. FLOPs count one
+    forward pass per image, a multiply-add as two; the compression ratio is the number of pixel
+    values of an image per float of its latent.
+
+    \b
+    Example: convae-zoo show convae-200
+    """,
+)
 @click.argument("name")
 @click.option("--kind", type=click.Choice(list(KINDS)), help="Show the entry of that kind only.")
 @click.option("--measure", is_flag=True, help="Measure a model's speed on this machine.")
 @device_option
 @json_option
 def command(name: str, kind: str | None, *, measure: bool, device: str, as_json: bool) -> None:
-    """Show an entry: where it comes from, its shapes, config, recipe and weights.
-
-    NAME is a model, weights as in MODEL.TAG, an encoder, decoder, loss or dataset. Where entries of
-    several kinds have the name, all are shown. FLOPs are those of one image there and back, a
-    multiply-add as two; the compression ratio is pixel values of an image for each float of its
-    latent.
-
-    \b
-    Example: convae-zoo show convae-200
-    """  # noqa: D301 - \b keeps click from wrapping
+    """Show an entry, a weights file or a run folder."""
     entries = _find(name, kind)
     if measure:
         models = [entry for entry in entries if entry["kind"] in {"model", "weights"}]
         if not models:
             raise UsageError(f"--measure is for models; {name!r} is none")
         for entry in models:
-            entry.update(_measure(entry.get("model", entry["name"]), device))
+            entry.update(_measure(entry, device))
     if as_json:
         print_json({"entries": entries})
         return
@@ -47,11 +52,13 @@ def command(name: str, kind: str | None, *, measure: bool, device: str, as_json:
         _print(entry)
 
 
-def _measure(model: str, device: str) -> dict[str, Any]:
+def _measure(entry: Mapping[str, Any], device: str) -> dict[str, Any]:
     from convae_zoo.evaluation.cost import count_parameters, image_flops, measure_speed
     from convae_zoo.models.create import create_model
+    from convae_zoo.weights import load_model
 
-    built = create_model(model)
+    name = entry["name"]
+    built = load_model(name) if is_path(name) else create_model(entry.get("model", name))
     return {
         "parameters": count_parameters(built),
         "flops": image_flops(built),
@@ -61,7 +68,10 @@ def _measure(model: str, device: str) -> dict[str, Any]:
 
 def _find(name: str, kind: str | None) -> list[dict[str, Any]]:
     registry = get_registry()
-    if "." in name and kind in {None, "model", "weights"}:
+    trained = kind in {None, "model", "weights"}
+    if trained and is_path(name) and not any(name in known for known in registry.entries.values()):
+        return [describe_file(name)]
+    if trained and "." in name:
         weights = registry.entries["weights"].get(name) or find_model(name)[1]
         return [describe(weights)] if weights else []
     if kind is not None:
@@ -102,12 +112,12 @@ def _print(entry: Mapping[str, Any]) -> None:
 
 def _rows(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Say what an entry's own keys hold, for people; what it lacks is empty and not printed."""
-    value_range = entry.get("value_range")
+    value_range, source = entry.get("value_range"), entry.get("distribution")
     in_range = f" in [{value_range[0]:g}, {value_range[1]:g}]" if value_range else ""
     return [
         ("summary", entry["summary"]),
-        ("distribution", f"{entry['distribution']} {entry['version']}"),
-        ("plugin", entry["plugin"]),
+        ("distribution", f"{entry['distribution']} {entry['version']}" if source else ""),
+        ("plugin", entry.get("plugin", "")),
         ("problem", entry.get("problem", "")),
         ("images", _shape(entry, "image_shape") + in_range),
         ("takes", _shape(entry, "input_shape")),
@@ -117,8 +127,8 @@ def _rows(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("FLOPs", _count(entry.get("flops"))),
         ("speed", _speed(entry.get("speed"))),
         ("model", entry.get("model", "")),
-        ("dataset", entry.get("dataset", "")),
-        ("data licence", entry.get("dataset_license", "")),
+        ("dataset", entry.get("dataset") or ""),
+        ("data licence", entry.get("dataset_license") or ""),
         ("trained", _value(entry["trained"]) if entry["kind"] == "weights" else ""),
         ("train it", "" if entry.get("trained", True) else _how_to_train(entry["name"])),
         ("file", entry.get("file") or ""),
@@ -129,7 +139,7 @@ def _rows(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("storage", _storage(entry.get("card", {}).get("storage"))),
         ("training", _training(entry.get("card", {}).get("training"))),
         ("metrics", "" if "pca_mse" in entry.get("metrics", {}) else _metrics(entry)),
-        ("license", entry.get("license", "") if entry["kind"] == "weights" else ""),
+        ("license", (entry.get("license") or "") if entry["kind"] == "weights" else ""),
         *_declared(entry),
         ("factory", entry.get("factory", "")),
     ]
@@ -157,7 +167,7 @@ def _speed(speed: Mapping[str, Any] | None) -> str:
     if speed is None:
         return ""
     return (
-        f"{speed['images_per_second']:,.0f} images/s there and back, in batches of "
+        f"{speed['images_per_second']:,.0f} images/s encoded and decoded, in batches of "
         f"{speed['batch_size']}, {speed['device']}"
     )
 
@@ -167,16 +177,14 @@ def _how_to_train(name: str) -> str:
 
 
 def _storage(storage: Mapping[str, Any] | None) -> str:
-    if storage is None:
+    if not storage:
         return ""
-    return (
-        f"{storage['dtype']}, {storage['bytes'] / 2**20:.2f} MiB; costs {storage['cost']:.4%} "
-        "of the mse"
-    )
+    cost = f"; costs {storage['cost']:.4%} of the mse" if "cost" in storage else ""
+    return f"{storage['dtype']}, {storage['bytes'] / 2**20:.2f} MiB{cost}"
 
 
 def _training(training: Mapping[str, Any] | None) -> str:
-    if training is None:
+    if not training:
         return ""
     seconds, flops = training["seconds"], training["flops"]
     return f"{seconds:,.0f} s, {training['device']}; {flops:.3g} FLOPs"
@@ -193,7 +201,7 @@ def _print_quality(entry: Mapping[str, Any]) -> None:
             (f"PCA-{entry.get('latent_floats', '')}", "pca_", "1.000"),
         )
     ]
-    click.echo(f"quality on {metrics.get('images', 0):,} images that it was not trained on")
+    click.echo(f"quality on {metrics.get('images', 0):,} images not used for training")
     print_table(("", "mse in [0, 1]", "psnr", "ssim", "mse / pca's"), rows)
 
 

@@ -10,10 +10,11 @@ from typing import Any
 import torch
 
 from convae_zoo.errors import UsageError, WeightsError, ZooError
+from convae_zoo.files import is_path
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.models.plan import Plan, plan_compose
 from convae_zoo.registry import get_registry
-from convae_zoo.registry.specs import DEFAULT_FILENAME
+from convae_zoo.registry.specs import DEFAULT_FILENAME, ModelSpec
 from convae_zoo.weights import file_format
 from convae_zoo.weights.load_state import build_with_state
 from convae_zoo.weights.names import find_file, registered
@@ -65,7 +66,7 @@ def read_metadata(name_or_path: str | Path) -> dict[str, Any]:
 
 def _read(name_or_path: str | Path, *, download: bool) -> tuple[bytes, str]:
     """Read the bytes of a name or path, with the file's name for errors."""
-    if _is_path(name_or_path):
+    if is_path(name_or_path):
         path = Path(name_or_path)
         if os.path.isdir(path):  # noqa: PTH112 - unlike Path.is_dir it never raises
             if not os.path.lexists(path / DEFAULT_FILENAME):
@@ -86,17 +87,6 @@ def _read(name_or_path: str | Path, *, download: bool) -> tuple[bytes, str]:
     return data, f"the weights of {name}"
 
 
-def _is_path(name_or_path: str | Path) -> bool:
-    if isinstance(name_or_path, Path):
-        return True
-    separators = {os.sep, os.altsep or os.sep}
-    return (
-        any(s in name_or_path for s in separators)
-        or name_or_path.endswith(".safetensors")
-        or os.path.lexists(name_or_path)
-    )
-
-
 def _read_file(path: Path | Traversable, where: str) -> bytes:
     try:
         if path.is_file():
@@ -106,22 +96,37 @@ def _read_file(path: Path | Traversable, where: str) -> bytes:
     raise WeightsError(f"{where}: there is no such file")
 
 
-def _plan(document: Mapping[str, Any], where: str) -> Plan:
-    """Check what the document says of the model against what is installed."""
+def stored_model(document: Mapping[str, Any], where: str) -> ModelSpec:
+    """Return the model that a file's metadata describe, whether its parts are installed or not.
+
+    Raises:
+        WeightsError: they do not describe a model.
+    """
     try:
         model = document["model"]
-        encoder, decoder = str(model["encoder"]["name"]), str(model["decoder"]["name"])
-        encoder_config = dict(model["encoder"]["config"])
-        decoder_config = dict(model["decoder"]["config"])
-        name = None if model["name"] is None else str(model["name"])
         low, high = (float(v) for v in model["value_range"])
-        made_by = _made_by(document)
+        str(model["name"])
+        _made_by(document)
+        return ModelSpec(
+            name="stored",
+            encoder=str(model["encoder"]["name"]),
+            decoder=str(model["decoder"]["name"]),
+            encoder_config=dict(model["encoder"]["config"]),
+            decoder_config=dict(model["decoder"]["config"]),
+            value_range=(low, high),
+        )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise WeightsError(
             f"{where}: its metadata does not describe a model ({type(error).__name__}: {error}); "
             "expected what convae_zoo.save_model writes"
         ) from error
-    for kind, part in (("encoder", encoder), ("decoder", decoder)):
+
+
+def _plan(document: Mapping[str, Any], where: str) -> Plan:
+    """Check what the document says of the model against what is installed."""
+    spec, made_by = stored_model(document, where), _made_by(document)
+    name = document["model"]["name"]
+    for kind, part in (("encoder", spec.encoder), ("decoder", spec.decoder)):
         if part not in get_registry().entries[kind]:
             distribution, version = made_by[kind]
             raise WeightsError(
@@ -130,12 +135,12 @@ def _plan(document: Mapping[str, Any], where: str) -> Plan:
             )
     try:
         return plan_compose(
-            encoder,
-            decoder,
-            encoder_config,
-            decoder_config,
-            value_range=(low, high),
-            name=name,
+            spec.encoder,
+            spec.decoder,
+            spec.encoder_config,
+            spec.decoder_config,
+            value_range=spec.value_range,
+            name=None if name is None else str(name),
         )
     except ZooError as error:
         raise WeightsError(

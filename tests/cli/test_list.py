@@ -3,10 +3,13 @@
 import json
 import subprocess
 import sys
+import types
 
 import pytest
 
 import convae_zoo
+from convae_zoo import WeightsSpec, hookimpl, registry
+from convae_zoo.cli import main
 from convae_zoo.registry.kinds import KINDS
 
 WEIGHTS = """
@@ -97,6 +100,43 @@ def test_a_wrong_call_is_refused(plugin_site, args, line):
     done = plugin_site.run("list", *args)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(line)
+
+
+def test_a_name_alone_is_looked_up_in_every_kind(capsys):
+    assert main(["list", "convae", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {plural: [e["name"] for e in found[plural]] for plural in found if found[plural]} == {
+        "encoders": ["convae"],
+        "decoders": ["convae"],
+    }
+    assert main(["list", "fashon-mnist"]) == 2
+    assert capsys.readouterr().err.startswith(
+        "error: unknown kind or name 'fashon-mnist'; did you mean 'fashion-mnist'"
+    )
+
+
+def test_weights_of_a_missing_model_are_listed_with_the_problem(capsys):
+    spec = WeightsSpec(
+        model="gone",
+        tag="photos",
+        dataset="photos",
+        model_distribution="gone-dist",
+        file="p:f.safetensors",
+        sha256="0" * 64,
+    )
+    plugin = types.ModuleType("extra")
+    plugin.register_weights = hookimpl(lambda register: register(spec))
+    line = "weights 'gone.photos' of extra are for model 'gone', which is not installed; "
+    with registry.override(plugins=[plugin]):
+        assert main(["list", "--pretrained", "gone", "--json"]) == 0
+        (entry,) = json.loads(capsys.readouterr().out)["models"]
+        assert entry["problem"] == f"{line}pip install gone-dist"
+        assert main(["list", "weights"]) == 0
+        assert f"extra 0                   {line}" in capsys.readouterr().out
+        assert main(["show", "gone.photos"]) == 0
+        assert f"problem       {line}" in capsys.readouterr().out
+        assert main(["evaluate", "gone.photos", "--dataset", "photos"]) == 2
+        assert capsys.readouterr().err == f"error: {line}pip install gone-dist\n"
 
 
 def test_pretrained_lists_trained_weights_by_name(plugin_site):

@@ -38,6 +38,7 @@ def test_a_broken_plugin_is_listed_with_its_reason_and_the_exit_status_is_1(plug
     assert found(done)["reference"]["status"] == "loaded"
     text = plugin_site.run("plugins")
     assert text.returncode == 1
+    assert text.stderr == done.stderr, "it is warned of once"
     rows = [line.split(maxsplit=4) for line in text.stdout.splitlines()]
     assert ["broken", "broken-dist", "1.0", "broken", "ValueError: no luck"] in rows
 

@@ -1,10 +1,15 @@
 """``convae-zoo show``."""
 
+import hashlib
 import json
+import types
 
+import attrs
 import pytest
 
 import convae_zoo
+from convae_zoo import Recipe, registry
+from convae_zoo.cli import main
 from convae_zoo.registry.kinds import KINDS
 
 MODELS = """
@@ -75,8 +80,6 @@ def test_a_name_of_several_kinds_shows_them_all(plugin_site):
     [(k, n) for k in KINDS for n in getattr(convae_zoo, f"list_{KINDS[k].plural}")()],
 )
 def test_every_entry_there_is_can_be_shown(kind, name, capsys):
-    from convae_zoo.cli import main
-
     assert main(["show", name, "--kind", kind, "--json"]) == 0
     (entry,) = json.loads(capsys.readouterr().out)["entries"]
     assert (entry["kind"], entry["name"]) == (kind, name)
@@ -205,3 +208,55 @@ def test_measuring_counts_and_times_a_model_on_this_machine(plugin_site):
     done = plugin_site.run("show", "mse", "--measure")
     assert (done.returncode, done.stdout) == (2, "")
     assert "'mse' is none" in done.stderr
+
+
+@pytest.mark.parametrize("folder", [True, False], ids=["run folder", "file"])
+def test_a_weights_file_is_shown_from_its_metadata(folder, tmp_path, capsys):
+    model = convae_zoo.create_model("convae-200", width=2, image_size=8, latent_dim=4)
+    path = tmp_path / "model.safetensors"
+    told = {"dataset": {"name": "photos", "license": "CC0"}, "license": "MIT"}
+    convae_zoo.save_model(model, path, dtype="fp16", recipe=Recipe(epochs=3), **told)
+    name = str(tmp_path if folder else path)
+    assert main(["show", name, "--json"]) == 0
+    (entry,) = json.loads(capsys.readouterr().out)["entries"]
+    assert (entry["kind"], entry["name"], entry["model"]) == ("weights", name, "convae-200")
+    assert (entry["image_shape"], entry["latent_shape"]) == ([3, 8, 8], [4])
+    assert entry["encoder"]["config"]["width"] == 2
+    assert entry["encoder"]["distribution"] == "convae-zoo"
+    assert (entry["dataset"], entry["dataset_license"], entry["license"]) == (
+        "photos",
+        "CC0",
+        "MIT",
+    )
+    assert entry["recipe"]["epochs"] == 3
+    assert entry["file"] == str(path)
+    assert entry["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert main(["show", name]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"{name}  weights\n  summary       convae-200 trained on photos\n")
+    assert "storage       fp16, 0.0" in text
+
+
+def test_a_weights_file_of_parts_that_are_not_installed_says_so(tmp_path, capsys):
+    def register_encoders(register):
+        register(attrs.evolve(convae, name="gone"))
+
+    convae = registry.get_registry().get("encoder", "convae")
+    plugin = types.ModuleType("elsewhere")
+    plugin.register_encoders = convae_zoo.hookimpl(register_encoders)
+    path = tmp_path / "model.safetensors"
+    small = {"width": 2, "image_size": 8, "latent_dim": 4}
+    with registry.override(plugins=[plugin]):
+        convae_zoo.save_model(convae_zoo.create_model("gone+convae", **small), path)
+    assert main(["show", str(path), "--json"]) == 0
+    (entry,) = json.loads(capsys.readouterr().out)["entries"]
+    assert entry["problem"].startswith("unknown encoder 'gone'")
+    assert entry["encoder"]["distribution"] == "elsewhere"
+    assert (entry["model"], entry["dataset"]) == ("gone+convae", None)
+
+
+def test_a_path_without_weights_is_one_line_of_error(tmp_path, capsys):
+    assert main(["show", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.startswith(f"error: folder {tmp_path} has no model.safetensors;")
+    assert main(["show", str(tmp_path / "no.safetensors")]) == 1
+    assert capsys.readouterr().err.endswith("no.safetensors: there is no such file\n")

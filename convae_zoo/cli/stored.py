@@ -1,0 +1,56 @@
+"""A weights file as a document like that of registered weights; imports torch when it is called."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from convae_zoo.cli.entries import describe_parts
+
+
+def describe_file(path: str) -> dict[str, Any]:
+    """Return what a weights file says of itself, from its metadata; no model is built.
+
+    Args:
+        path: the file, or a run folder.
+
+    Raises:
+        WeightsError: it is missing or damaged, or does not describe a model.
+    """
+    from convae_zoo.registry.specs import DEFAULT_FILENAME
+    from convae_zoo.weights.load import read_metadata, stored_model
+
+    metadata = read_metadata(path)
+    file = Path(path) / DEFAULT_FILENAME if Path(path).is_dir() else Path(path)
+    parts = describe_parts(stored_model(metadata, str(file)))
+    made_by = {str(d["part"]): d for d in metadata["distributions"]}
+    for role in ("encoder", "decoder"):  # as they were when the file was written
+        parts[role] |= {key: made_by[role][key] for key in ("plugin", "distribution", "version")}
+    dataset, extra = _mapping(metadata["dataset"]), _mapping(metadata["extra"])
+    storage = {"dtype": metadata["dtype"], "bytes": file.stat().st_size}
+    model = metadata["model"]["name"] or f"{parts['encoder']['name']}+{parts['decoder']['name']}"
+    return {
+        "kind": "weights",
+        "name": path,
+        "summary": f"{model} trained on {dataset['name']}" if "name" in dataset else model,
+        "model": model,
+        **parts,
+        "dataset": dataset.get("name"),
+        "dataset_license": dataset.get("license"),
+        "trained": True,
+        "file": str(file),
+        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        "versions": metadata["versions"],
+        "recipe": metadata["recipe"],
+        "metrics": _mapping(metadata["metrics"]),
+        "license": metadata["license"],
+        "card": {
+            "dataset": dataset,
+            "storage": _mapping(extra.get("storage")) | storage,
+            "training": _mapping(extra.get("training")),
+        },
+    }
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    """Return what a file keeps under a key that may hold anything; empty where it is no mapping."""
+    return value if isinstance(value, dict) else {}
