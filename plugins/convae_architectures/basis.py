@@ -1,4 +1,4 @@
-"""The basis in which the linear path starts: cosines, or the principal components of images."""
+"""The initial basis of the linear path: cosines, or the principal components of images."""
 
 import math
 import weakref
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 _CHUNK = 4096
-_LEAST_DEVIATION = 1e-3
+_MIN_DEVIATION = 1e-3
 _GREY_LEVEL = 1 / 255
 
 
@@ -28,10 +28,10 @@ class Basis:
 
 
 def cosine_basis(count: int, channels: int, size: int) -> Basis:
-    """Return the cosines of lowest frequency, which come near the principal components of images.
+    """Return the cosines of lowest frequency, which approximate images' principal components.
 
-    They are those of the type II transform over channels, rows and columns: orthonormal, and the
-    same wherever they are made. The deviations are 1 for want of data.
+    They are the basis of the type-II cosine transform over channels, rows and columns: orthonormal
+    and deterministic. The deviations are 1, as there is no data.
     """
     tables = [_cosines(n) for n in (channels, size, size)]
     frequencies = torch.cartesian_prod(*(torch.arange(len(t)) for t in tables)).view(-1, 3)
@@ -49,7 +49,7 @@ def cosine_basis(count: int, channels: int, size: int) -> Basis:
 
 
 def _cosines(n: int) -> Tensor:
-    """The orthonormal cosine transform of n points, float32 n×n, a frequency a row."""
+    """The orthonormal cosine transform of n points, float32 n×n, a row per frequency."""
     points = torch.arange(n, dtype=torch.float64)
     rows = torch.cos(math.pi / n * torch.outer(points, points + 0.5)) * math.sqrt(2 / n)
     rows[0] /= math.sqrt(2)
@@ -60,17 +60,17 @@ _kept: list[tuple[weakref.ref[Tensor], object, Basis]] = []
 
 
 def principal_basis(images: Tensor, count: int, value_range: tuple[float, float]) -> Basis:
-    """Return the principal components of images, as many as there are up to `count`.
+    """Return up to `count` principal components of images.
 
-    The encoder and the decoder of a model ask for the same basis of the same images, so the last
-    one that was asked for is kept.
+    The encoder and the decoder of a model need the same basis of the same images, so the last one
+    is cached.
 
     Args:
         images: uint8, N×C×H×W.
-        count: how many at most.
+        count: the most components to return.
         value_range: the range that the images are mapped to.
     """
-    asked = (count, value_range, images._version)  # noqa: SLF001 - tells of a change in place
+    asked = (count, value_range, images._version)  # noqa: SLF001 - detects a change in place
     for kept_images, kept_asked, basis in _kept:
         if kept_images() is images and kept_asked == asked:
             return basis
@@ -80,7 +80,7 @@ def principal_basis(images: Tensor, count: int, value_range: tuple[float, float]
 
 
 def _fit(images: Tensor, count: int, value_range: tuple[float, float]) -> Basis:
-    # Only here: it imports scikit-learn, which whoever loads trained weights need not wait for.
+    # Imported here: scikit-learn imports slowly, and loading trained weights does not need it.
     from convae_zoo.evaluation import fit_pca, fitted_images
 
     values = math.prod(images.shape[1:])
@@ -90,11 +90,11 @@ def _fit(images: Tensor, count: int, value_range: tuple[float, float]) -> Basis:
         centred = chunk.flatten(1).float().div_(255).sub_(pca.mean)
         squares += (centred @ pca.components.T).double().square().sum(0)
     deviations = (squares / len(images)).sqrt().float()
-    # Directions in which the images do not differ would be blown up without bound.
-    least = max(float(deviations.max()) * _LEAST_DEVIATION, _GREY_LEVEL)
+    # Directions in which the images do not differ would be scaled up without bound.
+    minimum = max(float(deviations.max()) * _MIN_DEVIATION, _GREY_LEVEL)
     low, high = value_range
     return Basis(
         mean=pca.mean * (high - low) + low,
         directions=pca.components,
-        deviations=deviations.clamp_min(least) * (high - low),
+        deviations=deviations.clamp_min(minimum) * (high - low),
     )

@@ -1,4 +1,4 @@
-"""The residual block, and the trunks made of it."""
+"""Residual blocks, and the trunks built from them."""
 
 import math
 
@@ -10,7 +10,7 @@ _GROUP = 8
 
 
 def make_norm(name: str, channels: int) -> nn.Module:
-    """Make a norm that treats every image alone: ``none``, or ``group`` of about 8 channels."""
+    """Make a norm within each image: ``none``, or ``group`` with groups of about 8 channels."""
     if name == "none":
         return nn.Identity()
     return nn.GroupNorm(math.gcd(channels, max(1, channels // _GROUP)), channels)
@@ -26,8 +26,8 @@ def init_linear_path(layer: nn.Module) -> None:
 class ResidualBlock(nn.Module):
     """Features N×C×H×W to the same shape: x + conv(act(norm(conv(act(norm(x)))))).
 
-    The second convolution starts at zero, so that a fresh block is the identity and a stack of
-    them needs no norm to begin with (https://arxiv.org/abs/1901.09321).
+    The second convolution starts at zero: a fresh block is the identity, and a stack of blocks
+    trains without a norm (https://arxiv.org/abs/1901.09321).
 
     Args:
         channels: C.
@@ -79,8 +79,8 @@ class DenseBlock(nn.Module):
 class Down(nn.Sequential):
     """Images N×C×S×S to features N×2w×S/4×S/4; an activation comes last.
 
-    Every halving moves pixels into channels (space to depth), so that no convolution works at
-    full resolution and none throws positions away.
+    Each halving moves pixels into channels (space to depth): no convolution works at full
+    resolution, and none discards positions.
 
     Args:
         in_channels: C.
@@ -112,8 +112,8 @@ class Down(nn.Sequential):
 class Up(nn.Sequential):
     """Features N×2w×S/4×S/4 to images N×C×S×S; no activation on the last layer.
 
-    Every doubling is a sub-pixel one: channels are moved into pixels
-    (https://arxiv.org/abs/1609.05158).
+    Each doubling moves channels into pixels (sub-pixel convolution,
+    https://arxiv.org/abs/1609.05158).
 
     Args:
         in_channels: C.

@@ -1,23 +1,23 @@
-"""A codebook: vectors that follow, as moving averages, the features that choose them."""
+"""A codebook: vectors that are moving averages of the features assigned to them."""
 
 import torch
 from torch import Tensor, distributed, nn
 
 _DEAD = 0.1
-"""A code is put elsewhere once its count is this part of what a single choice adds to it."""
+"""A code is replaced once its count is below this fraction of what one assignment adds."""
 
 
 class Codebook(nn.Module):
     """Finds the nearest code of vectors M×D, and moves the codes towards those vectors.
 
-    The codes are buffers, not parameters: each is the moving average of the vectors that chose it
-    (https://arxiv.org/abs/1711.00937, appendix A). A code that hardly any vector chooses is put
-    onto a vector drawn from the batch, so the first batch in training places all of them.
+    The codes are buffers, not parameters: each is the moving average of the vectors assigned to it
+    (https://arxiv.org/abs/1711.00937, appendix A). A code that is hardly used is replaced by a
+    random vector of the batch, so the first training batch initialises all of them.
 
-    Processes that train together count what all of them chose; drawn codes are rank 0's, whose
-    buffers DistributedDataParallel gives to the others.
+    Distributed processes sum their counts; replaced codes are rank 0's, whose buffers
+    DistributedDataParallel broadcasts.
 
-    Start: codes drawn from the standard normal.
+    Initial codes: drawn from the standard normal.
 
     Args:
         codes: K.
@@ -38,7 +38,7 @@ class Codebook(nn.Module):
 
     def nearest(self, x: Tensor) -> Tensor:
         """Return for vectors M×D the indices of their nearest codes, int64 M."""
-        # |x|² is the same for every code. The product must be exact: bf16 would mistake codes.
+        # |x|² is the same for every code. In float32, since bf16 would confuse codes.
         with torch.autocast(x.device.type, enabled=False):
             x = x.float()
             return torch.addmm(self.vectors.square().sum(1), x, self.vectors.T, alpha=-2).argmin(1)
@@ -49,7 +49,7 @@ class Codebook(nn.Module):
 
     @torch.no_grad()
     def follow(self, x: Tensor, indices: Tensor) -> None:
-        """Move the codes towards the vectors M×D that chose them."""
+        """Move the codes towards the vectors M×D assigned to them."""
         x = x.float()
         ones = torch.ones_like(indices, dtype=torch.float32)
         counts = torch.zeros_like(self.counts).index_add_(0, indices, ones)
@@ -61,7 +61,7 @@ class Codebook(nn.Module):
         self.sums.lerp_(sums, 1 - self.decay)
         dead = self.counts < _DEAD * (1 - self.decay)
         drawn = x[torch.randint(len(x), (len(self.vectors),), device=x.device)]
-        # A code that is moved has been chosen once, as far as the averages can tell.
+        # A replaced code counts as assigned once.
         self.counts.copy_(torch.where(dead, 1 - self.decay, self.counts))
         self.sums.copy_(torch.where(dead[:, None], (1 - self.decay) * drawn, self.sums))
         self.vectors.copy_(self.sums / self.counts[:, None])

@@ -9,7 +9,7 @@ NORMS = ("none", "group")
 
 @attrs.frozen(kw_only=True)
 class ImageConfig:
-    """Config of what sees square images.
+    """Config of a part for square images.
 
     Attributes:
         in_channels: channels of an image.
@@ -32,7 +32,7 @@ class ImageConfig:
 
 @attrs.frozen(kw_only=True)
 class TrunkConfig(ImageConfig):
-    """Config of what is built on the residual trunk.
+    """Config of a part built on the residual trunk.
 
     Attributes:
         width: channels at half the image's size; twice as many at a quarter.
@@ -84,8 +84,8 @@ class VariationalConfig(ResidualConfig):
     """Config of the encoder.
 
     Attributes:
-        beta: weight of the KL term, which is in nats a pixel value. Under MSE it is twice the
-            variance of the Gaussian noise that the decoder's output is taken to have.
+        beta: weight of the KL term, in nats per pixel value. With MSE it is twice the variance of
+            the decoder's Gaussian noise.
     """
 
     beta: float = fields.number(0.02, minimum=0.0)
@@ -98,8 +98,8 @@ class VectorQuantisedConfig(ResidualSpatialConfig):
     Attributes:
         latent_channels: floats of a code.
         codes: vectors in the codebook.
-        commitment: weight of the term that draws features to their codes.
-        decay: of the moving averages that the codes are.
+        commitment: weight of the term that pulls features towards their codes.
+        decay: of the codes, which are moving averages.
     """
 
     latent_channels: int = fields.integer(16)

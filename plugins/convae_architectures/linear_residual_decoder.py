@@ -1,4 +1,4 @@
-"""The decoder that starts as PCA backwards: a linear path, a dense one, and a refinement."""
+"""The decoder that starts as inverse PCA: a linear path, a dense one, and a refinement."""
 
 import torch
 from torch import Tensor, nn
@@ -12,12 +12,12 @@ from convae_zoo.layers import make_activation
 class LinearResidualDecoder(nn.Module):
     """Latents N×latent_dim to images N×C×S×S: y + refine(y), where y = linear(z) + dense(z).
 
-    What principal components leave out of an image is mostly its fine detail, so the convolutions
-    are a super-resolution network: they work at S/2 on the image that the latent gives and add
-    the detail that goes with it (as in https://arxiv.org/abs/1609.05158).
+    Principal components leave out mostly fine detail, so the convolutions are a super-resolution
+    network: they work at S/2 on the image y and add the detail that belongs to it (as in
+    https://arxiv.org/abs/1609.05158).
 
-    Start: as in the encoder of this name; the linear path is the inverse of the encoder's, and
-    the last layers of the two others are zero.
+    Initial weights: as in the encoder of this name; the linear path is the inverse of the
+    encoder's, and the last layers of the two others are zero.
 
     Args:
         in_channels: C.
@@ -72,7 +72,7 @@ class LinearResidualDecoder(nn.Module):
     def start_from_data(self, images: Tensor, value_range: tuple[float, float]) -> None:
         """Set the linear path to the principal components of uint8 images N×C×S×S.
 
-        Where the images have fewer than latent_dim, the other floats of a latent start unused.
+        With fewer than latent_dim components, the remaining floats of a latent start unused.
         """
         self._set(principal_basis(images, self.linear.in_features, value_range))
 

@@ -11,13 +11,13 @@ from convae_zoo.layers import make_activation
 class LinearResidualEncoder(nn.Module):
     """Images N×C×S×S to latents N×latent_dim: linear(x) + nonlinear(x).
 
-    The nonlinear path is residual convolutions at S/4 over 4×4 pixels a position, and residual
+    The nonlinear path has residual convolutions at S/4, with 4×4 pixels per position, and residual
     dense layers.
 
-    Start: the linear path at the cosines of lowest frequency; `start_from_data` sets it to the
-    images' principal components, each divided by its deviation, so that every float of a latent
-    has variance 1. The nonlinear path starts as in the residual encoder, but its last layer at
-    zero: with the decoder of this name, a model is at first exactly PCA.
+    Initial weights: the linear path holds the cosines of lowest frequency; `start_from_data` sets
+    it to the images' principal components, each divided by its deviation, which gives every float
+    of a latent variance 1. The nonlinear path starts as in the residual encoder, but its last layer
+    at zero: with the decoder of this name, a fresh model is exactly PCA.
 
     Args:
         in_channels: C.
@@ -67,7 +67,7 @@ class LinearResidualEncoder(nn.Module):
     def start_from_data(self, images: Tensor, value_range: tuple[float, float]) -> None:
         """Set the linear path to the principal components of uint8 images N×C×S×S.
 
-        Where the images have fewer than latent_dim, the other rows stay as they are.
+        With fewer than latent_dim components, the remaining rows stay as they are.
         """
         self._set(principal_basis(images, self.linear.out_features, value_range))
 

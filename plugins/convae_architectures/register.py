@@ -102,7 +102,7 @@ MODELS = (
         recipe=RECIPE,
         parameters=2_670_332,
         flops=48_300_032,
-        summary="variational, bottleneck 200; draws new images",
+        summary="variational, bottleneck 200; samples new images",
     ),
     ModelSpec(
         name="vector-quantised-512",
@@ -113,7 +113,7 @@ MODELS = (
         recipe=RECIPE,
         parameters=218_556,
         flops=45_744_128,
-        summary="8×8 codes out of 512: 72 bytes an image",
+        summary="8×8 codes of 512: 72 bytes per image",
     ),
 )
 
@@ -134,7 +134,7 @@ def register_encoders(register: Registrar[EncoderSpec]) -> None:
             name="residual-spatial",
             factory="convae_architectures.residual_spatial_encoder:ResidualSpatialEncoder",
             config=ResidualSpatialConfig,
-            summary="residual blocks, a latent with height and width",
+            summary="residual blocks, spatial latent",
         )
     )
     register(
@@ -142,7 +142,7 @@ def register_encoders(register: Registrar[EncoderSpec]) -> None:
             name="variational",
             factory="convae_architectures.variational_encoder:VariationalEncoder",
             config=VariationalConfig,
-            summary="residual blocks, a drawn latent and its KL term",
+            summary="residual blocks, a sampled latent and its KL term",
         )
     )
     register(
@@ -150,7 +150,7 @@ def register_encoders(register: Registrar[EncoderSpec]) -> None:
             name="vector-quantised",
             factory="convae_architectures.vector_quantised_encoder:VectorQuantisedEncoder",
             config=VectorQuantisedConfig,
-            summary="residual blocks, a latent of codes out of a codebook",
+            summary="residual blocks, a latent of codes from a codebook",
         )
     )
     register(
@@ -165,7 +165,7 @@ def register_encoders(register: Registrar[EncoderSpec]) -> None:
 
 @hookimpl
 def register_decoders(register: Registrar[DecoderSpec]) -> None:
-    """Register the decoders; the variational and vector-quantised encoders share the residual."""
+    """Register the decoders; the variational and quantised encoders use the residual ones."""
     register(
         DecoderSpec(
             name="residual",
@@ -179,7 +179,7 @@ def register_decoders(register: Registrar[DecoderSpec]) -> None:
             name="residual-spatial",
             factory="convae_architectures.residual_spatial_decoder:ResidualSpatialDecoder",
             config=ResidualSpatialConfig,
-            summary="residual blocks, sub-pixel upsampling, of a latent with height and width",
+            summary="residual blocks, sub-pixel upsampling, spatial latent",
         )
     )
     register(
@@ -187,7 +187,7 @@ def register_decoders(register: Registrar[DecoderSpec]) -> None:
             name="linear-residual",
             factory="convae_architectures.linear_residual_decoder:LinearResidualDecoder",
             config=LinearResidualConfig,
-            summary="PCA backwards, and a nonlinear path that starts at zero",
+            summary="inverse PCA, and a nonlinear path that starts at zero",
         )
     )
 

@@ -8,8 +8,8 @@ from convae_architectures.blocks import Down, init_linear_path
 class ResidualEncoder(nn.Module):
     """Images N×C×S×S to latents N×latent_dim; no activation on the latent.
 
-    Start: He-normal weights before an activation, LeCun-normal where none follows, biases zero;
-    the last convolution of a block at zero.
+    Initial weights: He-normal before an activation, LeCun-normal elsewhere, biases zero; the last
+    convolution of a block zero.
 
     Args:
         in_channels: C.

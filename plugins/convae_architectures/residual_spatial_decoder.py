@@ -8,7 +8,7 @@ from convae_architectures.blocks import Up, init_linear_path
 class ResidualSpatialDecoder(nn.Module):
     """Latents N×latent_channels×S/4×S/4 to images N×C×S×S; no activation on the last layer.
 
-    Start: as in the residual encoder.
+    Initial weights: as in the residual encoder.
 
     Args:
         in_channels: C.

@@ -8,7 +8,7 @@ from convae_architectures.blocks import Down, init_linear_path
 class ResidualSpatialEncoder(nn.Module):
     """Images N×C×S×S to latents N×latent_channels×S/4×S/4; no activation on the latent.
 
-    Start: as in the residual encoder.
+    Initial weights: as in the residual encoder.
 
     Args:
         in_channels: C.

@@ -1,4 +1,4 @@
-"""A linear layer that an adaptive optimiser moves more slowly than the layers beside it."""
+"""A linear layer that an adaptive optimiser moves more slowly than other layers."""
 
 import torch
 from torch import Tensor, nn
@@ -7,9 +7,9 @@ from torch import Tensor, nn
 class SlowLinear(nn.Linear):
     """Vectors N×in_features to N×out_features: slowness · (x·weightᵀ + bias).
 
-    Adam's steps are of one size, whatever a weight's: those that suit fresh layers would shake
-    principal components, which need small corrections only. Here `weight` holds the matrix
-    divided by `slowness`, so that the same step changes the matrix by `slowness` times as much.
+    Adam's steps have one size for all weights. A size that suits fresh layers is too large for
+    principal components, which need only small corrections. `weight` holds the matrix divided by
+    `slowness`, so a step of the same size changes the matrix by `slowness` times as much.
     """
 
     slowness = 0.1
@@ -20,7 +20,7 @@ class SlowLinear(nn.Linear):
 
     @torch.no_grad()
     def set(self, matrix: Tensor, offset: Tensor) -> None:
-        """Make the layer x·matrixᵀ + offset; matrix out_features×in_features."""
+        """Set the layer to x·matrixᵀ + offset; matrix out_features×in_features."""
         self.weight.copy_(matrix / self.slowness)
         self.bias.copy_(offset / self.slowness)
 

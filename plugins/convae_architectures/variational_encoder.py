@@ -8,23 +8,23 @@ from torch import Tensor, nn
 from convae_architectures.blocks import Down, init_linear_path
 
 LOG_VARIANCE = (-20.0, 10.0)
-"""Where the log-variance is kept: its exponential is finite and not zero in float32."""
+"""Bounds of the log-variance: its exponential is finite and above zero in float32."""
 
 ACTIVE = 0.01
-"""Nats a latent float must carry on average to count as used."""
+"""Nats that a latent float must carry on average to count as active."""
 
 
 class VariationalEncoder(nn.Module):
-    """Images N×C×S×S to latents N×latent_dim: means in eval mode, draws in training mode.
+    """Images N×C×S×S to latents N×latent_dim: means in eval mode, samples in training mode.
 
-    The latent is normal with a mean and a diagonal variance of each image's own; its prior is the
-    standard normal (https://arxiv.org/abs/1312.6114). `forward_with_terms` adds the term ``kl``:
+    An image's latent is normal with its own mean and diagonal variance; the prior is the standard
+    normal (https://arxiv.org/abs/1312.6114). `forward_with_terms` adds the term ``kl``:
     beta times the KL divergence of the latent from its prior, in nats, summed over the latent's
     floats, averaged over images and divided by C·S·S. Beside MSE, which is averaged over the same
     C·S·S values, the sum is the negative ELBO a value up to a factor, if the decoder's noise is
     Gaussian of variance beta/2.
 
-    Start: as in the residual encoder; the layer of the log-variance at zero, variances at
+    Initial weights: as in the residual encoder; the layer of the log-variance at zero, variances at
     exp(-2), so that the first steps see more of the image than of the noise.
 
     Args:
@@ -66,7 +66,7 @@ class VariationalEncoder(nn.Module):
         return self.mean(features).float(), log_variance
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map images N×C×S×S to latents N×latent_dim: means, or draws in training mode."""
+        """Map images N×C×S×S to latents N×latent_dim: means, or samples in training mode."""
         return self._draw(*self.distribution(x))
 
     def forward_with_terms(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -76,12 +76,12 @@ class VariationalEncoder(nn.Module):
         return self._draw(mean, log_variance), {"kl": nats * (self.beta / self.values)}
 
     def sample_latent(self, count: int, generator: torch.Generator | None = None) -> Tensor:
-        """Draw latents count×latent_dim from the prior, the standard normal."""
+        """Sample latents count×latent_dim from the prior, the standard normal."""
         device = self.mean.weight.device
         return torch.randn(count, self.latent_dim, generator=generator, device=device)
 
     def report(self, batches: Iterable[Tensor]) -> dict[str, float]:
-        """Return over batches of images the KL in nats an image, and the share of floats used."""
+        """Return the KL in nats per image and the fraction of active floats, over batches."""
         total, count = torch.zeros(self.latent_dim, dtype=torch.float64), 0
         for batch in batches:
             total += divergence(*self.distribution(batch)).sum(0).double().cpu()

@@ -1,4 +1,4 @@
-"""The vector-quantised encoder: every position of its latent is a code out of a codebook."""
+"""The vector-quantised encoder: every position of its latent is a code from a codebook."""
 
 import math
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ class VectorQuantisedEncoder(nn.Module):
     A latent counts as floats like any other, but (S/4)² numbers of codes hold all of it, which
     `to_codes` and `from_codes` convert: log2(codes) bits each, which `bits` adds up.
 
-    Start: as in the residual encoder; the first batch in training places the codes.
+    Initial weights: as in the residual encoder; the first training batch initialises the codes.
 
     Args:
         in_channels: C.
@@ -34,7 +34,7 @@ class VectorQuantisedEncoder(nn.Module):
         latent_channels: floats of a code.
         codes: vectors in the codebook.
         commitment: weight of the commitment term.
-        decay: of the moving averages that the codes are.
+        decay: of the codes, which are moving averages.
     """
 
     def __init__(

@@ -35,7 +35,7 @@ class TorchvisionConfig:
 
     Attributes:
         path: the folder that holds the set, in torchvision's layout; None is the user's cache.
-        download: fetch the set into that folder where it is not there.
+        download: download missing data into that folder.
     """
 
     path: str | None = fields.text()

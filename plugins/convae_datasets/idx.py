@@ -1,4 +1,4 @@
-"""Files of the idx format, in which MNIST and its kin come: a header and unsigned bytes."""
+"""Files of MNIST's idx format: a header and unsigned bytes."""
 
 import gzip
 import math

@@ -3,13 +3,13 @@
 The rule:
 
 - Files with an ending that `list_images` knows, in the folder and those in it, in the
-  order of their names; hidden ones are passed over and links to folders are not followed.
+  order of their names; hidden files are skipped and links to folders are not followed.
 - The name of the first folder below is the class. Images beside such folders have the class ``.``;
   where there are no folders, there are no labels.
 - Splits: with a folder ``train`` and one ``val`` (or ``test``), these. Otherwise an image is in val
   where a hash of its name below the folder, as a fraction, is less than `val_fraction`: more files
   do not move the others. Where that leaves a split empty, the nearest image goes there.
-- Images that do not fit the memory lie in a file that goes with the process; see `empty_images`.
+- Images that do not fit in memory are kept in a temporary file; see `empty_images`.
 - A file that cannot be read, or has more than `max_pixels`, is left out and named in
   `ImageSet.skipped`.
 """

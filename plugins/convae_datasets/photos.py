@@ -1,4 +1,4 @@
-"""Patches of the photographs that scikit-image and scikit-learn ship inside their wheels.
+"""Patches of the photographs in the wheels of scikit-image and scikit-learn.
 
 The rule, for patches of S×S pixels:
 
@@ -45,7 +45,7 @@ PHOTOGRAPHS = {
         ("coffee", "skimage", "data/coffee.png"),
     ),
 }
-"""Name, package and file of each split's photographs: every colour photograph that is there.
+"""Name, package and file of each split's photographs: every colour photograph in the two packages.
 
 Val has one animal and one still life, with fur, wood, smooth china and blur. Of the stereo pair
 only the left picture is used.
@@ -60,7 +60,7 @@ FLAT_KEPT = 8
 
 
 def photos(*, split: str, image_size: int = 32) -> ImageSet:
-    """Cut the patches of a split: uint8 N×3×S×S, a class a photograph.
+    """Cut the patches of a split: uint8 N×3×S×S, one class per photograph.
 
     Raises:
         DataError: a photograph is missing from its package.

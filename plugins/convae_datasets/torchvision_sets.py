@@ -1,4 +1,4 @@
-"""The datasets that torchvision knows: read from a folder, downloaded only when asked for.
+"""Torchvision's datasets: read from a folder, downloaded only on request.
 
 A folder holds a set in torchvision's layout. Split ``val`` is torchvision's test split. Where no
 folder is given it is ``convae_zoo/datasets`` in the user's cache.
@@ -31,7 +31,7 @@ _NAMED = 3
 
 
 def cache_folder() -> Path:
-    """Return the folder that holds the sets where no other is given."""
+    """Return the default folder of the sets."""
     return platformdirs.user_cache_path("convae_zoo", appauthor=False) / "datasets"
 
 
@@ -63,7 +63,7 @@ class TorchvisionSet(abc.ABC):
         except (OSError, RuntimeError, ValueError) as error:
             raise DataError(
                 f"{self.name} in {root} is damaged or not the original ({_line(error)}); "
-                "delete it and fetch it with --download (download=True)"
+                "delete it and download it again with --download (download=True)"
             ) from error
         return ImageSet(
             name=self.name,
@@ -94,7 +94,7 @@ class TorchvisionSet(abc.ABC):
         self.source(str(root), train=split == "train", download=True)
 
     def _download(self, root: Path, split: str) -> None:
-        # Into a folder beside, then moved: a download that breaks off leaves no file in place.
+        # Into a temporary folder, then moved: an interrupted download leaves no file in place.
         try:
             root.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=root, prefix=".download-") as beside:
@@ -106,7 +106,7 @@ class TorchvisionSet(abc.ABC):
                         file.replace(target)
         except (OSError, RuntimeError, HTTPException) as error:
             raise DataError(
-                f"{self.name} could not be downloaded into {root} ({_line(error)}); fetch its "
+                f"{self.name} could not be downloaded into {root} ({_line(error)}); get its "
                 "files elsewhere and give their folder with --data PATH (data=...)"
             ) from error
 
@@ -114,7 +114,7 @@ class TorchvisionSet(abc.ABC):
         wanted = ", ".join(missing[:_NAMED]) + (", ..." if len(missing) > _NAMED else "")
         where = f"{root} is a file, not a folder" if root.is_file() else f"{root} has no {wanted}"
         return (
-            f"{self.name} is not there: {where}; fetch it with --download (download=True), or "
+            f"{self.name} is missing: {where}; download it with --download (download=True), or "
             "give the folder that holds it with --data PATH (data=...)"
         )
 
@@ -142,7 +142,7 @@ class IdxSet(TorchvisionSet):
     They may be gzipped or not, in torchvision's layout or directly in the folder.
 
     Attributes:
-        class_names: one a label.
+        class_names: one per label.
         installed: a folder that a system's package puts the files in.
     """
 
@@ -161,7 +161,7 @@ class IdxSet(TorchvisionSet):
         return [f"{stem}-images-idx3-ubyte", f"{stem}-labels-idx1-ubyte"]
 
     def missing(self, root: Path, split: str) -> list[str]:
-        """List the files that are neither there nor there gzipped."""
+        """List the files that are missing, gzipped or not."""
         return [f"{file}[.gz]" for file in self.files(split) if self._find(root, file) is None]
 
     def read(self, root: Path, split: str) -> Content:

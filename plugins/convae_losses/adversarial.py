@@ -1,4 +1,4 @@
-"""An adversarial loss: a patch discriminator that learns beside the model."""
+"""An adversarial loss: a patch discriminator trained along with the model."""
 
 import torch
 from torch import Tensor, nn, optim
@@ -13,15 +13,15 @@ SMALLEST = 4
 class AdversarialLoss(nn.Module):
     """Mean of -log p(D(r)) over images and patches: small where the reconstruction looks real.
 
-    D is a patch discriminator: it gives a number for each patch of 18×18 pixels, 4 pixels apart,
-    that is large where the patch looks like one of an original; p is the logistic function, a
-    probability. D's own optimiser, Adam with betas 0.5 and 0.9, makes least the mean of::
+    D is a patch discriminator: it gives a logit for each patch of 18×18 pixels, 4 pixels apart,
+    high where the patch looks like an original; p is the logistic function. D's own optimiser, Adam
+    with betas 0.5 and 0.9, minimises the mean of::
 
         -log p(D(t)) - log(1 - p(D(r)))          t the originals, r their reconstructions
 
-    The value is above 0 and depends on D alone, not on how near r is to t: use it in a sum, as in
-    ``"mse + 0.01*adversarial"``. D's layers are Conv 4×4 stride 2, twice, and Conv 3×3, with leaky
-    ReLUs between them.
+    The value is above 0 and depends on D, not on the distance between r and t: use it in a sum, as
+    in ``"mse + 0.01*adversarial"``. D's layers are Conv 4×4 stride 2, twice, and Conv 3×3, with
+    leaky ReLUs between them.
 
     Sources: Goodfellow et al., "Generative adversarial nets", 2014 (the non-saturating form);
     Isola et al., "Image-to-image translation with conditional adversarial networks", 2017 (the
@@ -86,10 +86,10 @@ class AdversarialLoss(nn.Module):
         return (fake - low) * scale - 1, (real - low) * scale - 1
 
     def _judge(self, images: Tensor) -> Tensor:
-        # Both sides of the game hang on small differences of these numbers.
+        # Both losses depend on small differences of the logits.
         with torch.autocast(images.device.type, enabled=False):
-            said: Tensor = self.discriminator(images)
-        return said
+            logits: Tensor = self.discriminator(images)
+        return logits
 
     def extra_repr(self) -> str:
         """Show the range and the learning rate."""

@@ -1,4 +1,4 @@
-"""Binary cross-entropy of pixel values, alive outside the value range too."""
+"""Binary cross-entropy of pixel values, with gradients outside the value range too."""
 
 import math
 
@@ -17,14 +17,14 @@ class BCELoss(nn.Module):
         L(p) = log(p)                  p >= ε
         L(p) = log(ε) + (p - ε) / ε    p < ε
 
-    So the loss is finite and convex in p for any p, its one minimum is at p = t, and its gradient
-    always leads there: a decoder without a sigmoid, whose p leaves [0, 1], is led back. Within
+    The loss is finite and convex for any p, and its only minimum is at p = t, so its gradient leads
+    the output of a decoder without a sigmoid back into [0, 1]. Within
     [ε, 1 - ε] it is the plain binary cross-entropy. At equality it is the entropy of the target,
     which is not 0; it is not symmetric.
 
     Args:
         value_range: the (low, high) of the model's pixel values.
-        epsilon: ε; black and white are aimed at to within it.
+        epsilon: ε; the targets of black and white are ε and 1 - ε.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ class CharbonnierConfig:
     """Config of the Charbonnier loss.
 
     Attributes:
-        epsilon: where the square turns into the absolute value, in units of pixel values.
+        epsilon: where the squared error becomes an absolute one, in units of pixel values.
     """
 
     epsilon: float = fields.number(1e-3, minimum=1e-6, maximum=1.0)
@@ -25,7 +25,7 @@ class BCEConfig:
 
     Attributes:
         value_range: the (low, high) of the model's pixel values.
-        epsilon: where the logarithm goes on as its tangent.
+        epsilon: below this the logarithm is continued by its tangent.
     """
 
     value_range: tuple[float, float] = fields.value_range()
@@ -62,7 +62,7 @@ class FocalFrequencyConfig:
     """Config of the focal frequency loss.
 
     Attributes:
-        alpha: how much the frequencies that are far off weigh more than the others.
+        alpha: how strongly the worst frequencies are weighted.
     """
 
     alpha: float = fields.number(1.0, minimum=0.0, maximum=10.0)

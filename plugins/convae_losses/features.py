@@ -1,4 +1,4 @@
-"""Networks that were trained on ImageNet: where their weights are found, and what they look at."""
+"""Networks trained on ImageNet: reading their weights, and preparing their input."""
 
 import pickle
 import re
@@ -22,15 +22,15 @@ _RGB = 3
 
 
 def read_features(network: str, path: str | None, *, loss: str) -> dict[str, Tensor]:
-    """Read a network's weights from a file or from torchvision's cache; never download them.
+    """Read a network's weights from a file or from torchvision's cache, without downloading.
 
     Args:
         network: ``vgg`` or ``alex``.
         path: a .safetensors file with torchvision's names; None for torchvision's cache.
-        loss: that asks for them, for the errors.
+        loss: the loss that needs them, for errors.
 
     Raises:
-        WeightsError: they are not there, or cannot be read.
+        WeightsError: they are missing or cannot be read.
     """
     title = _title(network, loss)
     source = Path(path) if path is not None else cached(network)
@@ -54,7 +54,7 @@ def load_features(module: nn.Module, stored: dict[str, Tensor], network: str, *,
         module: its parameters are named as in torchvision's ``features``, after a ``sliceN.``.
         stored: the weights.
         network: ``vgg`` or ``alex``.
-        loss: that asks for them, for the errors.
+        loss: the loss that needs them, for errors.
 
     Raises:
         WeightsError: they are those of another network.
@@ -78,13 +78,13 @@ def _title(network: str, loss: str) -> str:
 
 
 def cached(network: str) -> Path:
-    """Say where torchvision keeps a network's weights once they were downloaded."""
+    """Return where torchvision keeps a network's weights after a download."""
     name = Path(urlsplit(_WEIGHTS[network].url).path).name
     return Path(torch.hub.get_dir()) / "checkpoints" / name
 
 
 def _from_cache(network: str) -> dict[str, Tensor]:
-    """Let torchvision read the file that is in its cache: tensors alone, no code."""
+    """Let torchvision read the file in its cache: tensors only, no code."""
     state: dict[str, Tensor] = _WEIGHTS[network].get_state_dict(
         progress=False, map_location="cpu", weights_only=True
     )

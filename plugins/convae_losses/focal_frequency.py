@@ -1,4 +1,4 @@
-"""The focal frequency loss: an error of the spectrum that looks where it is worst."""
+"""The focal frequency loss: a spectral error weighted towards the worst frequencies."""
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ class FocalFrequencyLoss(nn.Module):
     ICCV 2021, equations 8 to 10.
 
     Args:
-        alpha: a in the formula; the greater, the more the worst frequencies count alone.
+        alpha: a in the formula; a larger value focuses on the worst frequencies.
     """
 
     def __init__(self, alpha: float = 1.0) -> None:
@@ -33,7 +33,7 @@ class FocalFrequencyLoss(nn.Module):
         square = spectrum.real.square() + spectrum.imag.square()
         with torch.no_grad():
             greatest = square.amax((-2, -1), keepdim=True)
-            # Equal channels have no greatest to divide by; their squares are 0 all the same.
+            # Equal channels have a maximum of 0; their squares are 0 whatever the divisor.
             share = square / greatest.clamp(min=torch.finfo(square.dtype).tiny)
             weight = share.pow(self.alpha / 2)
         loss: Tensor = (weight * square).mean()

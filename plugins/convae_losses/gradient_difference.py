@@ -11,12 +11,12 @@ SMALLEST = 2
 class GradientDifferenceLoss(nn.Module):
     """Mean of |∂y r - ∂y t| plus mean of |∂x r - ∂x t| over images, channels and pixels.
 
-    ∂y and ∂x are the differences of pixels that lie one below, or beside, the other; r is the
-    reconstruction, t the target. In units of pixel values; 0 at equality, and also where the two
+    ∂y and ∂x are the differences of vertical and horizontal neighbours; r is the reconstruction, t
+    the target. In units of pixel values; 0 at equality, and also where the two
     differ by a constant in each channel: use it in a sum, as in ``"mse + gradient-difference"``.
 
     After Mathieu et al., "Deep multi-scale video prediction beyond mean square error", 2016, who
-    compare |∂r| with |∂t| and so let an edge from dark to light pass for one from light to dark.
+    compare |∂r| with |∂t|, which cannot tell an edge from dark to light from the opposite edge.
     """
 
     def forward(self, reconstruction: Tensor, target: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""LPIPS: a perceptual distance whose weights were fitted to what people see."""
+"""LPIPS: a perceptual distance with weights fitted to human judgements."""
 
 from typing import Literal
 
@@ -17,9 +17,9 @@ class LPIPSLoss(nn.Module):
     """Mean over images of the sum over stages l of mean of w_l · (n_l(r) - n_l(t))²; 0 at r = t.
 
     n_l are the activations of a network trained on ImageNet after its l-th stage, divided by their
-    length over the channels; w_l are weights that were fitted to people's judgements, not negative,
-    which torchmetrics ships. The value range is mapped to [-1, 1], unclipped; images of one channel
-    are seen as grey. The networks stay as they are.
+    length over the channels; w_l are non-negative weights fitted to human judgements, which
+    torchmetrics ships. The value range is mapped to [-1, 1], unclipped; images of one channel
+    count as grey. The networks are frozen.
 
     Source: Zhang, Isola, Efros, Shechtman, Wang, "The unreasonable effectiveness of deep features
     as a perceptual metric", 2018.
@@ -29,10 +29,10 @@ class LPIPSLoss(nn.Module):
         network: ``vgg``, VGG-16, which its authors advise for training; or ``alex``, AlexNet, which
             they advise for measuring.
         weights: a .safetensors file of the network with torchvision's names
-            (``features.0.weight``); None for torchvision's cache, if they are there.
+            (``features.0.weight``); None for torchvision's cache.
 
     Raises:
-        WeightsError: the weights are not there, or not those of the network.
+        WeightsError: the weights are missing, or another network's.
     """
 
     def __init__(

@@ -64,7 +64,7 @@ class MSSSIMLoss(nn.Module):
 
 
 def scales(side: int) -> int:
-    """Say at how many scales images are compared whose shorter side is `side`.
+    """Return the number of scales for images whose shorter side is `side`.
 
     The most, up to five, for which ``side // (scales - 1)² >= 11``, as torchmetrics asks for, and
     the coarsest image has six pixels a side, so that its edges can be mirrored: 1 from a side of
@@ -79,6 +79,6 @@ def scales(side: int) -> int:
 
 
 def betas(side: int) -> tuple[float, ...]:
-    """Give the weights of the scales of images whose shorter side is `side`; their sum is 1."""
+    """Return the weights of the scales for images whose shorter side is `side`; their sum is 1."""
     chosen = WEIGHTS[: scales(side)]
     return tuple(weight / sum(chosen) for weight in chosen)

@@ -1,4 +1,4 @@
-"""What every loss does first with its two batches."""
+"""The check and the cast that every loss begins with."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ from convae_zoo.errors import ContractError
 
 
 def pair(reconstruction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Check that two batches have one shape, and give both in float32 or better.
+    """Check that two batches have the same shape, and return both in float32 or better.
 
     Sums over pixels in bfloat16 would lose most of their digits.
 

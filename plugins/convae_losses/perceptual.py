@@ -1,4 +1,4 @@
-"""A perceptual loss: the distance of what VGG-16 sees in two images."""
+"""A perceptual loss: the distance between the VGG-16 features of two images."""
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +19,8 @@ class PerceptualLoss(nn.Module):
 
     f_l are the activations of VGG-16, trained on ImageNet, after relu1_2, relu2_2, relu3_3 and
     relu4_3; r is the reconstruction, t the target, both with the value range mapped to [0, 1] and
-    then to ImageNet's mean and deviation. Images of one channel are seen as grey. 0 at equality;
-    VGG-16 stays as it is.
+    then normalised as for ImageNet. Images of one channel count as grey. 0 at equality; VGG-16 is
+    frozen.
 
     Source: Johnson, Alahi, Fei-Fei, "Perceptual losses for real-time style transfer and
     super-resolution", 2016 (its feature reconstruction loss, on several layers).
@@ -28,10 +28,10 @@ class PerceptualLoss(nn.Module):
     Args:
         value_range: the (low, high) of the model's pixel values.
         weights: a .safetensors file of VGG-16 with torchvision's names (``features.0.weight``);
-            None for torchvision's cache, if they are there.
+            None for torchvision's cache.
 
     Raises:
-        WeightsError: the weights are not there, or not those of VGG-16.
+        WeightsError: the weights are missing, or another network's.
     """
 
     mean: Tensor
@@ -43,7 +43,7 @@ class PerceptualLoss(nn.Module):
         super().__init__()
         self.value_range = value_range
         stored = read_features("vgg", weights, loss="perceptual")
-        with torch.device("meta"):  # no time and no random numbers for what is replaced
+        with torch.device("meta"):  # draws no weights, since they are replaced
             self.features = vgg16(weights=None).features[: LAYERS[-1] + 1]
         load_features(self.features, stored, "vgg", loss="perceptual")
         self.register_buffer("mean", torch.tensor(_MEAN).view(-1, 1, 1), persistent=False)

@@ -69,7 +69,7 @@ def register_losses(register: Registrar[LossSpec]) -> None:
             name="focal-frequency",
             factory="convae_losses.focal_frequency:FocalFrequencyLoss",
             config=FocalFrequencyConfig,
-            summary="squared error of the spectrum, weighted to where it is worst",
+            summary="squared error of the spectrum, weighted towards the worst frequencies",
         )
     )
     register(
@@ -77,7 +77,7 @@ def register_losses(register: Registrar[LossSpec]) -> None:
             name="adversarial",
             factory="convae_losses.adversarial:AdversarialLoss",
             config=AdversarialConfig,
-            summary="a patch discriminator that learns beside the model",
+            summary="a patch discriminator trained along with the model",
             minimum=None,
             symmetric=False,
         )
@@ -87,7 +87,7 @@ def register_losses(register: Registrar[LossSpec]) -> None:
             name="perceptual",
             factory="convae_losses.perceptual:PerceptualLoss",
             config=PerceptualConfig,
-            summary="distance of what VGG-16 sees",
+            summary="distance between VGG-16 features",
         )
     )
     register(
@@ -95,6 +95,6 @@ def register_losses(register: Registrar[LossSpec]) -> None:
             name="lpips",
             factory="convae_losses.lpips:LPIPSLoss",
             config=LPIPSConfig,
-            summary="perceptual distance, fitted to people's judgements",
+            summary="perceptual distance fitted to human judgements",
         )
     )

@@ -8,7 +8,7 @@ from convae_zoo.layers import make_activation, xavier_uniform_
 
 
 class ConvaeEncoder(nn.Module):
-    """Images N×C×S×S to latents N×latent_dim, an activation on every layer, the last included.
+    """Images N×C×S×S to latents N×latent_dim; every layer has an activation, the last one too.
 
     Initial weights: Xavier-uniform, biases 0.01.
 

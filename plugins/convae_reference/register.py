@@ -56,7 +56,7 @@ def register_losses(register: Registrar[LossSpec]) -> None:
         LossSpec(
             name="mse",
             factory="convae_reference.loss:MSELoss",
-            summary="mean squared error, over everything",
+            summary="mean squared error",
         )
     )
 

@@ -7,13 +7,13 @@ from torch import nn
 from torchvision import models
 
 HEADS = ("classifier.", "fc.")
-"""What torchvision's classifiers have besides their convolutional part."""
+"""The parts of torchvision's classifiers that are not convolutional."""
 
 _FEATURES = "features."
 
 
 def make_backbone(name: str) -> nn.Sequential:
-    """Make images N×3×S×S to features N×C×S/32×S/32, with torchvision's own start values.
+    """Make images N×3×S×S to features N×C×S/32×S/32, with torchvision's own initial weights.
 
     The tensors are named as in torchvision's model, without a leading ``features.``.
     """
@@ -34,12 +34,12 @@ def feature_names(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def _vgg16() -> nn.Sequential:
-    """Make VGG-16's part without its head, whose 124 million numbers would be drawn for nothing."""
+    """Make VGG-16's part without drawing the 124 million weights of its head."""
     with torch.device("meta"):
         features: nn.Sequential = models.vgg16(weights=None, init_weights=False).features
     features.to_empty(device=torch.get_default_device())
     for layer in features:
-        if isinstance(layer, nn.Conv2d):  # as torchvision starts them
+        if isinstance(layer, nn.Conv2d):  # as torchvision initialises them
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)

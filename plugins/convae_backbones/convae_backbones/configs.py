@@ -12,7 +12,7 @@ STRIDE = 32
 
 @attrs.frozen(kw_only=True)
 class FeaturesConfig:
-    """What an encoder and the decoder share.
+    """Config shared by the encoders and the decoder.
 
     Attributes:
         image_size: height and width S of an image, divisible by 32.
@@ -39,7 +39,7 @@ class BackboneConfig(FeaturesConfig):
     Attributes:
         weights: ``none`` for fresh ones; ``imagenet`` for torchvision's trained ones; or the path
             of a .safetensors file with torchvision's tensor names.
-        download: fetch torchvision's trained weights where torch hub's cache has them not.
+        download: download torchvision's trained weights if torch hub's cache lacks them.
         frozen: the backbone is not trained, and its batch norms keep their statistics.
         value_range: of the images; the zoo sets it to the model's.
     """

@@ -1,8 +1,8 @@
-"""The decoder: VGG-16 (https://arxiv.org/abs/1409.1556, configuration D) from its end to its start.
+"""The decoder: VGG-16 (https://arxiv.org/abs/1409.1556, configuration D) in reverse.
 
 Where VGG-16 halves the size after a block, the mirrored block begins with a transposed convolution
-that doubles it. There is no upsampled copy of the features to keep for the backward pass, as there
-would be with interpolation, and activations work in place.
+that doubles it. Unlike interpolation, this keeps no upsampled copy of the features for the backward
+pass, and activations work in place.
 """
 
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ class MirrorDecoder(nn.Module):
 
     A linear layer and a ReLU where there is a bottleneck; then thirteen 3×3 convolutions, as many
     as VGG-16 has, of which the first of each block is 4×4, transposed, of stride 2. A ReLU follows
-    each but the last. Start: Kaiming-normal, the last LeCun-normal; biases zero.
+    each but the last. Initial weights: He-normal, the last LeCun-normal; biases zero.
 
     Args:
         image_size: S, divisible by 32.
@@ -58,7 +58,7 @@ class MirrorDecoder(nn.Module):
 
 
 def _double(made: int, wanted: int) -> nn.ConvTranspose2d:
-    """Make the layer that doubles height and width; 4 = 2·2 leaves no chequered pattern."""
+    """Make the layer that doubles height and width; 4 = 2·2 avoids a checkerboard pattern."""
     return nn.ConvTranspose2d(made, wanted, 4, stride=2, padding=1)
 
 

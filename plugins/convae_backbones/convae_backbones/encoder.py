@@ -24,14 +24,14 @@ class BackboneEncoder(nn.Module):
 
     The images are normalised as torchvision's weights expect; then come the backbone's features
     N×C×S/32×S/32, flattened, and a linear layer without activation where there is a bottleneck.
-    Start: torchvision's own; the linear layer LeCun-normal with bias zero.
+    Initial weights: torchvision's own; the linear layer LeCun-normal with bias zero.
 
     Args:
         backbone: a key of `BACKBONES`.
         image_size: S, divisible by 32.
         latent_dim: floats of a latent; 0 is no bottleneck.
         weights: of the backbone: ``none``, ``imagenet`` or the path of a .safetensors file.
-        download: fetch torchvision's weights where torch hub's cache has them not.
+        download: download torchvision's weights if torch hub's cache lacks them.
         frozen: the backbone is not trained, and stays in eval mode.
         value_range: the (low, high) of black and white.
 

@@ -13,7 +13,7 @@ RECIPE = Recipe(
     optimizer="adam",
     shuffle=True,
 )
-"""The rate is that of VGG-like networks without batch norms, which diverge at ten times it."""
+"""A low rate: VGG-like networks without batch norms diverge at ten times it."""
 
 COUNTED = {
     ("vgg16", 0): (33_700_995, 52_651_884_544),
@@ -41,13 +41,13 @@ def register_encoders(register: Registrar[EncoderSpec]) -> None:
 
 @hookimpl
 def register_decoders(register: Registrar[DecoderSpec]) -> None:
-    """Register the decoder that goes with all of them."""
+    """Register the decoder, which fits every encoder."""
     register(
         DecoderSpec(
             name="vgg16-mirror",
             factory="convae_backbones.decoder:MirrorDecoder",
             config=MirrorConfig,
-            summary="VGG-16 from its end to its start, transposed convolutions for pooling",
+            summary="VGG-16 in reverse, with transposed convolutions for pooling",
         )
     )
 

@@ -1,4 +1,4 @@
-"""Trained weights of a backbone, from torchvision or from a file; nothing is fetched unasked."""
+"""Trained weights of a backbone, from torchvision or a file; downloaded only when asked."""
 
 import contextlib
 import hashlib
@@ -31,10 +31,10 @@ def load_weights(features: nn.Module, name: str, weights: str, *, download: bool
         name: torchvision's name for it.
         weights: ``none``, ``imagenet``, or the path of a .safetensors file with the tensor names
             of torchvision's whole classifier, of which the head may be missing.
-        download: fetch torchvision's weights where torch hub's cache has them not.
+        download: download torchvision's weights if torch hub's cache lacks them.
 
     Raises:
-        WeightsError: the weights are not there, cannot be read, are damaged, or are another
+        WeightsError: the weights are missing, cannot be read, are damaged, or are another
             network's.
     """
     if weights == FRESH:
@@ -112,5 +112,5 @@ def _check_digest(file: Path) -> None:
     if not digest.startswith(named[1]):
         raise WeightsError(
             f"{file} is damaged: its sha256 starts with {digest[: len(named[1])]}; remove it and "
-            "set download=true to fetch it anew"
+            "set download=true to download it again"
         )

@@ -123,7 +123,9 @@ def test_torchvisions_weights_are_fetched_when_asked_and_then_kept(published, tr
 def test_a_damaged_file_in_the_cache_is_refused(published, hub):
     hub.mkdir(parents=True)
     (hub / published.name).write_bytes(published.read_bytes()[:-1])
-    with pytest.raises(WeightsError, match=r"is damaged: its sha256 starts with .* fetch it anew"):
+    with pytest.raises(
+        WeightsError, match=r"is damaged: its sha256 starts with .* download it again"
+    ):
         load("imagenet")
 
 

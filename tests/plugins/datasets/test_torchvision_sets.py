@@ -92,7 +92,9 @@ def test_cifar_files_that_are_not_the_originals_are_refused_before_they_are_open
         path = tmp_path / "cifar-10-batches-py" / name
         whole = path.read_bytes()
         path.write_bytes(pickle.dumps(Harm()))
-        with pytest.raises(DataError, match=r"damaged or not the original .*delete it and fetch"):
+        with pytest.raises(
+            DataError, match=r"damaged or not the original .*delete it and download it again"
+        ):
             load_dataset("cifar10", data=tmp_path)
         path.write_bytes(whole)
     assert not sign.exists()
@@ -218,7 +220,7 @@ def test_a_set_that_is_not_there_says_which_files_it_needs_and_how_to_get_them(
     (tmp_path / "file").touch()
     for path in (tmp_path, tmp_path / "missing"):
         with pytest.raises(
-            DataError, match=rf"{name} is not there: .* has no {file}.*--download .*--data PATH"
+            DataError, match=rf"{name} is missing: .* has no {file}.*--download .*--data PATH"
         ):
             load_dataset(name, data=path)
     with pytest.raises(DataError, match="file is a file, not a folder"):
@@ -226,7 +228,7 @@ def test_a_set_that_is_not_there_says_which_files_it_needs_and_how_to_get_them(
 
 
 def test_without_a_path_the_cache_is_read(cache: Path):
-    with pytest.raises(DataError, match=f"mnist is not there: {cache} has no"):
+    with pytest.raises(DataError, match=f"mnist is missing: {cache} has no"):
         load_dataset("mnist")
     write_idx(cache / "MNIST" / "raw")
     assert len(load_dataset("mnist")) == 5
