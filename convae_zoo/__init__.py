@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from convae_zoo.errors import ZooError
     from convae_zoo.evaluation import evaluate
     from convae_zoo.models.autoencoder import Autoencoder
-    from convae_zoo.models.create import compose, create_model
+    from convae_zoo.models.create import compose, create_decoder, create_encoder, create_model
     from convae_zoo.models.loading import is_loading
     from convae_zoo.models.losses import create_loss
     from convae_zoo.registry import fields, list_models, model_info
@@ -48,7 +48,7 @@ _MODULES = {  # imported when first asked for: torch, and pluggy, cost more than
     "errors": ("ZooError",),
     "evaluation": ("evaluate",),
     "models.autoencoder": ("Autoencoder",),
-    "models.create": ("compose", "create_model"),
+    "models.create": ("compose", "create_decoder", "create_encoder", "create_model"),
     "models.loading": ("is_loading",),
     "models.losses": ("create_loss",),
     "registry": (
@@ -99,6 +99,8 @@ __all__ = [
     "WeightsSpec",
     "ZooError",
     "compose",
+    "create_decoder",
+    "create_encoder",
     "create_loss",
     "create_model",
     "evaluate",

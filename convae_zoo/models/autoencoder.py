@@ -1,7 +1,8 @@
 """The autoencoder: an ``nn.Module`` that joins an encoder and a decoder."""
 
+import contextlib
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
@@ -9,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from convae_zoo.data import pixels
-from convae_zoo.errors import UsageError
+from convae_zoo.errors import ContractError, UsageError
 from convae_zoo.layers import use_fast_layers
+from convae_zoo.models.contract import check_output
 from convae_zoo.models.plan import Plan
-from convae_zoo.registry.factories import plugin_error
 from convae_zoo.registry.specs import shape_text
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 Terms = dict[str, Tensor]
 """Loss terms that a part adds by itself, by name: scalars, already weighted."""
+
+Run = Callable[[nn.Module, Tensor], tuple[Tensor, Terms]]
 
 Picture = Union["Image", "np.ndarray[Any, Any]", Tensor, str, Path]
 
@@ -55,6 +58,7 @@ class Autoencoder(nn.Module):
         self.encoder = encoder
         self.decoder = decoder
         self.plan = plan
+        self._sizes: set[tuple[int, ...]] = set()  # others than the model's that come back whole
         use_fast_layers(self)
 
     @property
@@ -78,36 +82,97 @@ class Autoencoder(nn.Module):
         return self.plan.name or f"{self.plan.encoder.name}+{self.plan.decoder.name}"
 
     def encode(self, x: Tensor) -> Tensor:
-        """Map images N×C×H×W to latents N×D or N×C'×H'×W'."""
-        latent: Tensor = self.encoder(x)
-        return latent
+        """Map images N×C×H×W to latents N×D or N×C'×H'×W'.
+
+        In eval mode no gradients are computed; ``model.encoder(x)`` computes them.
+
+        Raises:
+            ContractError: images of a size that the model cannot reconstruct.
+            PluginError: the encoder returns something else than it declares.
+        """
+        with self._no_grad_in_eval():
+            if self._declares(x):
+                latent: Tensor = self.encoder(x)
+                check_output(self.plan.encoder, self.latent_shape, latent, x)
+                return latent
+            with self._other_size(x):
+                latent = self.encoder(x)
+                size = tuple(x.shape[1:])
+                if size not in self._sizes and not self.training:
+                    self._check_size(self.decoder(latent[:1]), x)
+                    self._sizes.add(size)
+            return latent
 
     def decode(self, z: Tensor) -> Tensor:
-        """Map latents to images N×C×H×W."""
-        images: Tensor = self.decoder(z)
-        return images
+        """Map latents to images N×C×H×W.
+
+        In eval mode no gradients are computed; ``model.decoder(z)`` computes them.
+        """
+        with self._no_grad_in_eval():
+            images: Tensor = self.decoder(z)
+            return images
 
     def forward(self, x: Tensor) -> Tensor:
         """Reconstruct images N×C×H×W; the same shape comes back.
 
+        Images of another size than the model's are taken where the parts map them back to their own
+        size, as fully convolutional parts do.
+
         Raises:
-            PluginError: the decoder gives another shape than it declares.
+            ContractError: images of a size that the model cannot reconstruct.
+            PluginError: a part returns something else than it declares.
         """
-        return self._checked(self.decode(self.encode(x)), x)
+        return self._through(x, _plain)[0]
 
     def forward_with_terms(self, x: Tensor) -> tuple[Tensor, Terms]:
-        """Reconstruct images and collect the loss terms that the parts add by themselves."""
-        latent, encoder_terms = _with_terms(self.encoder, x)
-        images, decoder_terms = _with_terms(self.decoder, latent)
+        """Reconstruct images and collect the loss terms that the parts add by themselves.
+
+        Raises:
+            ZooError: as `forward` does.
+        """
+        return self._through(x, _with_terms)
+
+    def _through(self, x: Tensor, run: Run) -> tuple[Tensor, Terms]:
+        if self._declares(x):
+            latent, encoder_terms = run(self.encoder, x)
+            check_output(self.plan.encoder, self.latent_shape, latent, x)
+            images, decoder_terms = run(self.decoder, latent)
+            check_output(self.plan.decoder, self.image_shape, images, x)
+        else:
+            with self._other_size(x):
+                latent, encoder_terms = run(self.encoder, x)
+                images, decoder_terms = run(self.decoder, latent)
+                self._check_size(images, x)
         for name, term in decoder_terms.items():  # both parts may have a term of one name
             encoder_terms[name] = encoder_terms[name] + term if name in encoder_terms else term
-        return self._checked(images, x), encoder_terms
+        return images, encoder_terms
 
-    def _checked(self, images: Tensor, x: Tensor) -> Tensor:
-        if images.shape[1:] != x.shape[1:] and tuple(x.shape[1:]) == self.image_shape:
-            got, declared = shape_text(images.shape[1:]), shape_text(self.image_shape)
-            raise plugin_error(self.plan.decoder, f"it gives images {got} but declares {declared}")
-        return images
+    def _declares(self, x: Tensor) -> bool:
+        return tuple(x.shape[1:]) == self.image_shape
+
+    def _check_size(self, images: Tensor, x: Tensor) -> None:
+        if images.shape[1:] != x.shape[1:]:
+            got = shape_text(tuple(images.shape[1:]))
+            raise self._size_error(x, f"it makes images {got} of them")
+
+    @contextlib.contextmanager
+    def _other_size(self, x: Tensor) -> Iterator[None]:
+        """Say in one line what the parts have against images of another size."""
+        try:
+            yield
+        except torch.OutOfMemoryError:
+            raise
+        except (RuntimeError, ValueError, AssertionError) as error:
+            raise self._size_error(x, str(error).partition("\n")[0]) from error
+
+    def _size_error(self, x: Tensor, reason: str) -> ContractError:
+        return ContractError(
+            f"model {self.name!r} takes images N×{shape_text(self.image_shape)}, got "
+            f"{shape_text(tuple(x.shape))}; fit them with model.preprocess ({reason})"
+        )
+
+    def _no_grad_in_eval(self) -> contextlib.AbstractContextManager[Any]:
+        return contextlib.nullcontext() if self.training else torch.no_grad()
 
     def start_from_data(self, images: Tensor) -> None:
         """Let the parts set their fresh weights by the training images, where they can.
@@ -196,6 +261,10 @@ class Autoencoder(nn.Module):
     def extra_repr(self) -> str:
         """Name the model and its shapes."""
         return f"name={self.name!r}, image_shape={self.image_shape}, latent={self.latent_shape}"
+
+
+def _plain(part: nn.Module, x: Tensor) -> tuple[Tensor, Terms]:
+    return part(x), {}
 
 
 def _with_terms(part: nn.Module, x: Tensor) -> tuple[Tensor, Terms]:

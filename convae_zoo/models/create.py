@@ -1,30 +1,78 @@
-"""From a name and a config to a module; what does not fit is refused before anything is built."""
+"""From a name and a config to a module. What does not fit is refused before anything is built."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
+
+from torch import nn
 
 from convae_zoo.errors import UsageError
 from convae_zoo.models.autoencoder import Autoencoder
+from convae_zoo.models.contract import check_part
 from convae_zoo.models.plan import Plan, plan_compose, plan_model
+from convae_zoo.registry.expressions import find_spec, parse_entry, term_config
 from convae_zoo.registry.factories import build, plugin_error
+from convae_zoo.registry.specs import DecoderSpec, EncoderSpec
 
 
 def build_plan(plan: Plan) -> Autoencoder:
     """Build both parts of a plan with fresh weights and join them.
 
     Raises:
-        PluginError: a part's factory fails, or does not return an ``nn.Module``.
+        PluginError: a part's factory fails or does not return an ``nn.Module``, or what the part
+            makes of a tiny batch is not what it declares.
     """
-    parts = []
-    for spec, config in (
-        (plan.encoder, plan.encoder_config),
-        (plan.decoder, plan.decoder_config),
-    ):
-        part = build(spec, config)
-        if not callable(getattr(part, "state_dict", None)):
-            raise plugin_error(spec, f"its factory must return an nn.Module, got {part!r:.80}")
-        parts.append(part)
-    return Autoencoder(*parts, plan=plan)
+    encoder = _build_part(plan.encoder, plan.encoder_config)
+    decoder = _build_part(plan.decoder, plan.decoder_config)
+    return Autoencoder(encoder, decoder, plan=plan)
+
+
+def create_encoder(name: str, **config: Any) -> nn.Module:
+    """Build a registered encoder with fresh weights.
+
+    Args:
+        name: an encoder's name, as `list_encoders` gives it, maybe with config values:
+            ``convae(width=8)``.
+        config: further config values.
+
+    Returns:
+        A module that maps images N×C×H×W to latents N×D or N×C'×H'×W'.
+
+    Raises:
+        UnknownNameError: no such encoder or field; the nearest are suggested.
+        ConfigError: a value of the wrong type or out of range, or a string that cannot be read.
+        PluginError: as `build_plan` does.
+    """
+    return _create_part("encoder", name, config)
+
+
+def create_decoder(name: str, **config: Any) -> nn.Module:
+    """Build a registered decoder with fresh weights.
+
+    Args:
+        name: a decoder's name, as `list_decoders` gives it, maybe with config values.
+        config: further config values.
+
+    Returns:
+        A module that maps latents to images N×C×H×W.
+
+    Raises:
+        ZooError: as `create_encoder` does.
+    """
+    return _create_part("decoder", name, config)
+
+
+def _create_part(kind: str, name: str, config: Mapping[str, Any]) -> nn.Module:
+    term = parse_entry(name, kind)
+    spec = cast("EncoderSpec | DecoderSpec", find_spec(term, kind))
+    return _build_part(spec, term_config(term, spec, config))
+
+
+def _build_part(spec: EncoderSpec | DecoderSpec, config: Any) -> nn.Module:
+    part = build(spec, config)
+    if not isinstance(part, nn.Module):
+        raise plugin_error(spec, f"its factory must return an nn.Module, got {part!r:.80}")
+    check_part(part, spec, config)
+    return part
 
 
 def create_model(name: str, **overrides: Any) -> Autoencoder:

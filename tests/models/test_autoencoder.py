@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from convae_zoo import __version__, create_model
-from convae_zoo.errors import DataError, PluginError
+from convae_zoo import __version__, compose, create_model
+from convae_zoo.errors import ConfigError, ContractError, DataError, PluginError
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.models.plan import plan_model
 
@@ -142,6 +142,76 @@ def test_a_decoder_that_gives_another_shape_than_it_declares_is_told_with_its_pl
         with pytest.raises(PluginError) as caught:
             call(torch.rand(2, 3, 8, 8))
         assert str(caught.value) == (
-            f"decoder 'convae' of plugin 'reference' (convae-zoo {__version__}): it gives images "
-            "3×16×16 but declares 3×8×8; tell its author what 'convae-zoo verify convae' says"
+            f"decoder 'convae' of plugin 'reference' (convae-zoo {__version__}): its output must "
+            "be a tensor float32 N×3×8×8, got float32 2×3×16×16; "
+            "tell its author what 'convae-zoo verify convae' says"
         )
+
+
+@pytest.mark.parametrize("latent", [None, "tuple", "wide"])
+def test_an_encoder_that_gives_another_latent_than_it_declares_is_told_with_its_plugin(
+    model, latent
+):
+    class Odd(nn.Module):
+        def forward(self, x):
+            return {"tuple": (x, x), "wide": x.new_zeros(len(x), 6)}.get(latent)
+
+    model.encoder = Odd()
+    for call in (model, model.forward_with_terms, model.encode):
+        with pytest.raises(PluginError, match=r"encoder 'convae' .* latent must be .* N×5, got"):
+            call(torch.rand(2, 3, 8, 8))
+
+
+def test_encode_and_decode_compute_no_gradients_in_eval_mode(model):
+    x = model.preprocess(np.zeros((8, 8, 3), np.uint8))
+    latent = model.encode(x)
+    assert latent.numpy().shape == (1, 5)
+    assert not model.decode(model.encoder(x)).requires_grad
+    assert model.encoder(x).requires_grad
+    assert model(x).requires_grad
+
+
+def test_in_training_mode_every_call_keeps_its_gradients(model):
+    x = torch.zeros(1, 3, 8, 8)
+    model.train()
+    assert model.encode(x).requires_grad
+    assert model.decode(model.encode(x)).requires_grad
+    model.decode(model.encode(x)).sum().backward()
+    assert model.encoder.net[0].weight.grad is not None
+
+
+@pytest.mark.parametrize("size", [(7, 7), (8, 7), (12, 12), (64, 64)])
+def test_a_model_of_a_fixed_size_refuses_images_of_another(model, size):
+    x = torch.zeros(2, 3, *size)
+    for call in (model, model.forward_with_terms, model.encode):
+        with pytest.raises(ContractError) as caught:
+            call(x)
+        start = f"model 'convae-200' takes images N×3×8×8, got 2×3×{size[0]}×{size[1]}; fit them"
+        assert str(caught.value).startswith(start)
+        assert "\n" not in str(caught.value)
+
+
+def test_images_of_other_channels_are_refused(model):
+    with pytest.raises(ContractError, match=r"takes images N×3×8×8, got 2×1×8×8; fit them"):
+        model(torch.zeros(2, 1, 8, 8))
+
+
+def test_a_fully_convolutional_model_takes_every_size_that_it_gives_back():
+    torch.manual_seed(0)
+    model = create_model("residual-spatial-192", width=2, image_size=8).eval()
+    for size in ((8, 8), (12, 8), (64, 40)):
+        x = torch.randn(2, 3, *size)
+        assert model(x).shape == model.forward_with_terms(x)[0].shape == x.shape
+        assert torch.equal(model.encode(x), model.encoder(x))
+        assert torch.equal(model.decode(model.encode(x)), model(x))
+    for call in (model, model.encode):
+        with pytest.raises(ContractError, match=r"takes images N×3×8×8, got 2×3×9×8; fit"):
+            call(torch.zeros(2, 3, 9, 8))
+
+
+@pytest.mark.parametrize(
+    "value_range", [(0, 5e-324), (1, 1), (1, 0), (0, float("nan")), (0, 10**400), "01", None, (1,)]
+)
+def test_a_value_range_that_cannot_hold_pixels_is_refused(value_range):
+    with pytest.raises(ConfigError, match=r"^value_range must be \(low, high\) with low < high"):
+        compose("convae", "convae", value_range=value_range)

@@ -67,22 +67,37 @@ class RangedConfig(FlatConfig):
     value_range: tuple[float, float] = fields.value_range()
 
 
+class Zeros(nn.Module):
+    """Maps whatever batch to zeros of one shape."""
+
+    def __init__(self, *shape):
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, x):
+        return x.new_zeros(len(x), *self.shape)
+
+
 @pytest.fixture
 def calls():
     """A registry of parts whose factories note that they were called."""
     noted = []
 
-    def part(**config):
+    def encoder(**config):
         noted.append(config)
-        return nn.Flatten()
+        return Zeros(config["size"])
+
+    def decoder(**config):
+        noted.append(config)
+        return Zeros(config["channels"], 2, 2)
 
     def register_encoders(register):
-        register(EncoderSpec(name="vector", factory=part, config=VectorConfig))
+        register(EncoderSpec(name="vector", factory=encoder, config=VectorConfig))
 
     def register_decoders(register):
-        register(DecoderSpec(name="spatial", factory=part, config=SpatialConfig))
-        register(DecoderSpec(name="flat", factory=part, config=FlatConfig))
-        register(DecoderSpec(name="ranged", factory=part, config=RangedConfig))
+        register(DecoderSpec(name="spatial", factory=decoder, config=SpatialConfig))
+        register(DecoderSpec(name="flat", factory=decoder, config=FlatConfig))
+        register(DecoderSpec(name="ranged", factory=decoder, config=RangedConfig))
         register(DecoderSpec(name="odd", factory=dict, config=FlatConfig))
         register(DecoderSpec(name="lost", factory="no_such_module:Part", config=FlatConfig))
         register(DecoderSpec(name="greedy", factory=lambda: None, config=FlatConfig))

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 import convae_zoo as zoo
 from convae_zoo.data import pixels
+from convae_zoo.errors import ContractError
 from convae_zoo.models.losses import create_training_loss
 from convae_zoo.registry.specs import Recipe
 from convae_zoo.runtime.inference import Inference
@@ -96,7 +97,7 @@ def test_shared_and_frozen_weights_are_not_lent():
 
 def test_a_forward_pass_that_fails_leaves_the_model_with_its_own_weights():
     engine = make_engine(small_model(), precision="bf16")
-    with pytest.raises(RuntimeError):
+    with pytest.raises(ContractError, match="takes images"):
         engine.step(batch()[:, :2])
     assert {p.dtype for p in engine.model.parameters()} == {torch.float32}
 

@@ -1,0 +1,127 @@
+"""What a fresh part makes of a tiny batch, checked against what it declares."""
+
+import itertools
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from convae_zoo.errors import PluginError, ZooError
+from convae_zoo.models.loading import is_loading
+from convae_zoo.registry.factories import plugin_error
+from convae_zoo.registry.specs import DecoderSpec, EncoderSpec, Shape, shape_text
+
+LARGEST = 3 * 64 * 64
+"""Values of an image up to which a part is checked when it is built.
+
+A forward pass takes a few milliseconds then, but as long as building a backbone for 224×224 pixels;
+such a part is checked when the model is first used.
+"""
+
+_BATCH = 2
+
+
+def check_part(part: nn.Module, spec: EncoderSpec | DecoderSpec, config: Any) -> None:
+    """Refuse a part whose output is not what its config declares.
+
+    The part runs in eval mode on a batch of zeros, without gradients; its mode and the state of the
+    random generator are kept. Nothing is checked on the meta device, while stored weights are
+    loaded, or where images have more than `LARGEST` values.
+
+    Args:
+        part: just built.
+        spec: what it was built from.
+        config: its config.
+
+    Raises:
+        PluginError: its forward pass fails, or returns something else than a tensor of the declared
+            shape and of the dtype of its input; or so does ``forward_with_terms``.
+    """
+    encodes = isinstance(spec, EncoderSpec)
+    taken = config.input_shape if encodes else config.latent_shape
+    declared = config.latent_shape if encodes else config.output_shape
+    device, dtype = _device_and_dtype(part)
+    too_large = math.prod(taken if encodes else declared) > LARGEST
+    if too_large or is_loading() or device.type == "meta":
+        return
+    modes = {module: module.training for module in part.modules()}
+    devices = [device] if device.type == "cuda" else []
+    x = torch.zeros(_BATCH, *taken, device=device, dtype=dtype)
+    try:
+        with torch.random.fork_rng(devices), torch.no_grad():
+            part.eval()
+            outputs = [_run(spec, part, x)]
+            with_terms = getattr(part, "forward_with_terms", None)
+            if with_terms is not None:
+                outputs.append(_without_terms(spec, _run(spec, with_terms, x)))
+        for output in outputs:
+            check_output(spec, declared, output, x)
+            if output.dtype != dtype:
+                raise _wrong(spec, declared, output, dtype)
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+def check_output(
+    spec: EncoderSpec | DecoderSpec, declared: Shape, output: object, x: Tensor
+) -> None:
+    """Refuse what a part returned where it is no batch of the declared shape.
+
+    Args:
+        spec: of the part.
+        declared: the shape of one latent or image.
+        output: what the part returned.
+        x: the batch that it was given.
+
+    Raises:
+        PluginError: it is something else.
+    """
+    if not isinstance(output, Tensor) or tuple(output.shape) != (len(x), *declared):
+        raise _wrong(spec, declared, output, x.dtype)
+
+
+def _wrong(
+    spec: EncoderSpec | DecoderSpec, declared: Shape, output: object, dtype: torch.dtype
+) -> PluginError:
+    name = "latent" if isinstance(spec, EncoderSpec) else "output"
+    expected = f"{_name(dtype)} N×{shape_text(declared)}"
+    return plugin_error(spec, f"its {name} must be a tensor {expected}, got {_describe(output)}")
+
+
+def _describe(output: object) -> str:
+    if isinstance(output, Tensor):
+        return f"{_name(output.dtype)} {shape_text(tuple(output.shape))}"
+    return "None" if output is None else f"a value of type {type(output).__name__}"
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _device_and_dtype(part: nn.Module) -> tuple[torch.device, torch.dtype]:
+    tensors = list(itertools.chain(part.parameters(), part.buffers()))
+    floats = (t.dtype for t in tensors if t.is_floating_point())
+    device = next((t.device for t in tensors), torch.get_default_device())
+    return device, next(floats, torch.get_default_dtype())
+
+
+def _run(spec: EncoderSpec | DecoderSpec, forward: Any, x: Tensor) -> Any:
+    try:
+        return forward(x)
+    except ZooError:
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        shape = shape_text(tuple(x.shape))
+        raise plugin_error(spec, f"its forward pass fails on a batch {shape}: {reason}") from error
+
+
+def _without_terms(spec: EncoderSpec | DecoderSpec, output: Any) -> Any:
+    if isinstance(output, tuple) and len(output) == 2 and isinstance(output[1], Mapping):  # noqa: PLR2004 - output and terms
+        return output[0]
+    raise plugin_error(
+        spec, f"forward_with_terms must return (output, terms by name), got {_describe(output)}"
+    )

@@ -1,0 +1,186 @@
+"""A part is checked on a tiny batch when it is built."""
+
+import attrs
+import pytest
+import torch
+from torch import nn
+
+import convae_zoo as zoo
+from convae_zoo.errors import ConfigError, PluginError, UnknownNameError, UsageError
+from convae_zoo.models import contract
+from convae_zoo.models.loading import loading_state
+from convae_zoo.registry import Registry, fields, get_registry, override
+from convae_zoo.registry.specs import DecoderSpec, EncoderSpec, Provenance
+
+
+class Encoder(nn.Module):
+    """Maps images 3×8×8 to a latent of five floats, or does what `fault` says."""
+
+    calls = 0
+
+    def __init__(self, fault="", image_size=8):
+        super().__init__()
+        self.fault = fault
+        self.linear = nn.Linear(3 * image_size**2, 5)
+        self.norm = nn.BatchNorm1d(5)
+        self.drop = nn.Dropout(0.5)
+
+    def forward(self, x):
+        type(self).calls += 1
+        z = self.drop(self.norm(self.linear(x.flatten(1)))) + torch.rand(1)
+        faults = {
+            "tuple": lambda: (z, [x]),
+            "none": lambda: None,
+            "array": z.numpy,
+            "half": z.half,
+            "whole": z.long,
+            "wide": lambda: torch.cat([z, z], 1),
+            "batch": lambda: z.mean(0, keepdim=True),
+            "flat": z.flatten,
+            "raise": lambda: z[:, 9],
+        }
+        return faults.get(self.fault, lambda: z)()
+
+
+class WithTerms(Encoder):
+    def __init__(self, fault="", image_size=8):
+        super().__init__(image_size=image_size)
+        self.terms_fault = fault
+
+    def forward_with_terms(self, x):
+        z = self(x)
+        return {"none": z, "wide": (z[:, 1:], {}), "": (z, {"kl": z.mean()})}[self.terms_fault]
+
+
+class Decoder(nn.Module):
+    def __init__(self, fault="", image_size=8):
+        super().__init__()
+        self.fault, self.size = fault, image_size
+        self.linear = nn.Linear(5, 3 * image_size**2)
+
+    def forward(self, z):
+        images = self.linear(z).view(-1, 3, self.size, self.size)
+        return images[:, :, 1:] if self.fault == "shape" else images
+
+
+@attrs.frozen(kw_only=True)
+class Config:
+    fault: str = fields.text("")
+    image_size: int = fields.integer(8)
+
+    @property
+    def input_shape(self):
+        return (3, self.image_size, self.image_size)
+
+    output_shape = input_shape
+    latent_shape = (5,)
+
+
+@pytest.fixture(autouse=True)
+def _parts():
+    """The encoders ``odd`` and ``odd-terms`` and the decoder ``odd``, of one plugin."""
+    installed = get_registry()
+    source = {"provenance": Provenance("odd-plugin", "odd-dist", "1.0"), "config": Config}
+    encoders = {
+        "odd": EncoderSpec(name="odd", factory=Encoder, **source),
+        "odd-terms": EncoderSpec(name="odd-terms", factory=WithTerms, **source),
+    }
+    decoders = {"odd": DecoderSpec(name="odd", factory=Decoder, **source)}
+    entries = {
+        **installed.entries,
+        "encoder": {**installed.entries["encoder"], **encoders},
+        "decoder": {**installed.entries["decoder"], **decoders},
+    }
+    with override(Registry(entries, installed.plugins)):
+        yield
+
+
+@pytest.mark.parametrize(
+    ("name", "fault", "what"),
+    [
+        ("odd", "tuple", "its latent must be a tensor float32 N×5, got a value of type tuple"),
+        ("odd", "none", "its latent must be a tensor float32 N×5, got None"),
+        ("odd", "array", "its latent must be a tensor float32 N×5, got a value of type ndarray"),
+        ("odd", "half", "its latent must be a tensor float32 N×5, got float16 2×5"),
+        ("odd", "whole", "its latent must be a tensor float32 N×5, got int64 2×5"),
+        ("odd", "wide", "its latent must be a tensor float32 N×5, got float32 2×10"),
+        ("odd", "batch", "its latent must be a tensor float32 N×5, got float32 1×5"),
+        ("odd", "flat", "its latent must be a tensor float32 N×5, got float32 10"),
+        ("odd", "raise", "its forward pass fails on a batch 2×3×8×8: IndexError: index 9 is out"),
+        (
+            "odd-terms",
+            "none",
+            "forward_with_terms must return (output, terms by name), got float32",
+        ),
+        ("odd-terms", "wide", "its latent must be a tensor float32 N×5, got float32 2×4"),
+    ],
+)
+def test_an_encoder_that_breaks_its_contract_is_refused_when_it_is_built(name, fault, what):
+    for build in (
+        lambda: zoo.compose(name, "odd", {"fault": fault}),
+        lambda: zoo.create_encoder(name, fault=fault),
+    ):
+        with pytest.raises(PluginError) as caught:
+            build()
+        start = f"encoder {name!r} of plugin 'odd-plugin' (odd-dist 1.0): {what}"
+        assert str(caught.value).startswith(start)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_decoder_that_breaks_its_contract_is_refused_when_it_is_built():
+    with pytest.raises(PluginError, match=r"decoder 'odd' .* float32 N×3×8×8, got float32 2×3×7×8"):
+        zoo.create_model("odd+odd", fault="shape")
+
+
+def test_the_check_leaves_the_random_state_the_modes_and_the_statistics_alone():
+    torch.manual_seed(0)
+    plain = Encoder()
+    after = torch.rand(3)
+    torch.manual_seed(0)
+    checked = zoo.create_encoder("odd")
+    assert torch.equal(torch.rand(3), after)
+    assert all(module.training for module in checked.modules())
+    for name, value in plain.state_dict().items():
+        assert torch.equal(checked.state_dict()[name], value)
+    assert all(p.grad is None for p in checked.parameters())
+
+
+def test_nothing_is_run_on_the_meta_device_while_loading_or_on_large_images(monkeypatch):
+    monkeypatch.setattr(Encoder, "calls", 0)
+    with torch.device("meta"):
+        zoo.create_encoder("odd")
+    with loading_state():
+        zoo.create_encoder("odd", fault="none")
+    zoo.create_encoder("odd", fault="none", image_size=65)
+    assert Encoder.calls == 0
+    assert contract.LARGEST < 3 * 65**2
+    zoo.create_encoder("odd")
+    assert Encoder.calls == 1
+
+
+def test_a_part_of_another_dtype_is_checked_in_that_dtype():
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert zoo.create_encoder("odd").linear.weight.dtype == torch.float64
+        with pytest.raises(PluginError, match=r"a tensor float64 N×5, got float16 2×5"):
+            zoo.create_encoder("odd", fault="half")
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_parts_are_built_alone_with_their_config():
+    encoder = zoo.create_encoder("convae", width=2, latent_dim=5, image_size=8)
+    decoder = zoo.create_decoder("convae(width=2, latent_dim=5)", image_size=8)
+    x = torch.zeros(2, 3, 8, 8)
+    assert encoder(x).shape == (2, 5)
+    assert decoder(encoder(x)).shape == x.shape
+    with pytest.raises(UnknownNameError, match="unknown encoder 'convea'; did you mean 'convae'"):
+        zoo.create_encoder("convea")
+    with pytest.raises(UnknownNameError, match=r"field of decoder 'convae'.*did you mean 'width'"):
+        zoo.create_decoder("convae", with_=2)
+    with pytest.raises(
+        ConfigError, match=r"width must be .* \(character 8 of 'convae\(width=0\)'\)"
+    ):
+        zoo.create_encoder("convae(width=0)")
+    with pytest.raises(UsageError):
+        zoo.create_encoder("convae + convae")
