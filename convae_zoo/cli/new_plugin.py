@@ -2,7 +2,7 @@
 
 import click
 
-from convae_zoo.scaffold.new_plugin import DEFAULT_KINDS, KINDS_WITH_TEMPLATE, new_plugin
+from convae_zoo.scaffold import DEFAULT_KINDS, KINDS_WITH_TEMPLATE, new_plugin
 
 
 @click.command(name="new-plugin")

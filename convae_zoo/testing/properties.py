@@ -8,27 +8,31 @@ import attrs
 from convae_zoo.registry.kinds import KINDS
 from convae_zoo.testing import (
     compiled,
+    corruptions,
     datasets,
     declared,
     forward,
     losses,
     precision,
     repeat,
+    scores,
     weights,
 )
 from convae_zoo.testing.entry import BUILT, PARTS, Entry
 
 MODEL, LOSS, DATASET = ("model",), ("loss",), ("dataset",)
-CONFIGURED = (*PARTS, *LOSS, *DATASET, *MODEL)
+CORRUPTION, SCORE = ("corruption",), ("score",)
+CONFIGURED = tuple(kind.name for kind in KINDS.values() if kind.built or kind.name in MODEL)
+"""The kinds whose entries have a config: a new one is a row in the table of kinds."""
 
 
 @attrs.frozen
 class Property:
-    """Something that must hold for every entry of some kinds.
+    """What must hold for every entry of some kinds.
 
     Attributes:
         check: returns where it holds, else raises `ConformanceFailure`, or `Skip` with a reason.
-        kinds: of entry that it speaks of.
+        kinds: the kinds of entry that it applies to.
     """
 
     check: Callable[[Entry], None]
@@ -69,6 +73,15 @@ PROPERTIES: Mapping[str, Property] = MappingProxyType(
         "dataset-images": Property(datasets.images, DATASET),
         "dataset-repeats": Property(datasets.repeats, DATASET),
         "dataset-splits": Property(datasets.splits, DATASET),
+        "corruption-images": Property(corruptions.images, CORRUPTION),
+        "corruption-clean": Property(corruptions.clean, CORRUPTION),
+        "corruption-seed": Property(corruptions.seed, CORRUPTION),
+        "score-values": Property(scores.values, SCORE),
+        "score-map": Property(scores.maps, SCORE),
+        "score-batch": Property(scores.batch, SCORE),
+        "score-state": Property(scores.state, SCORE),
+        "score-refit": Property(scores.refit, SCORE),
+        "score-sign": Property(scores.sign, SCORE),
     }
 )
 """Every property by its name, quick ones first."""

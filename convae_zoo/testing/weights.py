@@ -15,10 +15,10 @@ from convae_zoo.weights.load import load_model, read_metadata
 
 
 def weights(entry: Entry) -> None:
-    """A weights file has the declared sha256, config, data set and recipe, and loads."""
+    """A weights file loads, with the declared sha256, model, config, dataset and recipe."""
     declared = cast("WeightsSpec", entry.spec)
     if declared.file is None:
-        raise Skip("no weights file is registered")
+        raise Skip("no file in a package is registered")
     try:
         spec, _ = find_model(entry.name)
     except UnknownNameError as error:
@@ -35,6 +35,7 @@ def weights(entry: Entry) -> None:
         )
     stored = read_metadata(entry.name)
     for what, there, here in (
+        ("model", stored["model"].get("name"), declared.model),
         ("dataset", (stored["dataset"] or {}).get("name"), declared.dataset_name),
         ("recipe", stored["recipe"], attrs.asdict(declared.recipe or spec.recipe)),
         ("license", stored["license"], declared.license),

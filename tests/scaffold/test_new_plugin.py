@@ -3,8 +3,10 @@
 import ast
 import re
 import string
+import subprocess
 import sys
 import tomllib
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -15,7 +17,8 @@ from PIL import Image
 from convae_zoo import registry
 from convae_zoo.cli import main
 from convae_zoo.errors import FileError, UnknownNameError, UsageError
-from convae_zoo.scaffold.new_plugin import DEFAULT_KINDS, KINDS_WITH_TEMPLATE, new_plugin
+from convae_zoo.registry.kinds import KINDS
+from convae_zoo.scaffold import DEFAULT_KINDS, KINDS_WITH_TEMPLATE, new_plugin
 from convae_zoo.testing import check, entries, properties_of
 
 COSTLY = {"compile", "onnx", "torch-export", "weights-file"}
@@ -78,6 +81,28 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
         new_plugin("tiny", tmp_path / "file")
     with pytest.raises(FileError, match=r"cannot .*: Not a directory"):
         new_plugin("tiny", tmp_path / "file" / "below")
+
+
+FULL_DISK = """
+import resource, sys
+from convae_zoo.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500))
+sys.exit(main(["new-plugin", "tiny", sys.argv[1]]))
+"""
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_write_that_fails_leaves_no_torn_package(exists, tmp_path):
+    folder = tmp_path / "new"
+    if exists:
+        folder.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(folder)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert re.fullmatch(r"error: cannot write .*: File too large\n", done.stderr)
+    assert folder.exists() == exists
+    assert list(tmp_path.rglob("*")) == ([folder] if exists else [])
 
 
 @pytest.mark.parametrize(
@@ -158,10 +183,34 @@ def test_a_package_of_one_kind_keeps_the_contract_and_trains_as_its_readme_says(
         assert {r.status for r in check(entry, quick)} <= {"passed", "skipped"}
 
         readme = (folder / "README.md").read_text()
-        (command,) = re.findall(
-            r"^    convae-zoo (train .*) --epochs 1 --out", readme, re.MULTILINE
-        )
+        found = re.findall(r"^    convae-zoo (train .*) --epochs 1 --out", readme, re.MULTILINE)
+        if kind in {"weights", "corruption", "score"}:
+            assert not found
+            return
+        (command,) = found
         command = command.replace("photos", f"image-folder --data {pictures}")
         out = tmp_path / "run"
         assert main([*command.split(), *SMALL, "--out", str(out)]) == 0, capsys.readouterr().err
     assert (out / "model.safetensors").exists()
+
+
+def test_there_is_a_template_for_every_kind():
+    assert set(KINDS_WITH_TEMPLATE) == set(KINDS)
+
+
+@pytest.mark.parametrize(
+    "kinds", [["model"], ["encoder"], ["loss", "dataset"], list(KINDS)], ids="+".join
+)
+def test_what_it_writes_passes_the_formatter_and_the_linter(kinds, tmp_path):
+    if find_spec("ruff") is None:
+        pytest.skip("ruff is not installed")
+    new_plugin("sprout-ae", tmp_path / "plugin", kinds)
+    for command in (["format", "--check"], ["check", "--select", "E,F,I,ANN,UP"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, "--isolated", "--line-length", "100", "."],
+            cwd=tmp_path / "plugin",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout

@@ -4,11 +4,13 @@ import re
 import shutil
 from hashlib import sha256
 
+import attrs
 import pytest
 
 from convae_zoo import create_model, registry, save_model
 from convae_zoo.errors import PluginError, UnknownNameError
 from convae_zoo.export import missing_onnx_packages
+from convae_zoo.registry.kinds import KINDS
 from convae_zoo.registry.specs import Recipe
 from convae_zoo.testing import (
     PROPERTIES,
@@ -73,6 +75,16 @@ SHOWN = {
     "dataset-images": r"labels of 'train' go from 0 to 7 for 2 classes",
     "dataset-repeats": r"split 'train' loaded twice gives other images",
     "dataset-splits": r"image 8 of 'val' is in 'train' too",
+    "corruption-images": r"it returns images 1×3×32×46 \(smallest input: its defaults, images "
+    r"1×3×33×47\)",
+    "corruption-clean": r"it changes the clean images",
+    "corruption-seed": r"equal seeds give different images; draw every random number from the",
+    "score-values": r"6 images that differ all have the score 1",
+    "score-map": r"its map is 6×1024; it must be 6×32×32",
+    "score-batch": r"a batch and its images one by one differ by",
+    "score-state": r"restored from its state dict it gives other scores",
+    "score-refit": r"a second fit does not replace what the first learned",
+    "score-sign": r"noise scores -.* on average, .*; higher must be more anomalous",
 }
 """What the kit says of each planted defect."""
 
@@ -109,11 +121,36 @@ def test_a_defect_is_no_failure_of_properties_that_it_has(prop):
     """The defects are single: a kit that fails everything would be no use."""
     if prop in {"compile", "onnx", "torch-export", "weights-file"}:
         pytest.skip("slow, and shown by the entries of the zoo")
-    sound = {"encoder": "gradients", "loss": "loss-symmetric", "dataset": "dataset-repeats"}
+    sound = {
+        "encoder": "gradients",
+        "loss": "loss-symmetric",
+        "dataset": "dataset-repeats",
+        "corruption": "corruption-images",
+        "score": "score-sign",
+    }
     for kind, name in sound.items():
         if kind in PROPERTIES[prop].kinds and name != prop:
             (entry,) = entries(f"{kind}:{name}", plugin="defects")
             assert [r.detail for r in check(entry, [prop]) if r.status == "failed"] == []
+
+
+@pytest.mark.usefixtures("defects")
+@pytest.mark.parametrize(
+    ("name", "prop", "message"),
+    [
+        ("unused-noise", "corruption-seed", "draws random numbers but another seed gives the same"),
+        ("shared-noise", "corruption-seed", "two equal images of a batch are corrupted alike"),
+        (
+            "doubles",
+            "corruption-images",
+            r"returns torch\.float64; it must return uint8 or float32",
+        ),
+    ],
+)
+def test_other_defects_of_a_property_are_caught_too(name, prop, message):
+    (entry,) = entries(f"corruption:{name}")
+    with pytest.raises(ConformanceFailure, match=message):
+        check_property(entry, prop)
 
 
 @pytest.mark.usefixtures("defects")
@@ -140,6 +177,7 @@ def test_a_factory_that_returns_no_module_is_named():
     ("stored", "message"),
     [
         ({}, ""),
+        ({"name": "convae-200"}, "its file says model convae-200, the registry trained"),
         ({"dataset": {"name": "svhn"}}, "its file says dataset svhn, the registry photos"),
         ({"license": "MIT"}, "its file says license MIT, the registry Apache-2.0"),
         ({"recipe": Recipe(epochs=3)}, "its file says recipe .*'epochs': 3"),
@@ -150,6 +188,7 @@ def test_what_a_weights_file_says_must_be_what_is_registered(stored, message, pl
     model = create_model(
         "convae-200", width=2, image_size=8, latent_dim=stored.pop("latent_dim", 8)
     )
+    model.plan = attrs.evolve(model.plan, name=stored.pop("name", "trained"))
     path = plugin_site.path / "trained.safetensors"
     save_model(model, path, **({"dataset": {"name": "photos"}} | stored))
     (plugin_site.path / "site_files").mkdir()
@@ -191,6 +230,12 @@ def test_kernels_are_compiled_where_inductor_is_chosen():
 def test_an_unknown_backend_is_refused_with_the_nearest():
     with pytest.raises(UnknownNameError, match="unknown backend 'inducter'; did you mean 'induct"):
         entries("encoder:convae", backend="inducter")
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
+def test_a_row_in_the_table_of_kinds_gets_the_checks_of_every_kind(kind):
+    expected = {"listing", "config-json", "bad-config"} if kind.built else {"listing"}
+    assert expected <= set(properties_of(kind.name))
 
 
 def test_properties_of_a_kind_can_be_chosen_and_unknown_ones_are_refused():

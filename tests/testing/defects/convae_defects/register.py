@@ -3,11 +3,13 @@
 from convae_defects.configs import AnySize, Config, NotJson, Unchecked
 from convae_zoo import hookimpl
 from convae_zoo.registry.specs import (
+    CorruptionSpec,
     DatasetSpec,
     DecoderSpec,
     EncoderSpec,
     LossSpec,
     ModelSpec,
+    ScoreSpec,
     WeightsSpec,
 )
 
@@ -39,6 +41,23 @@ LOSSES = {
 }
 DATASETS = {"dataset-images": "labels", "dataset-repeats": "random", "dataset-splits": "overlap"}
 
+CORRUPTIONS = {
+    "corruption-images": "even_sizes",
+    "corruption-clean": "in_place",
+    "corruption-seed": "own_randomness",
+    "unused-noise": "unused_noise",
+    "shared-noise": "shared_noise",
+    "doubles": "doubles",
+}
+SCORES = {
+    "score-values": "Collapsed",
+    "score-map": "FlatMap",
+    "score-batch": "BatchRelative",
+    "score-state": "Forgetful",
+    "score-refit": "Accumulating",
+    "score-sign": "Similarity",
+}
+
 
 @hookimpl
 def register_encoders(register):
@@ -63,6 +82,25 @@ def register_losses(register):
 def register_datasets(register):
     for name, factory in DATASETS.items():
         register(DatasetSpec(name=name, factory=f"convae_defects.datasets:{factory}"))
+
+
+@hookimpl
+def register_corruptions(register):
+    for name, factory in CORRUPTIONS.items():
+        register(CorruptionSpec(name=name, factory=f"convae_defects.corruptions:{factory}"))
+
+
+@hookimpl
+def register_scores(register):
+    for name, factory in SCORES.items():
+        register(
+            ScoreSpec(
+                name=name,
+                factory=f"convae_defects.scores:{factory}",
+                needs_fit=True,
+                gives_map=name == "score-map",
+            )
+        )
 
 
 @hookimpl
