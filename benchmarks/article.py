@@ -1,4 +1,4 @@
-"""The article's training loop, written plainly in PyTorch."""
+"""The article's training loop in plain PyTorch."""
 
 import time
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from torchvision import transforms
 
 
 class Pictures(Dataset[Tensor]):
-    """PIL images that are turned into tensors one by one, as torchvision's datasets do."""
+    """PIL images, converted to tensors one by one as in torchvision's datasets."""
 
     def __init__(self, images: Tensor) -> None:
         self.pictures = [Image.fromarray(i.permute(1, 2, 0).numpy()) for i in images]
@@ -32,14 +32,14 @@ class Pictures(Dataset[Tensor]):
 
 
 def network(latent_dim: int = 200) -> nn.Module:
-    """Make the article's network of PyTorch's own layers."""
+    """Build the article's network from PyTorch's own layers."""
     return nn.Sequential(ConvaeEncoder(latent_dim=latent_dim), ConvaeDecoder(latent_dim=latent_dim))
 
 
 def train(
     model: nn.Module, images: Tensor, *, epochs: int, batch_size: int, device: torch.device
 ) -> Iterator[float]:
-    """Train; give the seconds of each epoch."""
+    """Train; yield the seconds of each epoch."""
     loader: Any = DataLoader(Pictures(images), batch_size=batch_size, shuffle=False)
     model.to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)

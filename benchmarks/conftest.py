@@ -1,4 +1,4 @@
-"""What every benchmark shares: devices, the limit, and what a record holds."""
+"""Shared by all benchmarks: devices, the limit, and the contents of a record."""
 
 import functools
 import platform
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks.turns import CLOCK, Timing, matmul_peak
+from benchmarks.interleaved import CLOCK, Timing, matmul_peak
 from convae_zoo.runtime.memory import keep_freed_memory
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -16,7 +16,7 @@ Report = Callable[..., None]
 
 
 def pytest_configure() -> None:
-    """Keep freed memory, for every contender alike: fresh pages would drown a layer's time."""
+    """Keep freed memory, for every candidate alike: page faults would dominate a layer's time."""
     keep_freed_memory()
 
 
@@ -26,7 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give batch sizes: 64, or all of them with ``--full``."""
+    """Parametrise batch sizes: 64, or all of them with ``--full``."""
     if "batch" in metafunc.fixturenames:
         full = metafunc.config.getoption("full")
         metafunc.parametrize("batch", [1, 64, 256] if full else [64])
@@ -34,13 +34,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def budget(pytestconfig: pytest.Config) -> float:
-    """Seconds that the contenders of one case are timed for."""
+    """Seconds for which the candidates of one case are timed."""
     return 2.0 if pytestconfig.getoption("full") else 0.25
 
 
 @pytest.fixture(params=["cpu", "cuda"])
 def device(request: pytest.FixtureRequest) -> torch.device:
-    """Each kind of device; one that is not there is skipped."""
+    """Each kind of device; a missing one is skipped."""
     if request.param == "cuda" and not torch.cuda.is_available():
         pytest.skip("PyTorch finds no CUDA device")
     return torch.device(request.param)
@@ -48,7 +48,7 @@ def device(request: pytest.FixtureRequest) -> torch.device:
 
 @functools.cache
 def peak_of(kind: str, precision: str) -> float:
-    """Return the limit, measured once in a run."""
+    """Return the limit, measured once per run."""
     return matmul_peak(torch.device(kind), DTYPES[precision])
 
 
@@ -70,7 +70,7 @@ def _cpu_name() -> str:
 
 @pytest.fixture
 def report(benchmark: Any) -> Report:
-    """Hand a timing on to pytest-benchmark, with all that a record holds."""
+    """Report a timing to pytest-benchmark, with everything that a record holds."""
 
     def record(
         timing: Timing,
@@ -109,14 +109,14 @@ def report(benchmark: Any) -> Report:
 
 
 def pytest_benchmark_update_machine_info(config: Any, machine_info: dict[str, Any]) -> None:  # noqa: ARG001 - a hook's arguments
-    """Keep what the hardware is, and nothing that names the machine."""
+    """Keep the hardware, and nothing that names the machine."""
     kept = {key: machine_info[key] for key in ("python_version", "system", "machine")}
     machine_info.clear()
     machine_info.update(kept, cpu=_cpu_name(), torch=torch.__version__)
 
 
 def pytest_benchmark_update_commit_info(config: Any, commit_info: dict[str, Any]) -> None:  # noqa: ARG001 - a hook's arguments
-    """Keep the commit alone."""
+    """Keep only the commit."""
     commit = commit_info.get("id")
     commit_info.clear()
     commit_info["id"] = commit
@@ -127,7 +127,7 @@ def pytest_benchmark_update_json(
     benchmarks: Any,  # noqa: ARG001 - a hook's arguments
     output_json: dict[str, Any],
 ) -> None:
-    """Keep the files small: the statistics without the single rounds."""
+    """Keep the files small: statistics without the individual rounds."""
     kept = ("min", "q1", "median", "q3", "rounds")
     for record in output_json["benchmarks"]:
         record["stats"] = {key: record["stats"][key] for key in kept}

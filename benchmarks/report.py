@@ -44,7 +44,8 @@ def read(path: Path) -> dict[str, Any]:
 def slower(old: list[Record], new: list[Record]) -> list[tuple[str, float]]:
     """Name what became slower beyond the noise, with the factor; the worst first.
 
-    That is: the median grew by more than 5%, and the middle halves of the rounds do not overlap.
+    Slower means: the median grew by more than 5%, and the middle halves of the rounds do not
+    overlap.
     """
     before = {r["fullname"]: r["stats"] for r in old}
     found = []
@@ -58,30 +59,30 @@ def slower(old: list[Record], new: list[Record]) -> list[tuple[str, float]]:
     return sorted(found, key=lambda item: -item[1])
 
 
-def contender(record: Record) -> str:
-    """Tell whose time a record holds: ``ours``, ``pytorch``, or a peer's name."""
+def candidate(record: Record) -> str:
+    """Say whose time a record holds: ``ours``, ``pytorch``, or a peer's name."""
     who: str = record["extra_info"].get("who", "ours")
     return {"zoo": "ours", "zoo-fp32": "ours, fp32", "article": "pytorch"}.get(who, who)
 
 
 def case(record: Record) -> str:
-    """Name what was timed, without whose it is."""
+    """Name what was timed, without the candidate."""
     who = record["extra_info"].get("who", "")
     name: str = record["name"].removeprefix("test_")
     return name.replace(f"-{who}]", "]").replace(f"[{who}-", "[").replace(f"[{who}]", "")
 
 
 def table(content: dict[str, Any]) -> str:
-    """Write a file's records as Markdown tables, one a group."""
+    """Write a file's records as Markdown tables, one per group."""
     lines = [f"### {content['machine_info'].get('cpu', 'unknown')}", ""]
     groups: dict[str, dict[str, dict[str, Record]]] = defaultdict(lambda: defaultdict(dict))
     for record in content["benchmarks"]:
-        groups[record["group"]][case(record)][contender(record)] = record
+        groups[record["group"]][case(record)][candidate(record)] = record
     for group, cases in groups.items():
         lines += [
             f"#### {group}",
             "",
-            "| what | whose | median ms | images/s | GFLOP/s | of the limit | against PyTorch |",
+            "| case | candidate | median ms | images/s | GFLOP/s | of limit | against PyTorch |",
             "|---|---|--:|--:|--:|--:|--:|",
         ]
         for name, records in cases.items():
@@ -117,13 +118,13 @@ def _row(name: str, who: str, record: Record, plain: Record | None) -> str:
 def chart(contents: list[dict[str, Any]], path: Path) -> None:
     """Draw GFLOP/s of every case that has them: ours, plain PyTorch, peers, and the limit.
 
-    The largest group stands on the left, the others on the right.
+    The largest group is on the left, the others on the right.
     """
     groups: dict[str, dict[str, dict[str, Record]]] = defaultdict(lambda: defaultdict(dict))
     for content in contents:
         for record in content["benchmarks"]:
             if "gflop_per_second" in record["extra_info"]:
-                groups[record["group"]][case(record)][contender(record)] = record
+                groups[record["group"]][case(record)][candidate(record)] = record
     if not groups:
         raise click.ClickException("there is nothing to draw: no record has GFLOP/s")
     names = sorted({who for cases in groups.values() for rs in cases.values() for who in rs})

@@ -1,4 +1,4 @@
-"""What checkpoints cost a run at the default interval."""
+"""The cost of checkpoints in a run at the default interval."""
 
 import inspect
 import statistics
@@ -11,9 +11,9 @@ import pytest
 import torch
 
 import convae_zoo as zoo
+from benchmarks.candidate import noise
 from benchmarks.conftest import Report
-from benchmarks.contender import noise
-from benchmarks.turns import CLOCK, Timing, peak_bytes
+from benchmarks.interleaved import CLOCK, Timing, peak_bytes
 from convae_zoo.data import ImageSet
 from convae_zoo.training.checkpoint import Checkpoints
 

@@ -1,4 +1,4 @@
-"""The core: each convolution of the article's network, forward and backward apart."""
+"""The core: each convolution of the article's network, forward and backward separately."""
 
 import functools
 from typing import Any
@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from benchmarks.conftest import DTYPES, Report
-from benchmarks.turns import CLOCK, Timing, count_gflop, in_turns
+from benchmarks.interleaved import CLOCK, Timing, count_gflop, time_interleaved
 from convae_zoo.layers import ConvTranspose2d
 
 BATCH = 64
@@ -19,7 +19,7 @@ CONV += [(64, 64, 8, 1)]
 TRANSPOSED = [(64, 64, 8, 1), (64, 32, 8, 2), (32, 32, 16, 1), (32, 16, 16, 2), (16, 16, 32, 1)]
 TRANSPOSED += [(16, 3, 32, 1)]
 FIRST = CONV[0]
-"""The layer that sees the images, which need no gradient."""
+"""The layer whose input is the images, which need no gradient."""
 
 Shape = tuple[int, int, int, int]
 
@@ -45,7 +45,7 @@ def _layers(kind: str, shape: Shape) -> dict[str, nn.Module]:
 def measure(
     kind: str, shape: Shape, layout: str, precision: str, device: torch.device, seconds: float
 ) -> dict[str, tuple[dict[str, Timing], float]]:
-    """Time forward and backward of a layer, ours and PyTorch's in turns; with the GFLOP."""
+    """Time forward and backward of a layer, ours and PyTorch's interleaved; with the GFLOP."""
     calls: dict[str, dict[str, Any]] = {"forward": {}, "backward": {}}
     for who, layer in _layers(kind, shape).items():
         form = {"dtype": DTYPES[precision], "memory_format": LAYOUTS[layout]}
@@ -60,7 +60,7 @@ def measure(
         calls["forward"][who] = functools.partial(layer, x)
         calls["backward"][who] = backward
     return {
-        name: (in_turns(work, device, seconds), count_gflop(work["pytorch"]))
+        name: (time_interleaved(work, device, seconds), count_gflop(work["pytorch"]))
         for name, work in calls.items()
     }
 
@@ -81,7 +81,7 @@ def test_transposed(
     budget: float,
     report: Report,
 ) -> None:
-    """A transposed convolution of the decoder, PyTorch's beside ours."""
+    """A transposed convolution of the decoder: PyTorch's and ours."""
     timings, gflop = measure("transposed", shape, layout, precision, device, budget)[way]
     report(timings[who], device, images=BATCH, gflop=gflop, precision=precision, who=who)
 

@@ -1,4 +1,4 @@
-"""Each encoder, decoder and model of the live registry; a plugin joins by being installed."""
+"""Each registered encoder, decoder and model; an installed plugin's entries too."""
 
 import copy
 import functools
@@ -11,7 +11,7 @@ from torch import nn
 
 import convae_zoo as zoo
 from benchmarks.conftest import Report
-from benchmarks.turns import CLOCK, Timing, count_gflop, in_turns
+from benchmarks.interleaved import CLOCK, Timing, count_gflop, time_interleaved
 from convae_zoo.models.losses import create_training_loss
 from convae_zoo.registry import get_registry
 from convae_zoo.registry.factories import build, make_config
@@ -20,16 +20,16 @@ from convae_zoo.runtime.inference import Inference
 from convae_zoo.runtime.precision import bf16_pays
 from convae_zoo.training.engine import Engine
 
-MOST_GFLOP = {"short": 20.0, "full": 5000.0}
-"""What a forward pass may take on a CPU: more would take minutes, and more memory than there is."""
+MAX_GFLOP = {"short": 20.0, "full": 5000.0}
+"""Largest forward pass on a CPU: more takes minutes, and more memory than most machines have."""
 
 Calls = dict[str, Callable[[], Any]]
 WAYS = ["forward", "backward", "inference"]
 
 
 @functools.cache
-def gflop_of_an_image(kind: str, name: str) -> float:
-    """Count what a registered part or model takes forward."""
+def gflop_per_image(kind: str, name: str) -> float:
+    """Count the GFLOP of one image's forward pass through a registered part or model."""
     if kind == "model":
         model = zoo.create_model(name)
         x, module = torch.zeros(1, *model.image_shape), cast("nn.Module", model)
@@ -43,21 +43,21 @@ def gflop_of_an_image(kind: str, name: str) -> float:
 
 @pytest.fixture
 def affordable(request: pytest.FixtureRequest, name: str, batch: int, device: torch.device) -> None:
-    """Skip what would take minutes a call."""
+    """Skip what would take minutes per call."""
     if device.type != "cpu":
         return
     kind = request.node.originalname.removeprefix("test_")
-    most = MOST_GFLOP["full" if request.config.getoption("full") else "short"]
-    gflop = batch * gflop_of_an_image(kind, name)
+    most = MAX_GFLOP["full" if request.config.getoption("full") else "short"]
+    gflop = batch * gflop_per_image(kind, name)
     if gflop > most:
-        pytest.skip(f"{gflop:.0f} GFLOP a batch, and at most {most:.0f} are timed on a CPU")
+        pytest.skip(f"{gflop:.0f} GFLOP per batch; at most {most:.0f} are timed on a CPU")
 
 
 def part_calls(part: nn.Module, x: torch.Tensor) -> Calls:
-    """Make the calls that are timed for an encoder or a decoder."""
+    """Return the calls that are timed for an encoder or a decoder."""
     wanted = [p for p in part.parameters() if p.requires_grad]
     y = part(x)
-    # What a part draws or looks up may not depend on every parameter.
+    # A part that samples or looks up a codebook may not depend on every parameter.
     backward = functools.partial(
         torch.autograd.grad, y, wanted, torch.ones_like(y), retain_graph=True, allow_unused=True
     )
@@ -99,7 +99,7 @@ def test_decoder(
 def _part(part: nn.Module, x: torch.Tensor, way: str, budget: float, report: Report) -> None:
     part = part.to(x.device, memory_format=torch.channels_last)
     call = part_calls(part, x)[way]
-    timing = in_turns({"ours": call}, x.device, budget)["ours"]
+    timing = time_interleaved({"ours": call}, x.device, budget)["ours"]
     report(timing, x.device, images=len(x), gflop=count_gflop(call), who="ours")
 
 
@@ -107,7 +107,7 @@ def _part(part: nn.Module, x: torch.Tensor, way: str, budget: float, report: Rep
 def measure_model(
     name: str, batch: int, device: torch.device, seconds: float
 ) -> dict[str, tuple[dict[str, Timing], float]]:
-    """Time a model's inference and training step, ours and PyTorch's, in turns."""
+    """Time a model's inference and training step, ours and PyTorch's interleaved."""
     ours = zoo.create_model(name).to(device)
     plain = _with_pytorchs_layers(copy.deepcopy(ours))
     images = torch.randint(0, 256, (batch, *ours.image_shape), dtype=torch.uint8, device=device)
@@ -131,8 +131,8 @@ def measure_model(
     engine = Engine(ours.train(), create_training_loss(recipe.loss, ours.value_range), recipe)
     train = {"pytorch": plain_step, "ours": functools.partial(engine.step, images)}
     return {
-        "inference": (in_turns(infer, device, seconds), count_gflop(infer["pytorch"])),
-        "step": (in_turns(train, device, seconds), count_gflop(plain_step)),
+        "inference": (time_interleaved(infer, device, seconds), count_gflop(infer["pytorch"])),
+        "step": (time_interleaved(train, device, seconds), count_gflop(plain_step)),
     }
 
 
@@ -151,7 +151,7 @@ def _with_pytorchs_layers(model: Any) -> Any:
 def test_model(
     name: str, way: str, who: str, batch: int, device: torch.device, budget: float, report: Report
 ) -> None:
-    """A model's inference and training step: ours beside eager fp32 PyTorch."""
+    """A model's inference and training step: ours and eager fp32 PyTorch."""
     timings, gflop = measure_model(name, batch, device, 4 * budget)[way]
     precision = "bf16" if who == "ours" and bf16_pays(device) else "fp32"
     report(timings[who], device, images=batch, gflop=gflop, precision=precision, who=who)

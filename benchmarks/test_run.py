@@ -1,4 +1,4 @@
-"""The whole run: ``zoo.train`` against the article's loop and a peer library, in turns."""
+"""The whole run: ``zoo.train`` against the article's loop and a peer library, interleaved."""
 
 import functools
 import importlib.util
@@ -9,19 +9,19 @@ import sys
 import pytest
 import torch
 
+from benchmarks.candidate import CANDIDATES, noise
 from benchmarks.conftest import Report
-from benchmarks.contender import CONTENDERS, noise
-from benchmarks.turns import CLOCK, Timing, count_gflop
+from benchmarks.interleaved import CLOCK, Timing, count_gflop
 
 BATCH = 64
 PEERS = {"pythae": "pythae"}
-"""Peer libraries, each with the module to look for; ``pip install convae-zoo[bench]`` gets them."""
+"""Peer libraries, each with the module to look for; ``convae-zoo[bench]`` installs them."""
 
 
 @functools.cache
 def measure(device: str, images: int, rounds: int) -> dict[str, tuple[Timing, str]]:
-    """Run every contender that is installed, in turns, each time in a process of its own."""
-    names = [n for n in CONTENDERS if n not in PEERS or importlib.util.find_spec(PEERS[n])]
+    """Run every installed candidate, interleaved, each time in a process of its own."""
+    names = [n for n in CANDIDATES if n not in PEERS or importlib.util.find_spec(PEERS[n])]
     runs = {name: [_run(name, device, images)] for name in names}
     for _ in range(rounds - 1):
         for name in names:
@@ -40,7 +40,7 @@ def measure(device: str, images: int, rounds: int) -> dict[str, tuple[Timing, st
 
 
 def _run(name: str, device: str, images: int) -> dict[str, list[float]]:
-    call = [sys.executable, "-m", "benchmarks.contender", name]
+    call = [sys.executable, "-m", "benchmarks.candidate", name]
     call += ["--device", device, "--images", str(images), "--batch-size", str(BATCH)]
     done = subprocess.run(call, capture_output=True, text=True, check=True)
     result: dict[str, list[float]] = json.loads(done.stdout.splitlines()[-1])
@@ -48,8 +48,8 @@ def _run(name: str, device: str, images: int) -> dict[str, list[float]]:
 
 
 @functools.cache
-def gflop_of_an_image() -> float:
-    """Count what one image takes in a training step of the article's network."""
+def gflop_per_image() -> float:
+    """Count the GFLOP of one image in a training step of the article's network."""
     from benchmarks import article
 
     model, x = article.network(), noise(8).float()
@@ -57,11 +57,11 @@ def gflop_of_an_image() -> float:
 
 
 @pytest.mark.benchmark(group="run", timer=CLOCK)
-@pytest.mark.parametrize("who", CONTENDERS)
+@pytest.mark.parametrize("who", CANDIDATES)
 def test_training(
     who: str, device: torch.device, pytestconfig: pytest.Config, report: Report
 ) -> None:
-    """One epoch of ``convae-200`` at batch 64, the second, so that all is warm."""
+    """One epoch of ``convae-200`` at batch 64: the second, when everything is warm."""
     full = pytestconfig.getoption("full")
     images = (50_000 if device.type == "cuda" else 12_800) if full else 1920
     timings = measure(device.type, images, 5 if full else 3)
@@ -72,7 +72,7 @@ def test_training(
         timing,
         device,
         images=images,
-        gflop=images * gflop_of_an_image(),
+        gflop=images * gflop_per_image(),
         precision=precision,
         who=who,
         article_images_per_second=round(

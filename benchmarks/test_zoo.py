@@ -13,7 +13,7 @@ import torch
 
 import convae_zoo as zoo
 from benchmarks.conftest import Report
-from benchmarks.turns import CLOCK, in_turns
+from benchmarks.interleaved import CLOCK, time_interleaved
 from convae_zoo.weights.names import find_file
 
 CPU = torch.device("cpu")
@@ -35,8 +35,8 @@ def _run(command: tuple[str, ...]) -> Callable[[], object]:
 @pytest.mark.benchmark(group="zoo", timer=CLOCK)
 @pytest.mark.parametrize("what", COMMANDS)
 def test_a_fresh_process(what: str, budget: float, report: Report) -> None:
-    """A command in fresh processes, in turns with a bare ``python -c pass``."""
-    timings = in_turns({what: _run(COMMANDS[what]), "bare": _run(BARE)}, CPU, 16 * budget)
+    """A command in fresh processes, interleaved with a bare ``python -c pass``."""
+    timings = time_interleaved({what: _run(COMMANDS[what]), "bare": _run(BARE)}, CPU, 16 * budget)
     bare = statistics.median(timings["bare"].seconds)
     times = statistics.median(timings[what].seconds) / bare
     report(timings[what], CPU, who="ours", bare_seconds=round(bare, 5), times_bare=round(times, 2))
@@ -46,14 +46,14 @@ def test_a_fresh_process(what: str, budget: float, report: Report) -> None:
 @pytest.mark.parametrize("who", ["load_file", "build and load_file", "ours"])
 @pytest.mark.parametrize("name", ["convae-200.photos", "linear-residual-200.photos"])
 def test_loading(name: str, who: str, budget: float, report: Report) -> None:
-    """``load_model``, which checks as well, beside building the module and `load_file` alone."""
+    """``load_model`` with its checks, against building the module and `load_file` alone."""
     path = Path(str(find_file(name)))
     work: dict[str, Callable[[], object]] = {
         "load_file": lambda: safetensors.torch.load_file(path),
         "build and load_file": lambda: _load_plainly(name, path),
         "ours": lambda: zoo.load_model(name),
     }
-    timings = in_turns(work, CPU, 4 * budget)
+    timings = time_interleaved(work, CPU, 4 * budget)
     plain, ours = (statistics.median(timings[w].seconds) for w in ("build and load_file", "ours"))
     report(timings[who], CPU, who=who, ours_times_plain=round(ours / plain, 2))
 

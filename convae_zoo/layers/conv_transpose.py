@@ -1,21 +1,22 @@
 """An exact drop-in for ``nn.ConvTranspose2d`` that is faster on CPUs.
 
-What PyTorch 2.15 does slowly on a CPU, and what is done here instead (64 images, one thread of an
+What is slow in PyTorch 2.15 on a CPU, and what is done here instead (64 images, one thread of an
 AVX512-BF16 CPU, forward plus backward in ms):
 
 - The bias gradient of a transposed convolution in channels_last costs more than the rest of its
   backward pass. With stride 1 a transposed convolution is a convolution with the kernel flipped and
   its channels swapped, whose bias gradient costs nothing, and which is faster in the contiguous
-  layout as well: 16→16 channels at 32×32 in bf16, 6.6 for 10.2 in channels_last, 8.1 for 27.4 in
-  the contiguous layout; in fp32 10.4 for 11.3 in channels_last.
-- With stride 2 PyTorch's own forward pass is the fastest that was found; the sub-pixel form is not.
-  The bias gradient is a plain sum there.
+  layout as well: 16→16 channels at 32×32 in bf16, 6.6 instead of 10.2 in channels_last, 8.1 instead
+  of 27.4 in the contiguous layout; in fp32 10.4 instead of 11.3 in channels_last.
+- With stride 2 PyTorch's own forward pass was the fastest of those tried, the sub-pixel form
+  among them. Its bias gradient is a plain sum here.
 - A convolution fills vectors of 16 output channels, however few there are. Where there are at most
   4 and the width is divisible by 4, four neighbouring pixels are computed as channels of one, with
-  a kernel three columns wider: 16→3 at 32×32, 4.0 for 4.6 in bf16, 5.6 for 6.2 in fp32.
+  a kernel three columns wider: 16→3 at 32×32, 4.0 instead of 4.6 in bf16, 5.6 instead of 6.2 in
+  fp32.
 
-In fp32 and the contiguous layout it is PyTorch's own, so that a plain loop has its numbers to the
-bit; other forms gained at most a fifth there.
+In fp32 and the contiguous layout it is PyTorch's own, bit for bit; other forms gained at most 20%
+there.
 """
 
 from typing import Any, cast
@@ -33,7 +34,7 @@ FEW_CHANNELS = 4
 class ConvTranspose2d(nn.ConvTranspose2d):
     """``nn.ConvTranspose2d`` with the same arguments, parameters, state dict, output and gradients.
 
-    Maps N×C×H×W to N×C'×H'×W', floats. What it computes agrees with PyTorch's to rounding. In
+    Maps N×C×H×W to N×C'×H'×W', floats. The output agrees with PyTorch's to rounding. In
     float32 and the contiguous layout, off the CPU, without oneDNN, for unbatched input, under
     `torch.func`, and while a graph is traced, compiled or exported, it is PyTorch's own.
     """
@@ -82,7 +83,7 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         )
 
     def _is_plain(self, x: Tensor) -> bool:
-        """Say whether PyTorch's own is to be computed, to the bit: float32 as images come."""
+        """Say whether PyTorch's own is computed, bit for bit: contiguous float32."""
         is_fp32 = x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
         return is_fp32 and not _is_channels_last(x)
 
@@ -140,7 +141,7 @@ def _conv_transpose(
 
 
 def pays_to_widen(x: Tensor, weight: Tensor, around: list[int], dilation: tuple[int, ...]) -> bool:
-    """Say whether four neighbours can be computed as one, and are so few that it pays."""
+    """Say whether computing four neighbours as one is possible, and faster."""
     width = x.shape[3] + 2 * around[1] - dilation[1] * (weight.shape[3] - 1)
     return (
         weight.shape[1] <= FEW_CHANNELS
@@ -151,7 +152,7 @@ def pays_to_widen(x: Tensor, weight: Tensor, around: list[int], dilation: tuple[
 
 
 class _ConvTranspose(torch.autograd.Function):
-    """The transposed convolution; its bias gradient is a sum of its own."""
+    """The transposed convolution, with the bias gradient as a separate sum."""
 
     @staticmethod
     def forward(
@@ -199,7 +200,7 @@ def _few_channels(x: Tensor, weight: Tensor, bias: Tensor | None, padding: list[
 
 
 def widen(weight: Tensor) -> Tensor:
-    """Make the kernel that computes four neighbouring pixels as channels of one.
+    """Return the kernel that computes four neighbouring pixels as channels of one.
 
     Args:
         weight: of a convolution of stride 1, C'×C×K×L.
@@ -215,7 +216,7 @@ def widen(weight: Tensor) -> Tensor:
 
 
 def line_up(y: Tensor) -> Tensor:
-    """Put the neighbours that lie in the channels side by side: N×4C×H×W to N×C×H×4W."""
+    """Move the neighbours from the channels into the row: N×4C×H×W to N×C×H×4W."""
     images, channels, rows, columns = y.shape
     shape = (images, rows, columns * NEIGHBOURS, channels // NEIGHBOURS)
     return y.permute(0, 2, 3, 1).reshape(shape).permute(0, 3, 1, 2)

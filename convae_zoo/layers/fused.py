@@ -1,7 +1,8 @@
 """Layers of a frozen model with packed weights, their ReLU in the same kernel; CPU only.
 
 They call the oneDNN operators that `torch.compile` calls, without its minute of compiling:
-``convae-200`` in bf16 at batch 64 takes 11.7 ms for 13.3 on two threads of an AVX512-BF16 CPU.
+``convae-200`` in bf16 at batch 64 takes 11.7 ms instead of 13.3 on two threads of an AVX512-BF16
+CPU.
 """
 
 import itertools
@@ -25,10 +26,10 @@ _TYPES = {nn.Conv2d, nn.ConvTranspose2d, ConvTranspose2d, nn.Linear}
 
 
 def fuse(model: nn.Module) -> None:
-    """Pack the layers of a model that is not trained any more, in place.
+    """Pack the layers of a frozen model in place.
 
-    What it computes agrees with the model to rounding. A layer that is a subclass, has hooks, or is
-    of another precision stays as it is, and so does a model where oneDNN is missing.
+    The outputs agree with the model's to rounding. A layer that is a subclass, has hooks, or has
+    another precision is left as it is, and so is a model where oneDNN is not available.
     """
     if not (torch.backends.mkldnn.enabled and torch.backends.mkldnn.is_available()):  # type: ignore[no-untyped-call]  # torch leaves it untyped
         return
@@ -41,7 +42,7 @@ def fuse(model: nn.Module) -> None:
 
 
 def _layers(parent: nn.Module) -> Iterator[tuple[str, Layer, str | None]]:
-    """Give the layers in a module: name, layer, name of the ReLU that follows in a sequence."""
+    """Yield the layers in a module: name, layer, name of the ReLU that follows in a sequence."""
     children = list(parent._modules.items())  # noqa: SLF001 - named_children leaves out repetitions
     pairs = itertools.zip_longest(children, children[1:], fillvalue=(None, None))
     for (name, layer), (next_name, following) in pairs:
@@ -65,7 +66,7 @@ class Fused(nn.Module):
     """A layer and the ReLU that may follow it, computed as one.
 
     Args:
-        layer: what it does; its weight and bias can still be read here.
+        layer: its weight and bias remain readable.
         relu: whether a ReLU follows.
     """
 
@@ -86,13 +87,13 @@ class Fused(nn.Module):
         return self.layer.bias
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map a batch as the layer does; the weights are packed anew for another shape."""
+        """Map a batch as the layer does; the weights are packed again for another shape."""
         x = x.to(self.weight.dtype)
         packed = self._packed
         if packed is None or packed[0] != x.shape:
             try:
                 packed = x.shape, self._pack(x)
-            except (AttributeError, RuntimeError):  # the operators are not public, and may go
+            except (AttributeError, RuntimeError):  # the operators are not public
                 packed = x.shape, self._plain
             self._packed = packed
         return packed[1](x)
@@ -102,7 +103,7 @@ class Fused(nn.Module):
         return output.relu() if self.relu else output
 
     def _pack(self, x: Tensor) -> Callable[[Tensor], Tensor]:
-        """Pack the weights for batches of a shape; give what maps such a batch to its output."""
+        """Pack the weights for batches of a shape; return the function that maps such a batch."""
         layer, onednn = self.layer, torch.ops.mkldnn
         after: tuple[Any, ...] = ("relu" if self.relu else "none", [], "")
         if x.ndim != (2 if isinstance(layer, nn.Linear) else 4) or x.numel() == 0:
@@ -139,7 +140,7 @@ def _convolution(
     groups: int,
     after: tuple[Any, ...],
 ) -> Callable[[Tensor], Tensor]:
-    """Pack a convolution for batches like one."""
+    """Pack a convolution for batches of the shape of `x`."""
     onednn, more = torch.ops.mkldnn, (stride, dilation, groups)
     packed = onednn._reorder_convolution_weight(weight, padding, *more, list(x.shape))  # noqa: SLF001
     return lambda x: onednn._convolution_pointwise(x, packed, bias, padding, *more, *after)  # noqa: SLF001

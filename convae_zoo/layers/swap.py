@@ -6,9 +6,9 @@ from convae_zoo.layers.conv_transpose import ConvTranspose2d
 
 
 def use_fast_layers(model: nn.Module) -> None:
-    """Turn each ``nn.ConvTranspose2d`` of a model into the faster one, in place.
+    """Replace each ``nn.ConvTranspose2d`` of a model by the faster one, in place.
 
-    Parameters, names, hooks and the state dict stay what they are. A subclass is left alone: it may
+    Parameters, names, hooks and the state dict are unchanged. A subclass is left alone: it may
     compute something else.
     """
     for module in model.modules():

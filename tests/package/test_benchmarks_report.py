@@ -82,12 +82,12 @@ def test_a_planted_slowdown_is_found_by_really_measuring(tmp_path):
         textwrap.dedent(
             """
             import os, time, torch
-            from benchmarks.turns import in_turns
+            from benchmarks.interleaved import time_interleaved
 
             def test_planted(benchmark):
                 sleep = float(os.environ["PLANTED"])
                 work = {"ours": lambda: time.sleep(0.01 + sleep)}
-                seconds = in_turns(work, torch.device("cpu"), 0.2)["ours"].seconds
+                seconds = time_interleaved(work, torch.device("cpu"), 0.2)["ours"].seconds
                 benchmark.extra_info["who"] = "ours"
                 benchmark.pedantic(work["ours"], rounds=len(seconds))
             """

@@ -1,7 +1,7 @@
-"""One contender of the whole run, in a process of its own: ``python -m benchmarks.contender NAME``.
+"""One candidate of the whole run, in a process of its own: ``python -m benchmarks.candidate NAME``.
 
-Trains on the same noise for two epochs and prints the seconds of each as JSON. What a process keeps
-(memory, threads, chosen kernels) does not reach another contender so.
+Trains on the same noise for two epochs and prints the seconds of each as JSON. In separate
+processes no candidate inherits the memory, threads or chosen kernels of another.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from benchmarks import article
-from benchmarks.turns import peak_bytes
+from benchmarks.interleaved import peak_bytes
 
 EPOCHS = 2
 
@@ -127,7 +127,7 @@ def run_pythae(images: Tensor, device: torch.device, batch_size: int) -> tuple[l
     return clock.seconds, "fp32"
 
 
-CONTENDERS: dict[str, Callable[[Tensor, torch.device, int], tuple[list[float], str]]] = {
+CANDIDATES: dict[str, Callable[[Tensor, torch.device, int], tuple[list[float], str]]] = {
     "article": run_article,
     "pythae": run_pythae,
     "zoo": run_zoo,
@@ -136,15 +136,15 @@ CONTENDERS: dict[str, Callable[[Tensor, torch.device, int], tuple[list[float], s
 
 
 def main() -> None:
-    """Run one contender and print what it took."""
+    """Run one candidate and print its times."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("name", choices=CONTENDERS)
+    parser.add_argument("name", choices=CANDIDATES)
     parser.add_argument("--images", type=int, default=3200)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
     device = torch.device(options.device)
-    epochs, precision = CONTENDERS[options.name](noise(options.images), device, options.batch_size)
+    epochs, precision = CANDIDATES[options.name](noise(options.images), device, options.batch_size)
     print(json.dumps({"epochs": epochs, "precision": precision, "peak_bytes": peak_bytes(device)}))
 
 

@@ -1,4 +1,4 @@
-"""Timing several things in turns, so that what disturbs the machine disturbs all of them alike."""
+"""Interleaved timing: a disturbance of the machine affects every candidate alike."""
 
 import contextlib
 import gc
@@ -11,19 +11,18 @@ import attrs
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-MOST_ROUNDS = 200
-LEAST_ROUNDS = 5
+MAX_ROUNDS = 200
+MIN_ROUNDS = 5
 
 
 @attrs.frozen(kw_only=True)
 class Timing:
-    """What one contender took.
+    """The times of one candidate.
 
     Attributes:
-        seconds: one a round.
+        seconds: one per round.
         warm_up: seconds of the first call: compiling, choosing kernels, first allocations.
-        peak_bytes: the most memory in use meanwhile: of the device, or of the whole process on a
-            CPU.
+        peak_bytes: peak memory in use: of the device, or of the whole process on a CPU.
     """
 
     seconds: list[float]
@@ -31,22 +30,22 @@ class Timing:
     peak_bytes: int
 
 
-def in_turns(
+def time_interleaved(
     work: Mapping[str, Callable[[], object]], device: torch.device, seconds: float
 ) -> dict[str, Timing]:
-    """Time each contender round by round for about so many seconds in all.
+    """Time the candidates round by round, for about `seconds` in total.
 
-    A device that works on its own is waited for before the clock is read.
+    Work on a GPU is finished before the clock is read.
     """
-    forget_peak(device)
+    reset_peak(device)
     warm = {name: _time(call, device) for name, call in work.items()}
     rounds: dict[str, list[float]] = {name: [] for name in work}
     for call in work.values():
         call()
     gc.collect()
     started = time.perf_counter()
-    for done in range(MOST_ROUNDS):
-        if done >= LEAST_ROUNDS and time.perf_counter() - started > seconds:
+    for done in range(MAX_ROUNDS):
+        if done >= MIN_ROUNDS and time.perf_counter() - started > seconds:
             break
         for name, call in work.items():
             rounds[name].append(_time(call, device))
@@ -65,8 +64,8 @@ def _time(call: Callable[[], object], device: torch.device) -> float:
     return time.perf_counter() - started
 
 
-def forget_peak(device: torch.device) -> None:
-    """Begin to look for the most memory in use, where the system can begin anew (not on macOS)."""
+def reset_peak(device: torch.device) -> None:
+    """Reset the peak memory, where the system can (not on macOS)."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     else:
@@ -75,9 +74,9 @@ def forget_peak(device: torch.device) -> None:
 
 
 def peak_bytes(device: torch.device) -> int:
-    """Return the most memory that was in use since then.
+    """Return the peak memory in use since it was reset.
 
-    `getrusage` alone would not do: a new process takes over the figure of the one that started it.
+    `getrusage` alone is not enough: a new process inherits the figure of its parent.
     """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
@@ -90,37 +89,37 @@ def peak_bytes(device: torch.device) -> int:
 
 
 def matmul_peak(device: torch.device, dtype: torch.dtype) -> float:
-    """Measure the GFLOP/s of a matrix product: the limit for convolutions, best of many."""
+    """Measure the GFLOP/s of a matrix product, the limit for convolutions: the best of many."""
     size = 8192 if device.type == "cuda" else 768
     a = torch.randn(size, size, device=device).to(dtype)
     b = torch.randn(size, size, device=device).to(dtype)
-    timing = in_turns({"product": lambda: a @ b}, device, 1.0)["product"]
+    timing = time_interleaved({"product": lambda: a @ b}, device, 1.0)["product"]
     return 2 * size**3 / min(timing.seconds) / 1e9
 
 
 def count_gflop(call: Callable[[], object]) -> float:
-    """Count the multiplications and additions of a call, as PyTorch's own layers would do them."""
+    """Count the multiplications and additions of a call, as PyTorch's own layers do them."""
     with torch.backends.mkldnn.flags(enabled=False), FlopCounterMode(display=False) as counter:
         call()
     return counter.get_total_flops() / 1e9
 
 
 class ReplayClock:
-    """A timer for pytest-benchmark that gives back seconds that were measured before.
+    """A timer for pytest-benchmark that replays measured seconds.
 
-    pytest-benchmark times one test after another; contenders in turns are timed at once, and each
-    test then hands its own share on.
+    pytest-benchmark times one test after another; interleaved candidates are timed together, and
+    each test then reports its own seconds.
     """
 
     def __init__(self) -> None:
         self._readings: list[float] = []
 
     def load(self, seconds: list[float]) -> None:
-        """Take the rounds that the next test reports."""
+        """Load the rounds that the next test reports."""
         self._readings = [t for s in seconds for t in (0.0, s)]
 
     def __call__(self) -> float:
-        """Give the next reading: a round is a start at zero and its end."""
+        """Return the next reading: a round starts at zero and ends at its seconds."""
         return self._readings.pop(0)
 
 
