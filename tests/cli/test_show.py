@@ -10,6 +10,7 @@ import pytest
 import convae_zoo
 from convae_zoo import Recipe, registry
 from convae_zoo.cli import main
+from convae_zoo.evaluation import cost
 from convae_zoo.registry.kinds import KINDS
 
 MODELS = """
@@ -198,16 +199,20 @@ def test_the_card_of_untrained_weights_says_how_to_train_them(plugin_site):
     assert "train it      convae-zoo retrain mine.late --out runs/mine.late" in text
 
 
-def test_measuring_counts_and_times_a_model_on_this_machine(plugin_site):
+def test_measuring_counts_and_times_a_model_on_this_machine(plugin_site, run, monkeypatch):
+    monkeypatch.setattr(cost, "_SECONDS", 0.1)
     plugin_site.install("mine-dist", {"mine": CARD})
-    (card,) = shown(plugin_site, "mine.late", "--measure", "--device", "cpu")
+    with registry.override():
+        done = run("show", "mine.late", "--measure", "--device", "cpu", "--json")
+    assert (done[0], done[2]) == (0, "")
+    (card,) = json.loads(done[1])["entries"]
     model = convae_zoo.create_model("convae-200", latent_dim=7, image_size=16, width=2)
     assert card["parameters"] == sum(p.numel() for p in model.parameters())
     assert card["flops"] > 2 * card["parameters"]
     assert card["speed"]["images_per_second"] > 1
-    done = plugin_site.run("show", "mse", "--measure")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "'mse' is none" in done.stderr
+    status, out, err = run("show", "mse", "--measure")
+    assert (status, out) == (2, "")
+    assert "'mse' is none" in err
 
 
 @pytest.mark.parametrize("folder", [True, False], ids=["run folder", "file"])
