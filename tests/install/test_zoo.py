@@ -16,16 +16,13 @@ def test_the_zoo_that_runs_is_the_installed_one(fresh_environment):
     assert Path(found.strip()).is_relative_to(fresh_environment.root)
 
 
-def test_the_wheels_hold_every_file_of_the_sources(fresh_environment):
+def test_the_wheels_hold_every_file_of_the_packages(fresh_environment):
     """Templates, weights and their index as well as the code."""
     found = fresh_environment.code("import convae_reference as r; print(r.__path__[0])")
     site = Path(found.strip()).parent
-    for folder in (SOURCE, SOURCE / "plugins", *SOURCE.glob("plugins/*/src")):
-        files = {
-            p.relative_to(folder)
-            for pattern in ("convae_*/**/*.py", "convae_*/**/*.txt", "convae_*/weights/*.*")
-            for p in folder.glob(pattern)
-            if p.is_file() and not {"src", "tests"} & set(p.relative_to(folder).parts)
-        }
-        assert files
-        assert [str(f) for f in sorted(files) if not (site / f).is_file()] == []
+    packages = [p.parent for p in SOURCE.glob("plugins/**/convae_*/__init__.py")]
+    assert {"convae_losses", "convae_backbones", "convae_weights"} <= {p.name for p in packages}
+    for package in (SOURCE / "convae_zoo", *packages):
+        files = [p.relative_to(package.parent) for p in package.rglob("*.*") if p.is_file()]
+        kept = [f for f in files if "__pycache__" not in f.parts]
+        assert [str(f) for f in sorted(kept) if not (site / f).is_file()] == []
