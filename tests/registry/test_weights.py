@@ -1,10 +1,16 @@
 """Trained weights as entries: any distribution may ship those of any model."""
 
+from importlib.metadata import distribution
+
 import pytest
 
-from convae_zoo.errors import UnknownNameError, ZooWarning
+from convae_zoo import load_model
+from convae_zoo.cli import main
+from convae_zoo.errors import UnknownNameError, UsageError, ZooWarning
 from convae_zoo.registry import find_model, list_models, override
-from convae_zoo.registry.specs import ModelSpec, WeightsSpec
+from convae_zoo.registry.discovery import new_manager
+from convae_zoo.registry.registry import build_registry
+from convae_zoo.registry.specs import ModelSpec, Provenance, WeightsSpec
 from registries import registry_of
 
 FILE = {"file": "p:f.safetensors", "sha256": "0" * 64}
@@ -101,3 +107,32 @@ def test_registered_weights_must_name_their_model():
         registry_of(other={"weights": [weights("photos", of="")]})
     with pytest.raises(ValueError, match="model 'm' has weights of model 'n'"):
         ModelSpec(name="m", encoder="e", decoder="d", weights=[weights("photos", of="n")])
+
+
+@pytest.fixture
+def zoo_alone():
+    """The registry where only the zoo's own distribution is installed."""
+    manager = new_manager()
+    for point in distribution("convae-zoo").entry_points:
+        if point.group == "convae_zoo":
+            manager.add(Provenance(point.name, "convae-zoo", "1"), point.load)
+    with override(build_registry(manager)):
+        yield
+
+
+@pytest.mark.usefixtures("zoo_alone")
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("show", "linear-residual-200.photos"),
+        ("evaluate", "convae-200.fashion-mnist", "--dataset", "photos"),
+        ("evaluate", "convae-1000", "--dataset", "photos"),
+    ],
+)
+def test_weights_of_the_other_distribution_say_to_install_it(args, capsys):
+    assert main(list(args)) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "pip install convae-zoo-weights" in error
+    with pytest.raises(UsageError, match="pip install convae-zoo-weights"):
+        load_model(args[1])
