@@ -1,4 +1,4 @@
-"""The command line: one small file a command, imported when it is called."""
+"""The command line: one small file per command, imported when called."""
 
 import contextlib
 import importlib
@@ -13,23 +13,23 @@ from convae_zoo.cli.output import only_documents_on_stdout
 from convae_zoo.errors import ZooError, ZooWarning, printable, reason
 
 COMMANDS = {
-    "compare": "Draw several runs or models on the same images.",
+    "compare": "Compare several runs or models on the same images.",
     "decode": "Decode a file of latents into image files.",
     "encode": "Encode image files into one file of latents.",
     "evaluate": "Measure a model against PCA on a dataset.",
     "export": "Write a model for use without the zoo.",
     "leaderboard": "Measure all weights trained on a dataset side by side.",
     "list": "List what is installed.",
-    "new-plugin": "Write a package with a plugin to start from.",
-    "plugins": "List the plugins, broken ones with the reason.",
+    "new-plugin": "Create a package with a plugin to start from.",
+    "plugins": "List the plugins, with the reason for broken ones.",
     "pull": "Download trained weights.",
     "push": "Upload a weights file to the Hugging Face Hub.",
     "reconstruct": "Reconstruct image files into a grid.",
-    "retrain": "Train stored weights anew and compare them.",
-    "sample": "Draw images that a model makes up.",
-    "show": "Show one entry, or the card of a model.",
+    "retrain": "Retrain registered weights and compare the result.",
+    "sample": "Sample new images from a model.",
+    "show": "Show an entry, a weights file or a run folder.",
     "train": "Train a model.",
-    "verify": "Check that entries keep the zoo's contract.",
+    "verify": "Check entries against the zoo's contract.",
 }
 """The commands, each with its line of help: the file ``cli/NAME.py`` holds ``command``."""
 

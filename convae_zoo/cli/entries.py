@@ -1,4 +1,4 @@
-"""Entries of the registry as documents that JSON can hold; no torch here."""
+"""Entries of the registry as JSON documents; no torch here."""
 
 import math
 from collections.abc import Mapping
@@ -21,10 +21,10 @@ from convae_zoo.registry.specs import (
 
 
 def summarize(spec: Spec) -> dict[str, Any]:
-    """Return what a list says of an entry.
+    """Return what ``list`` prints of an entry.
 
-    Of a model that is also the tags of its trained weights; of weights, whether they are trained,
-    and what prevents their use.
+    A model has the tags of its trained weights too; weights have whether they are trained, and what
+    prevents their use.
     """
     document: dict[str, Any] = {"kind": kind_of(spec), "name": spec.name, "summary": spec.summary}
     if isinstance(spec, ModelSpec):
@@ -38,7 +38,7 @@ def summarize(spec: Spec) -> dict[str, Any]:
 
 
 def describe(spec: Spec) -> dict[str, Any]:
-    """Return everything that is known of an entry."""
+    """Return everything known about an entry."""
     document = summarize(spec)
     if isinstance(spec, ModelSpec):
         return document | _model(spec)

@@ -15,9 +15,9 @@ from convae_zoo.registry.kinds import KINDS
 @json_option
 @click.pass_context
 def command(context: click.Context, *, as_json: bool) -> None:
-    """List the plugins: where they come from, and what each registers.
+    """List the plugins, where they come from, and what each registers.
 
-    A broken or blocked plugin is listed with the reason. The exit status is 1 where one is broken.
+    Broken and blocked plugins are listed with the reason. The exit status is 1 if one is broken.
 
     \b
     Example: convae-zoo plugins

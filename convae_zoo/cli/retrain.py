@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 @click.command(name="retrain")
 @click.argument("name")
 @data_options
-@click.option("--out", type=click.Path(), help="Folder for the run; without it none is kept.")
-@click.option("--resume", is_flag=True, help="Go on with the run that is in --out.")
+@click.option("--out", type=click.Path(), help="Run folder; without it nothing is kept.")
+@click.option("--resume", is_flag=True, help="Resume the run in --out.")
 @click.option(
     "--store",
     "folder",
@@ -37,14 +37,14 @@ def command(
     device: str,
     as_json: bool,
 ) -> None:
-    """Train registered weights NAME (MODEL.TAG) anew and compare them with what is stored.
+    """Retrain registered weights NAME (MODEL.TAG) and compare them with the stored ones.
 
-    The recipe, the dataset and the seed are those that are declared. The status is 1 where the MSE
-    differs from the stored one by more than 1%.
+    The recipe, the dataset and the seed are the declared ones. The exit status is 1 if the MSE
+    differs from the stored MSE by more than 1%.
 
-    With --store, for whoever maintains a plugin, the result takes the place of what is stored: the
-    file MODEL.TAG.safetensors of at most 16 MiB and its line in index.json are written to FOLDER,
-    which is the folder "weights" of the plugin's package.
+    With --store, for maintainers of a plugin, the result replaces the stored weights: the file
+    MODEL.TAG.safetensors, at most 16 MiB, and its entry in index.json are written to FOLDER, the
+    folder "weights" of the plugin's package.
 
     \b
     Example: convae-zoo retrain convae-200.photos --out runs/retrained
@@ -55,7 +55,7 @@ def command(
     from convae_zoo.registry.shipped_weights import open_folder
     from convae_zoo.tasks.retrain import check_reproduced, compare, retrain, store
 
-    if folder is not None:  # before the work, that it may not be for nothing
+    if folder is not None:  # fail before training starts
         open_folder(folder)
     retrained = retrain(name, out=out, resume=resume, data=data, download=download, device=device)
     rows = compare(retrained)
@@ -86,7 +86,7 @@ def _document(stored: "Stored") -> dict[str, object]:
 
 
 def _print(name: str, rows: "list[Comparison]", stored: "Stored | None") -> None:
-    click.echo(f"{name} trained anew" + ("" if rows[0].stored else "; nothing is stored yet"))
+    click.echo(f"{name} retrained" + ("" if rows[0].stored else "; nothing is stored yet"))
     print_table(
         ("figure", "stored", "now", "ratio"),
         [[row.name, _number(row.stored), _number(row.now), _number(row.ratio)] for row in rows],

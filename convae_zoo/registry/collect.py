@@ -1,4 +1,4 @@
-"""What the plugins' hooks register, collected by kind and checked as it comes in."""
+"""Specs that the plugins' hooks register, checked and collected by kind."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -56,7 +56,7 @@ class _Registrar:
     """Takes one plugin's specs of one kind; a name that is taken is an error.
 
     Attributes:
-        taken: what the plugins before registered.
+        taken: what earlier plugins registered.
         staged: what this plugin registers.
     """
 
@@ -90,7 +90,7 @@ class _Registrar:
 
 
 def _check_config(kind: Kind, spec: BuiltSpec) -> None:
-    """Refuse a config whose defaults break its own rules, or that declares no good shapes."""
+    """Refuse a config whose defaults fail its own checks, or whose shapes are invalid."""
     config = spec.config()
     for name in kind.shapes:
         shape = getattr(config, name, None)
@@ -105,7 +105,7 @@ def _check_config(kind: Kind, spec: BuiltSpec) -> None:
 
 
 def _join_weights(entries: Entries) -> None:
-    """Give each model all weights that are registered for it, whichever plugin came first."""
+    """Attach to each model all weights registered for it, whichever plugin came first."""
     models = cast("dict[str, ModelSpec]", entries["model"])
     weights = cast("dict[str, WeightsSpec]", entries["weights"]).values()
     for name, model in models.items():

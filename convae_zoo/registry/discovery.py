@@ -25,7 +25,7 @@ BLOCKED = "CONVAE_ZOO_DISABLED_PLUGINS"
 
 @attrs.frozen
 class Plugin:
-    """A plugin that was found: where it comes from, and how loading it went.
+    """An installed plugin: where it comes from, and whether it loaded.
 
     Attributes:
         status: ``loaded``, ``broken`` or ``blocked``.
@@ -44,13 +44,13 @@ class Plugin:
 
 @attrs.define
 class PluginManager:
-    """Pluggy's manager together with a record of every plugin that was found."""
+    """Pluggy's manager with a record of every installed plugin."""
 
     hooks: pluggy.PluginManager
     found: dict[Provenance, Plugin] = attrs.field(factory=dict)
 
     def add(self, provenance: Provenance, load: Callable[[], object]) -> None:
-        """Load a plugin and register its hooks, or leave it out whole and say so once.
+        """Load a plugin and register its hooks, or leave it out whole and warn once.
 
         Args:
             provenance: the plugin's name and the distribution that it comes from.
@@ -74,10 +74,8 @@ class PluginManager:
             self.leave_out(provenance, error)
 
     def _check_hooks(self, plugin: object) -> None:
-        """Refuse what pluggy would let pass or explain badly; it checks the signatures itself."""
-        hash(
-            plugin
-        )  # pluggy keeps plugins in a set: one that cannot be there would spoil the others
+        """Refuse what pluggy accepts or explains badly; it checks the signatures itself."""
+        hash(plugin)  # pluggy keeps plugins in a set: an unhashable one would break the others
         if self.hooks.is_registered(plugin):
             raise PluginError(f"it is the same object as plugin {self.hooks.get_name(plugin)!r}")
         known = [name for name in dir(hookspecs) if name.startswith("register_")]
@@ -91,14 +89,14 @@ class PluginManager:
             )
 
     def leave_out(self, provenance: Provenance, error: BaseException | str) -> None:
-        """Leave a plugin out whole, keep the reason, and warn of it, or raise in strict mode.
+        """Leave a plugin out whole, record the reason, and warn; in strict mode, raise.
 
         Raises:
             PluginError: the mode is strict.
         """
         before = self.found.get(provenance)
         if before is not None and before.status == "loaded":
-            # A plugin whose signature pluggy refused is registered by then.
+            # Pluggy registers a plugin before it refuses a hook's signature.
             self.hooks.unregister(name=provenance.plugin)
         why = reason(error) if isinstance(error, BaseException) else error
         self.found[provenance] = Plugin(provenance, "broken", why)
@@ -113,7 +111,7 @@ class PluginManager:
 
 
 def new_manager() -> PluginManager:
-    """Make a manager that knows the hooks and has no plugins."""
+    """Create a manager with the hooks and no plugins."""
     hooks = pluggy.PluginManager(hookspecs.PROJECT)
     hooks.add_hookspecs(hookspecs)
     return PluginManager(hooks)
@@ -125,17 +123,17 @@ def strict() -> bool:
 
 
 def warn_or_raise(message: str) -> None:
-    """Raise for a broken plugin in strict mode, else warn of it."""
+    """Raise in strict mode, else warn."""
     if strict():
         raise PluginError(message)
     warnings.warn(message, ZooWarning, stacklevel=3)
 
 
 def load_entry_points() -> PluginManager:
-    """Load every installed plugin that is not blocked; a blocked one's code is never imported.
+    """Load every installed plugin that is not blocked; blocked plugins are never imported.
 
-    The zoo's own distribution comes first and the others by name, so that which of two plugins
-    keeps a disputed name depends on nothing but the names.
+    The zoo's own distribution comes first, the others follow by name: which of two plugins keeps a
+    disputed name depends on the names alone.
 
     Raises:
         PluginError: one is broken and the mode is strict.

@@ -1,4 +1,4 @@
-"""Entries of the registry built from their configs; a plugin's fault names the plugin."""
+"""Entries of the registry built from their configs; an error in a plugin names the plugin."""
 
 import importlib
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ def resolve(factory: Factory) -> Any:
     """Import what a factory string ``"package.module:Attribute"`` names.
 
     Raises:
-        PluginError: the module cannot be imported, or the attribute is not there.
+        PluginError: the module cannot be imported, or has no such attribute.
     """
     if not isinstance(factory, str):
         return factory
@@ -33,7 +33,7 @@ def field_names(spec: BuiltSpec) -> list[str]:
 
 
 def make_config(spec: BuiltSpec, values: Mapping[str, Any]) -> Any:
-    """Make an entry's config from the values that differ from its defaults.
+    """Create an entry's config from the values that differ from its defaults.
 
     Raises:
         UnknownNameError: a field that the config does not have.
@@ -50,7 +50,7 @@ def make_config(spec: BuiltSpec, values: Mapping[str, Any]) -> Any:
 
 
 def config_values(config: Any) -> dict[str, Any]:
-    """Return a config as keyword arguments, and as what JSON can hold."""
+    """Return a config as keyword arguments, all of them JSON values."""
     return {f.name: getattr(config, f.name) for f in attrs.fields(type(config))}
 
 
@@ -58,20 +58,20 @@ def build(spec: BuiltSpec, config: Any, **more: Any) -> Any:
     """Call an entry's factory with its config's fields as keyword arguments.
 
     Raises:
-        PluginError: the factory is not there, does not take the config's fields, or fails.
+        PluginError: the factory is missing, does not take the config's fields, or fails.
     """
     try:
         return resolve(spec.factory)(**config_values(config), **more)
     except PluginError as error:
         raise plugin_error(spec, str(error)) from error
     except (ZooError, OSError):
-        raise  # data or weights that are not there
+        raise  # missing data or weights
     except Exception as error:
         raise plugin_error(spec, f"its factory failed: {reason(error)}") from error
 
 
 def plugin_error(spec: BuiltSpec, what: str) -> PluginError:
-    """Make the error for an entry that broke a rule: which entry, whose it is, what to do."""
+    """Create the error for an entry that broke a rule: the entry, its plugin, what to do."""
     source = spec.provenance or Provenance("?", "an unknown distribution", "?")
     return PluginError(
         f"{kind_of(spec)} {spec.name!r} of plugin {source.plugin!r} ({source.distribution} "

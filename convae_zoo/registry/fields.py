@@ -8,7 +8,7 @@ A config is an attrs class whose fields all have defaults::
         activation: str = fields.choice("relu", ("relu", "gelu"))
 
 The checks raise `ValueError`; the zoo turns it into a `ConfigError` that names the part. Each field
-carries what it accepts: in words, and where they can be drawn as a domain.
+says what it accepts: in words, and as a domain if values can be drawn from one.
 """
 
 import math
@@ -20,7 +20,7 @@ import attrs
 T = TypeVar("T", str, int)
 
 _SMALLEST, _LARGEST = 1e-6, 1e6
-"""Between these lies the larger end of a value range."""
+"""Bounds on the larger end of a value range."""
 
 ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu", "tanh")
 """The names that `activation` takes."""
@@ -31,7 +31,7 @@ _DOMAIN = "convae_zoo.domain"
 
 @attrs.frozen
 class Integers:
-    """The whole numbers from `minimum` that `multiple_of` divides."""
+    """The whole numbers from `minimum` upwards that are multiples of `multiple_of`."""
 
     minimum: int
     multiple_of: int
@@ -56,12 +56,12 @@ Domain: TypeAlias = Integers | Numbers | Choices
 
 
 def accepted(attribute: "attrs.Attribute[Any]") -> str:
-    """Say what a config's field accepts, in a few words; empty where the field does not say."""
+    """Return what a config's field accepts, in a few words; empty if the field does not say."""
     return cast("str", attribute.metadata.get(_ACCEPTED, ""))
 
 
 def domain_of(attribute: "attrs.Attribute[Any]") -> Domain | None:
-    """Return the values that a config's field takes, or None where it does not say."""
+    """Return the values that a config's field accepts, or None if it does not say."""
     return cast("Domain | None", attribute.metadata.get(_DOMAIN))
 
 
@@ -90,7 +90,7 @@ def _is_number(value: object) -> TypeGuard[float]:
 
 
 def integer(default: int, *, minimum: int = 1, multiple_of: int = 1) -> int:
-    """Declare a whole number of at least `minimum` that `multiple_of` divides."""
+    """Declare a whole number of at least `minimum` that is a multiple of `multiple_of`."""
     expected = f"a whole number of at least {minimum}"
     if multiple_of != 1:
         expected += f" that is divisible by {multiple_of}"
@@ -128,18 +128,18 @@ def choice(default: T, options: Sequence[T]) -> T:
 
 
 def activation(default: str = "relu") -> str:
-    """Declare the name of an activation, which `convae_zoo.layers.make_activation` makes."""
+    """Declare the name of an activation, for `convae_zoo.layers.make_activation`."""
     return choice(default, ACTIVATIONS)
 
 
 def flag(*, default: bool) -> bool:
-    """Declare a yes or no."""
+    """Declare a boolean."""
     domain = Choices((False, True))
     return cast("bool", _field(default, "true or false", lambda v: isinstance(v, bool), domain))
 
 
 def text(default: str | None = None) -> Any:
-    """Declare a string, or None where the default is None."""
+    """Declare a string; None is accepted if it is the default."""
     optional = default is None
     expected = "a string or nothing" if optional else "a string"
     return _field(default, expected, lambda v: isinstance(v, str) or (v is None and optional))

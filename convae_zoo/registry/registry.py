@@ -17,7 +17,7 @@ from convae_zoo.registry.specs import Provenance, Spec
 
 @attrs.frozen
 class Registry:
-    """What all plugins registered, by kind and name; frozen."""
+    """Everything that the plugins registered, by kind and name; frozen."""
 
     entries: Mapping[str, Mapping[str, Spec]]
     plugins: tuple[Plugin, ...] = ()
@@ -26,7 +26,7 @@ class Registry:
         """Return the spec of that kind and name.
 
         Raises:
-            UnknownNameError: nothing has that name; the nearest names are suggested.
+            UnknownNameError: no entry has that name; the nearest names are suggested.
         """
         known = self.entries[kind]
         if name not in known:
@@ -38,7 +38,7 @@ class Registry:
         return sorted(fnmatch.filter(self.entries[kind], pattern))
 
     def unknown(self, what: str, name: str, known: Iterable[str]) -> UnknownNameError:
-        """Make the error for an unknown name; it names the broken plugins too."""
+        """Create the error for an unknown name; it names the broken plugins too."""
         return UnknownNameError(f"{unknown(what, name, known)}{self.broken_note()}")
 
     def broken_note(self) -> str:
@@ -64,7 +64,7 @@ _overrides: list[Registry] = []
 
 
 def get_registry() -> Registry:
-    """Return the registry of everything that is installed; built once, at the first call.
+    """Return the registry of everything installed; built once, at the first call.
 
     Raises:
         PluginError: a plugin is broken and the mode is strict; or a plugin asks for the registry
@@ -106,10 +106,10 @@ def _same(plugin: object) -> object:
 def override(
     registry: Registry | None = None, *, plugins: Iterable[object] = ()
 ) -> Iterator[Registry]:
-    """Let `get_registry` return another registry for a while, in every thread; for tests.
+    """Make `get_registry` return another registry within the block, in all threads; for tests.
 
     Args:
-        registry: the registry; by default the installed plugins, discovered again.
+        registry: the registry; by default one of the installed plugins, discovered again.
         plugins: modules or objects with hooks, loaded after the installed plugins, each as a
             plugin and distribution of its own name.
 

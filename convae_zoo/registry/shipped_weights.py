@@ -1,7 +1,7 @@
-"""Trained weights that lie in a plugin's own package, as its ``weights/index.json`` lists them.
+"""Trained weights inside a plugin's own package, listed in its ``weights/index.json``.
 
-A plugin declares what weights its models have; which of them are trained, and how good they are, is
-data that `convae-zoo retrain --store` writes beside the files. No torch here.
+A plugin declares which weights it has. Which of them are trained, and their metrics, is data that
+`convae-zoo retrain --store` writes next to the files. No torch here.
 """
 
 import json
@@ -26,18 +26,18 @@ Entry = dict[str, Any]
 
 @attrs.frozen
 class Shipped:
-    """The weights that a package ships.
+    """The weights files of a package.
 
     Attributes:
         package: the package's name.
-        entries: what is known of each file, by ``model.tag``.
+        entries: the sha256, metrics and card of each file, by ``model.tag``.
     """
 
     package: str
     entries: Mapping[str, Entry]
 
     def fill(self, model: str, weights: WeightsSpec) -> WeightsSpec:
-        """Return declared weights with their file and metrics; as they are where there is none."""
+        """Return declared weights with their file and metrics; unchanged if there is no file."""
         name = f"{model}.{weights.tag}"
         entry = self.entries.get(name)
         if entry is None:
@@ -52,10 +52,10 @@ class Shipped:
 
 
 def shipped_weights(package: str) -> Shipped:
-    """Read what weights a package ships; none where it has no index.
+    """Read which weights a package ships; none if it has no index.
 
     Args:
-        package: its import name; it is imported already, or imported now.
+        package: its import name; it is imported if it is not yet.
 
     Raises:
         PluginError: the index is damaged, or of a newer format.
@@ -73,11 +73,11 @@ def shipped_weights(package: str) -> Shipped:
 
 
 def open_folder(folder: str | Path) -> dict[str, Entry]:
-    """Make a package's ``weights`` folder where it is missing, and read its index.
+    """Create a package's ``weights`` folder if it is missing, and read its index.
 
     Raises:
-        WeightsError: the index that is there cannot be read.
-        FileError: the folder cannot be made or written.
+        WeightsError: the existing index cannot be read.
+        FileError: the folder cannot be created or written.
     """
     path = Path(folder) / INDEX
     try:
@@ -91,11 +91,11 @@ def open_folder(folder: str | Path) -> dict[str, Entry]:
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from error
     except ValueError as error:
-        raise WeightsError(f"{path} {error}; mend it or remove it") from error
+        raise WeightsError(f"{path} {error}; repair it or remove it") from error
 
 
 def add_to_index(folder: str | Path, name: str, entry: Entry) -> None:
-    """Write what is known of a weights file into the index of its folder.
+    """Add a weights file to the index of its folder.
 
     Args:
         folder: the package's ``weights``.
@@ -103,7 +103,7 @@ def add_to_index(folder: str | Path, name: str, entry: Entry) -> None:
         entry: ``sha256``, ``metrics`` and ``card``; what JSON can hold.
 
     Raises:
-        WeightsError: the index that is there cannot be read.
+        WeightsError: the existing index cannot be read.
         FileError: it cannot be written.
     """
     entries = {**open_folder(folder), name: entry}

@@ -35,7 +35,7 @@ _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 
 @attrs.frozen
 class EmptyConfig:
-    """The config of an entry that has nothing to set."""
+    """The config of an entry without settings."""
 
 
 @attrs.frozen
@@ -93,7 +93,7 @@ class Spec:
 
 @attrs.frozen(kw_only=True)
 class BuiltSpec(Spec):
-    """An entry that is built: `factory` is called with the fields of a `config`."""
+    """An entry with a factory, which is called with the fields of a config."""
 
     factory: Factory = attrs.field(validator=_check_factory)
     config: type = attrs.field(default=EmptyConfig, validator=_check_config)
@@ -113,12 +113,12 @@ class DecoderSpec(BuiltSpec):
 class LossSpec(BuiltSpec):
     """A loss: an ``nn.Module`` that maps (reconstruction, target) to a scalar.
 
-    In training, config fields named ``value_range`` and ``in_channels`` are given the model's. A
+    In training, config fields named ``value_range`` and ``in_channels`` are set to the model's. A
     loss that has parameters of its own is trained as `convae_zoo.training.learners` says.
 
     Attributes:
         minimum: the value for equal images, or None where it depends on the images.
-        symmetric: whether swapping the two arguments leaves the value as it is.
+        symmetric: whether swapping the two arguments leaves the value unchanged.
     """
 
     minimum: float | None = 0.0
@@ -129,11 +129,11 @@ class LossSpec(BuiltSpec):
 class DatasetSpec(BuiltSpec):
     """A dataset: the factory is called with ``split`` and the config's fields.
 
-    Two config fields are filled in where the class has them: ``path`` (the user's folder) and
-    ``image_size`` (the model's). A field ``download`` says that the data can be downloaded.
+    Two config fields are set where the class has them: ``path`` to the user's folder and
+    ``image_size`` to the model's. A field ``download`` means that the data can be downloaded.
 
     Attributes:
-        splits: the splits that there are; the first is trained on, the second validated on.
+        splits: the names of the splits; the first is for training, the second for validation.
         license: the licence of the images, as the source states it.
         source: where the images come from.
     """

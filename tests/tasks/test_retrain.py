@@ -1,4 +1,4 @@
-"""Weights trained anew: compared with what is stored, and stored in a plugin's folder."""
+"""Registered weights retrained: compared with the stored ones, and stored in their place."""
 
 import contextlib
 import hashlib
