@@ -86,3 +86,9 @@ def test_weights_that_are_not_finite_are_named(put, bad):
 def test_a_device_that_is_not_there_is_told(tmp_path):
     path = put_bytes(tmp_path, file_bytes())
     told(lambda: load_model(path, device="warp"), "device 'warp'", kind=UsageError)
+
+
+@pytest.mark.parametrize("value_range", [[0, 5e-324], [1, 1], [1, 0], [-1e300, 1e300], [1e6, 1]])
+def test_a_value_range_that_cannot_hold_pixels_is_told(put, value_range):
+    path = put(_put_key("model", "value_range", value=value_range))
+    told(lambda: load_model(path), str(path), "value_range must be (low, high) with low < high")
