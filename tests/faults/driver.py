@@ -1,0 +1,188 @@
+"""Runs each writing command with a fault at its write boundaries, in forked processes.
+
+Usage: driver.py FOLDER few|all, with shim.c preloaded. Prints one JSON list of what was tried, with
+the problems that were found.
+"""
+
+import ctypes
+import errno
+import json
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import attrs
+import torch
+
+import convae_zoo as zoo
+from convae_zoo.cli import main
+from latent_files import write_images
+
+torch.set_num_threads(1)
+
+SHIM = ctypes.CDLL(None)
+FAULTS = {
+    "ENOSPC": errno.ENOSPC,
+    "EIO": errno.EIO,
+    "EROFS": errno.EROFS,
+    "SIGKILL": -signal.SIGKILL,
+}
+Files = dict[str, bytes]
+
+
+@attrs.frozen
+class Case:
+    """A command, what it writes, and how many write boundaries of each fault are tried by default.
+
+    Pictures are all written by one function, so by default one command stands for them.
+    """
+
+    name: str
+    run: Callable[[str], int]
+    output: str
+    few: int = 1
+    folder: bool = False
+
+
+class Bench:
+    """A folder of inputs, and one of outputs in which faults happen."""
+
+    def __init__(self, root: Path) -> None:
+        self.inputs, self.outputs = root / "in", root / "out"
+        write_images(self.inputs / "images", 6)
+        torch.manual_seed(0)
+        settings = {"width": 4, "latent_dim": 8, "image_size": 8}
+        model = zoo.create_model("variational-200", **settings)
+        self.model = str(self.inputs / "model.safetensors")
+        zoo.save_model(model, self.model)
+        self.latents = str(self.inputs / "z.safetensors")
+        assert main(["encode", self.model, self.images, "--out", self.latents]) == 0
+
+    @property
+    def images(self) -> str:
+        return str(self.inputs / "images")
+
+    def cases(self) -> list[Case]:
+        image = f"{self.images}/00000.png"
+        data = ("--dataset", "image-folder", "--data", self.images)
+
+        def command(*call: str) -> Callable[[str], int]:
+            return lambda out: main([*call, "--out", out])
+
+        def save(out: str) -> int:
+            zoo.save_model(zoo.load_model(self.model), out, dtype="fp16")
+            return 0
+
+        encode = ("encode", self.model, self.images, "--overwrite", "--dtype", "fp16")
+        return [
+            Case("encode", command(*encode), "z.safetensors", few=3),
+            Case("decode", command("decode", self.model, self.latents), "d", few=3, folder=True),
+            Case("export", command("export", self.model, "--format", "torch-export"), "m.pt2"),
+            Case("compare", command("compare", self.model, *data), "a.png"),
+            Case("reconstruct", command("reconstruct", self.model, image), "a.png", few=0),
+            Case("sample", command("sample", self.model), "a.png", few=0),
+            Case("leaderboard", command("leaderboard", self.model, *data), "a.png", few=0),
+            Case("save_model", save, "m.safetensors", few=3),
+        ]
+
+    def fresh(self, case: Case) -> Files:
+        """Empty the outputs but for an old file in the place of the command's."""
+        shutil.rmtree(self.outputs, ignore_errors=True)
+        self.outputs.mkdir(parents=True)
+        if not case.folder:
+            (self.outputs / case.output).write_bytes(b"old")
+        return self.files()
+
+    def files(self) -> Files:
+        found = (p for p in self.outputs.rglob("*") if p.is_file())
+        return {p.relative_to(self.outputs).as_posix(): p.read_bytes() for p in found}
+
+    def child(self, case: Case, nth: int, fault: int) -> tuple[int, str, int]:
+        """Run a command in a forked process: its status, its stderr and the changes it made."""
+        report, stderr = self.inputs / "report", self.inputs / "stderr"
+        report.unlink(missing_ok=True)
+        pid = os.fork()
+        if pid == 0:
+            with stderr.open("w") as file, Path(os.devnull).open("w") as nowhere:
+                os.dup2(file.fileno(), 2)
+                os.dup2(nowhere.fileno(), 1)
+            SHIM.fault_arm(os.fsencode(self.outputs), nth, fault)
+            status = 70
+            try:
+                status = case.run(str(self.outputs / case.output))
+            except zoo.ZooError as error:
+                os.write(2, f"error: {error}\n".encode())
+                status = 1
+            finally:
+                count = SHIM.fault_count()
+                SHIM.fault_arm(b"/nowhere", -1, 0)
+                report.write_text(str(count))
+                os._exit(status)
+        _, waited = os.waitpid(pid, 0)
+        count = int(report.read_text()) if report.exists() else -1
+        return os.waitstatus_to_exitcode(waited), stderr.read_text(), count
+
+
+def problems(old: Files, new: Files, after: Files, status: int, told: str, fault: str) -> list[str]:
+    """Say what is wrong with the files after a fault, and with how it was told."""
+    found = [
+        f"{name} is neither the old file nor the new one"
+        for name in new
+        if after.get(name) not in {old.get(name), new[name]}
+    ]
+    may_stay = fault in {"SIGKILL", "EROFS"}  # nothing can be removed any more
+    for name in after.keys() - new.keys():
+        hidden = Path(name).name.startswith((".tmp-", ".lock-"))
+        if not (".parts/" in name and not hidden) and not (hidden and may_stay):
+            found.append(f"{name} was left behind")
+    if fault == "SIGKILL":
+        return found
+    if status not in {0, 1}:
+        found.append(f"status {status}")
+    if status == 1 and not (told.startswith("error: ") and told.count("\n") == 1):
+        found.append(f"told {told!r}")
+    if "fault of the zoo" in told:
+        found.append(f"told {told!r}")
+    return found
+
+
+def boundaries(count: int, number: int, few: int) -> list[int]:
+    """Choose where a fault happens: places spread over all, others for each fault."""
+    return sorted({(number + place * len(FAULTS)) * 7919 % count for place in range(few)})
+
+
+def run(bench: Bench, *, everything: bool) -> list[dict[str, object]]:
+    tried: list[dict[str, object]] = []
+    for case in bench.cases():
+        if not (everything or case.few):
+            continue
+        case.run(str(bench.inputs / f"warm-{case.output}"))  # so that no child imports anything
+        bench.fresh(case)
+        status, told, count = bench.child(case, -1, 0)
+        new = bench.files()
+        assert status == 0, (case.name, told)
+        for number, (fault, code) in enumerate(FAULTS.items()):
+            for nth in range(count) if everything else boundaries(count, number, case.few):
+                old = bench.fresh(case)
+                status, told, _ = bench.child(case, nth, code)
+                found = problems(old, new, bench.files(), status, told, fault)
+                status, told, _ = bench.child(case, -1, 0)
+                if status != 0:
+                    found.append(f"started again: {told}")
+                elif {n: c for n, c in bench.files().items() if not is_hidden(n)} != new:
+                    found.append("started again, it gave other files")
+                at = {"command": case.name, "fault": fault, "at": nth, "of": count}
+                tried.append({**at, "problems": found})
+    return tried
+
+
+def is_hidden(name: str) -> bool:
+    return Path(name).name.startswith((".tmp-", ".lock-"))
+
+
+if __name__ == "__main__":
+    done = run(Bench(Path(sys.argv[1])), everything=sys.argv[2] == "all")
+    print(f"\n{json.dumps(done)}")
