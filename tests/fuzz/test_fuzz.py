@@ -1,0 +1,170 @@
+"""Mutated files end in a result or in one line that names the file, and change no number.
+
+By default some 1,800 files; ``CONVAE_ZOO_FUZZ_SECONDS=3600`` goes on for as long, in equal shares.
+``CONVAE_ZOO_FUZZ_SEED`` is the first seed. A seed that found a defect goes into `FOUND`.
+"""
+
+import io
+import itertools
+import json
+import os
+import random
+import resource
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+import convae_zoo as zoo
+from convae_zoo.data.image_file import read_image
+from convae_zoo.tasks.compress import decode_file
+from convae_zoo.tasks.compress.latents import open_latents
+from convae_zoo.weights import file_format
+from convae_zoo.weights.load import read_metadata
+from latent_files import as_bytes, as_version_1, document_in, encoded, rewrite, write_images
+from mutate import changed, mutated
+
+SECONDS = float(os.environ.get("CONVAE_ZOO_FUZZ_SECONDS", "0"))
+FIRST = int(os.environ.get("CONVAE_ZOO_FUZZ_SEED", "0"))
+TARGETS = 5
+MOST_MEMORY = 1.5 * 2**20  # kB, as ru_maxrss
+
+FOUND: dict[str, list[int]] = {"image": [], "weights": [], "latents": []}
+"""Seeds that once found a defect, by target; they are tried first."""
+
+KINDS = {
+    **dict.fromkeys(
+        ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "DDS", "TGA", "PCX", "ICO", "ICNS",
+         "PPM", "SGI", "QOI", "JPEG2000", "IM"), "RGB"
+    ),
+    "BLP": "P", "SPIDER": "F", "MSP": "1", "XBM": "1",
+}  # fmt: skip
+
+
+def seeds(target, count):
+    """Give seeds: those that found something, then `count`, or as many as there is time for."""
+    yield from FOUND.get(target, [])
+    stop = time.monotonic() + SECONDS / TARGETS
+    for number in itertools.count(FIRST):
+        if (number - FIRST >= count) if SECONDS == 0 else time.monotonic() > stop:
+            print(f"{target}: {number - FIRST} files")
+            break
+        yield number
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < MOST_MEMORY
+
+
+def outcome(seed, path, action):
+    """Do something with a file: what comes out, or None where one line says what is wrong."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return action()
+    except zoo.ZooError as error:
+        line = str(error)
+    except BaseException as error:
+        raise AssertionError(f"seed {seed}: {type(error).__name__}: {error}") from error
+    assert "\n" not in line, f"seed {seed}"
+    assert str(path) in line, f"seed {seed}: {line}"
+    return None
+
+
+@pytest.fixture(scope="module")
+def images():
+    """A small image of each kind that Pillow writes: its bytes."""
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    made = {}
+    for kind, mode in KINDS.items():
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).convert(mode).save(buffer, kind)
+        made[kind] = buffer.getvalue()
+    return made
+
+
+def test_images(images, tmp_path):
+    path = tmp_path / "image"
+    for seed in seeds("image", 800):
+        draw = random.Random(seed)
+        path.write_bytes(mutated(images[draw.choice(sorted(images))], draw))
+        read = outcome(seed, path, lambda: read_image(path))
+        assert read is None or (read.dtype == torch.uint8 and read.shape[0] == 3), f"seed {seed}"
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory) -> Path:
+    """A small model's file."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("model") / "small.safetensors"
+    zoo.save_model(zoo.create_model("convae-200", width=2, latent_dim=4, image_size=8), path)
+    return path
+
+
+def test_weights_of_other_bytes_are_refused_or_the_same(weights, tmp_path):
+    path, whole = tmp_path / "mutated.safetensors", load_file(weights)
+    for seed in seeds("weights", 200):
+        path.write_bytes(mutated(weights.read_bytes(), random.Random(seed)))
+        model = outcome(seed, path, lambda: zoo.load_model(path))
+        if model is not None:
+            same = all(torch.equal(model.state_dict()[n], whole[n]) for n in whole)
+            assert same, f"seed {seed}: a number changed"
+
+
+def test_weights_whose_document_is_another_are_refused_or_load(weights, tmp_path):
+    """The digest is right, so that every check behind it is reached."""
+    path = tmp_path / "mutated.safetensors"
+    document, tensors = file_format.unpack(weights.read_bytes(), "it")
+    for seed in seeds("documents", 120):
+        other = changed(document, random.Random(seed))
+        try:
+            path.write_bytes(b"".join(file_format.pack(other, tensors)))
+        except (zoo.ZooError, TypeError, AttributeError):  # what no file can say
+            continue
+        outcome(seed, path, lambda: zoo.load_model(path))
+
+
+@pytest.fixture(scope="module")
+def latents(weights, tmp_path_factory) -> Path:
+    """A latents file of six images."""
+    folder = tmp_path_factory.mktemp("latents")
+    write_images(folder / "images", 6)
+    encoded(weights, folder / "images", folder / "z")
+    return folder / "z"
+
+
+def test_latents_of_other_bytes_are_refused_or_the_same(latents, tmp_path):
+    path, whole = tmp_path / "z", open_latents(latents)
+    for seed in seeds("latents", 500):
+        path.write_bytes(mutated(latents.read_bytes(), random.Random(seed)))
+        opened = outcome(seed, path, lambda: open_latents(path))
+        assert opened is None or opened.sha256 == whole.sha256, f"seed {seed}: a number changed"
+
+
+def test_latents_of_another_document_are_refused_or_decoded_inside_the_folder(
+    weights, latents, tmp_path
+):
+    """In the first version of the format, which has no digest."""
+    model, digest = zoo.load_model(weights), read_metadata(weights)["sha256"]
+    path, out = tmp_path / "z", tmp_path / "deep" / "out"
+    document = {**document_in(latents), "format_version": 1}
+    names = json.loads(bytes(load_file(latents)["names"].numpy()))
+    for seed in seeds("latents, documents", 150):
+        draw = random.Random(seed)
+        path.write_bytes(latents.read_bytes())
+        text = json.dumps(changed(names, draw) if draw.random() < 0.5 else names)
+        as_version_1(path, names=as_bytes(text.encode()))
+        rewrite(path, document=json.dumps(changed(document, draw)))
+
+        def decode():
+            return decode_file(model, path, out, weights=digest, overwrite=True)
+
+        try:
+            outcome(seed, path, decode)
+        except AssertionError as error:
+            if "would leave the folder" not in str(error):  # it names the picture's folder
+                raise
+        assert {p.name for p in tmp_path.iterdir()} <= {"z", "deep"}, f"seed {seed}"
+        assert not out.parent.exists() or {p.name for p in out.parent.iterdir()} <= {"out"}
