@@ -11,6 +11,9 @@ class ZooError(Exception):
 
     exit_status = 1
 
+    def __str__(self) -> str:
+        return printable(super().__str__())
+
 
 class UsageError(ZooError):
     """The call itself is wrong. The command line exits with status 2."""
@@ -54,14 +57,18 @@ class ZooWarning(UserWarning):
     """Something was left out, and everything else works on."""
 
 
+def escaped(text: object) -> str:
+    """Return a text of any origin with its control characters escaped, its spaces kept."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
+
+
 def printable(text: object) -> str:
     """Return a text of any origin as one line, its control characters escaped.
 
     Whatever a file, a server or a plugin says can be printed this way without driving the
     terminal.
     """
-    line = " ".join(str(text).split())
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+    return escaped(" ".join(str(text).split()))
 
 
 def reason(error: BaseException, limit: int = 300) -> str:

@@ -4,6 +4,7 @@ import click
 
 from convae_zoo import files
 from convae_zoo.cli.options import device_option, max_pixels_option
+from convae_zoo.cli.output import print_line
 from convae_zoo.cli.outputs import model_files
 
 
@@ -65,6 +66,6 @@ def command(
             )
     if world.is_main:
         for line in encoded.skipped:
-            click.echo(f"skipped: {line}", err=True)
+            print_line(f"skipped: {line}", err=True)
         skipped = f", {len(encoded.skipped):,} skipped" if encoded.skipped else ""
-        click.echo(f"{encoded.count:,} latents{skipped}  {out}")
+        print_line(f"{encoded.count:,} latents{skipped}  {out}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from convae_zoo.cli.options import dataset_options, device_option, json_option
-from convae_zoo.cli.output import print_fields, print_json, print_table
+from convae_zoo.cli.output import print_fields, print_json, print_line, print_table
 
 if TYPE_CHECKING:
     from convae_zoo.evaluation import Evaluation, Metrics
@@ -68,7 +68,7 @@ def command(
 
 def _print(name: str, found: "Evaluation", values: int) -> None:
     low, high = found.value_range
-    click.echo(
+    print_line(
         f"{name} on {found.dataset}, split {found.split}: {found.images:,} images, "
         f"{found.latent_floats:,} latent floats for {values:,} pixel values "
         f"({found.compression_ratio:.1f} : 1)"
@@ -89,9 +89,9 @@ def _print(name: str, found: "Evaluation", values: int) -> None:
     print_table(head, rows)
     print_fields([(figure, f"{value:g}") for figure, value in found.figures.items()])
     if found.pca is not None:
-        click.echo(f"PCA was fitted on {found.pca_images:,} training images")
+        print_line(f"PCA was fitted on {found.pca_images:,} training images")
     else:
-        click.echo(f"no PCA: {found.pca_reason}")
+        print_line(f"no PCA: {found.pca_reason}")
 
 
 def _cells(metrics: "Metrics") -> tuple[str, str, str, str, str]:

@@ -2,6 +2,7 @@
 
 import click
 
+from convae_zoo.cli.output import print_line
 from convae_zoo.cli.outputs import claimed
 from convae_zoo.export import FORMATS, PARTS
 
@@ -26,4 +27,4 @@ def command(model: str, format_: str, part: str, out: str) -> None:
     with claimed(out, models=[model]):
         loaded = load_model(model)
         difference = export_model(loaded, out, format=format_, part=part)
-    click.echo(f"{out}  {part} of {loaded.name}, within {difference:.1g} of the model")
+    print_line(f"{out}  {part} of {loaded.name}, within {difference:.1g} of the model")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from convae_zoo.cli.options import dataset_options, device_option, json_option
-from convae_zoo.cli.output import print_json, print_table
+from convae_zoo.cli.output import print_json, print_line, print_table
 from convae_zoo.cli.outputs import claimed
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _loaded(given: tuple[str, ...], dataset: str) -> "dict[str, Autoencoder]":
 
 
 def _print(board: "Leaderboard") -> None:
-    click.echo(f"{board.dataset}, split {board.split}: {board.images:,} images")
+    print_line(f"{board.dataset}, split {board.split}: {board.images:,} images")
     head = ("model", "latent floats", "FLOPs", "parameters", "mse", "psnr", "ssim", "mse / pca's")
     rows = []
     for row in board.rows:

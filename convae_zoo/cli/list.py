@@ -8,7 +8,7 @@ import click
 
 from convae_zoo.cli.entries import summarize
 from convae_zoo.cli.options import json_option
-from convae_zoo.cli.output import cell, print_json, print_table
+from convae_zoo.cli.output import print_json, print_table
 from convae_zoo.errors import UsageError, unknown
 from convae_zoo.registry import get_registry
 from convae_zoo.registry.kinds import KINDS
@@ -96,7 +96,7 @@ def _print(found: Mapping[str, list[dict[str, Any]]], pattern: str, *, pretraine
     if not shown:
         what = next(iter(found)) if len(found) == 1 else "entries"
         what = "trained weights" if pretrained else what
-        click.echo(f"no {what} match {cell(pattern)!r}" if pattern != "*" else f"no {what}")
+        click.echo(f"no {what} match {pattern!r}" if pattern != "*" else f"no {what}")
     for number, (plural, entries) in enumerate(shown.items()):
         click.echo(f"{chr(10) if number else ''}{plural} ({len(entries)})")
         print_table(*_table(entries))
@@ -112,7 +112,7 @@ def _table(entries: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
         "distribution": [f"{entry['distribution']} {entry['version']}" for entry in entries],
         "problem": [entry.get("problem", "") for entry in entries],
     }
-    used = {name: [cell(text) for text in texts] for name, texts in columns.items() if any(texts)}
+    used = {name: texts for name, texts in columns.items() if any(texts)}
     return list(used), [list(row) for row in zip(*used.values(), strict=True)]
 
 

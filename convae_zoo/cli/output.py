@@ -11,6 +11,8 @@ from typing import Any, TextIO
 
 import click
 
+from convae_zoo.errors import escaped, printable
+
 _DOCUMENTS: ContextVar[TextIO | None] = ContextVar("documents", default=None)
 """Where documents are printed; None for stdout as it is."""
 
@@ -35,11 +37,16 @@ def print_json(document: Any) -> None:
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, indent: int = 2) -> None:
     """Print rows under a head, in columns as wide as their widest cell."""
-    lines = [[h.upper() for h in head], *rows]
+    lines = [[h.upper() for h in head], *([printable(cell) for cell in row] for row in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
     for line in lines:
         cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
         click.echo(" " * indent + "  ".join(cells).rstrip())
+
+
+def print_line(text: str, *, err: bool = False) -> None:
+    """Print one line, its control characters escaped: names come from files and plugins."""
+    click.echo(escaped(text), err=err)
 
 
 def print_fields(rows: Sequence[tuple[str, str]], *, indent: int = 2) -> None:
@@ -47,9 +54,4 @@ def print_fields(rows: Sequence[tuple[str, str]], *, indent: int = 2) -> None:
     width = max((len(label) for label, _ in rows), default=0)
     for label, value in rows:
         if value:
-            click.echo(f"{' ' * indent}{label.ljust(width)}  {value}")
-
-
-def cell(text: str) -> str:
-    """Return a text of any origin as one line without control characters."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+            print_line(f"{' ' * indent}{label.ljust(width)}  {value}")

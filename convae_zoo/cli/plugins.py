@@ -5,7 +5,8 @@ from typing import Any
 import click
 
 from convae_zoo.cli.options import json_option
-from convae_zoo.cli.output import cell, print_json, print_table
+from convae_zoo.cli.output import print_json, print_table
+from convae_zoo.errors import printable
 from convae_zoo.registry import Registry, get_registry
 from convae_zoo.registry.discovery import Plugin
 from convae_zoo.registry.kinds import KINDS
@@ -51,6 +52,6 @@ def _describe(registry: Registry, plugin: Plugin) -> dict[str, Any]:
 def _row(plugin: dict[str, Any]) -> list[str]:
     registers = "; ".join(f"{p} {', '.join(names)}" for p, names in plugin["registers"].items())
     return [
-        *(cell(plugin[key]) for key in ("name", "distribution", "version", "status")),
-        cell(plugin["reason"]) or registers or "nothing",
+        *(printable(plugin[key]) for key in ("name", "distribution", "version", "status")),
+        printable(plugin["reason"]) or registers or "nothing",
     ]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from convae_zoo.cli.options import data_options, device_option, json_option
-from convae_zoo.cli.output import print_json, print_table
+from convae_zoo.cli.output import print_json, print_line, print_table
 from convae_zoo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _document(stored: "Stored") -> dict[str, object]:
 
 
 def _print(name: str, rows: "list[Comparison]", stored: "Stored | None") -> None:
-    click.echo(f"{name} retrained" + ("" if rows[0].stored else "; nothing is stored yet"))
+    print_line(f"{name} retrained" + ("" if rows[0].stored else "; nothing is stored yet"))
     print_table(
         ("figure", "stored", "now", "ratio"),
         [[row.name, _number(row.stored), _number(row.now), _number(row.ratio)] for row in rows],

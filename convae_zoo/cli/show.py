@@ -7,9 +7,9 @@ import click
 
 from convae_zoo.cli.entries import describe
 from convae_zoo.cli.options import device_option, json_option
-from convae_zoo.cli.output import cell, print_fields, print_json, print_table
+from convae_zoo.cli.output import print_fields, print_json, print_line, print_table
 from convae_zoo.cli.stored import describe_file
-from convae_zoo.errors import UsageError
+from convae_zoo.errors import UsageError, printable
 from convae_zoo.files import is_path
 from convae_zoo.registry import find_model, get_registry
 from convae_zoo.registry.kinds import KINDS
@@ -84,15 +84,15 @@ def _find(name: str, kind: str | None) -> list[dict[str, Any]]:
 
 
 def _print(entry: Mapping[str, Any]) -> None:
-    click.echo(f"{entry['name']}  {entry['kind']}")
-    print_fields([(label, cell(value)) for label, value in _rows(entry)])
+    print_line(f"{entry['name']}  {entry['kind']}")
+    print_fields([(label, printable(value)) for label, value in _rows(entry)])
     if entry["kind"] == "weights" and "pca_mse" in entry["metrics"]:
         _print_quality(entry)
     for role in ("encoder", "decoder"):
         if role in entry:
             part = entry[role]
             where = f"  ({part['distribution']} {part['version']})" if "version" in part else ""
-            click.echo(f"{role} {part['name']}{where}")
+            print_line(f"{role} {part['name']}{where}")
             print_fields([(name, _value(value)) for name, value in part["config"].items()])
     if entry.get("recipe"):
         click.echo("recipe")
@@ -104,7 +104,7 @@ def _print(entry: Mapping[str, Any]) -> None:
     if isinstance(entry.get("config"), list) and entry["config"]:
         click.echo("config")
         rows = [
-            [f["name"], cell(f["type"]), _value(f["default"]), cell(f["accepts"])]
+            [f["name"], printable(f["type"]), _value(f["default"]), printable(f["accepts"])]
             for f in entry["config"]
         ]
         print_table(("field", "type", "default", "accepts"), rows)
@@ -216,7 +216,13 @@ def _figures(metrics: Mapping[str, Any], prefix: str) -> tuple[str, str, str]:
 
 def _weights(name: str, weights: Mapping[str, Any]) -> list[str]:
     trained = _value(weights["trained"])
-    return [name, cell(weights["dataset"]), trained, cell(weights["license"]), _metrics(weights)]
+    return [
+        name,
+        printable(weights["dataset"]),
+        trained,
+        printable(weights["license"]),
+        _metrics(weights),
+    ]
 
 
 _SHORT = ("mse", "psnr", "ssim", "ratio_to_pca")
@@ -242,4 +248,4 @@ def _value(value: Any) -> str:
         return f"{value:g}"
     if isinstance(value, list | tuple):
         return ", ".join(_value(v) for v in value)
-    return "none" if value is None else cell(str(value))
+    return "none" if value is None else printable(str(value))

@@ -1,6 +1,5 @@
 """A weights file as a document like that of registered weights; imports torch when it is called."""
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ def describe_file(path: str) -> dict[str, Any]:
         WeightsError: it is missing or damaged, or does not describe a model.
     """
     from convae_zoo.registry.specs import DEFAULT_FILENAME
+    from convae_zoo.weights.download.cache import digest
     from convae_zoo.weights.load import read_metadata, stored_model
 
     metadata = read_metadata(path)
@@ -38,7 +38,7 @@ def describe_file(path: str) -> dict[str, Any]:
         "dataset_license": dataset.get("license"),
         "trained": True,
         "file": str(file),
-        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        "sha256": digest(file),
         "versions": metadata["versions"],
         "recipe": metadata["recipe"],
         "metrics": _mapping(metadata["metrics"]),

@@ -10,8 +10,8 @@ import attrs
 import click
 
 from convae_zoo.cli.options import json_option
-from convae_zoo.cli.output import cell, print_json, print_table
-from convae_zoo.errors import UnknownNameError, unknown
+from convae_zoo.cli.output import print_json, print_table
+from convae_zoo.errors import UnknownNameError, printable, unknown
 from convae_zoo.registry import get_registry
 from convae_zoo.registry.discovery import Plugin
 
@@ -133,7 +133,7 @@ def _print(
             [
                 entry.name,
                 entry.kind,
-                cell(f"{source.distribution} {source.version}"),
+                printable(f"{source.distribution} {source.version}"),
                 *(str(counts[status] or "") for status in STATUSES),
                 f"{sum(r.seconds for r in mine):.1f}",
             ]
@@ -145,9 +145,9 @@ def _print(
             properties, who = skipped.setdefault(r.detail, ({}, {}))
             properties[r.property] = who[f"{r.kind}:{r.name}"] = None
     for reason, (properties, who) in skipped.items():
-        click.echo(f"skipped {', '.join(properties)} of {', '.join(who)}: {cell(reason)}")
+        click.echo(f"skipped {', '.join(properties)} of {', '.join(who)}: {printable(reason)}")
     for plugin in broken:
-        click.echo(f"FAILED plugin {plugin.name!r} is broken: {cell(plugin.reason)}")
+        click.echo(f"FAILED plugin {plugin.name!r} is broken: {printable(plugin.reason)}")
     for r in results:
         if r.status == "failed":
-            click.echo(f"FAILED {cell(r.detail)}")
+            click.echo(f"FAILED {printable(r.detail)}")

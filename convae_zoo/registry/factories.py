@@ -1,6 +1,7 @@
 """Entries of the registry built from their configs; an error in a plugin names the plugin."""
 
 import importlib
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -59,6 +60,7 @@ def build(spec: BuiltSpec, config: Any, **more: Any) -> Any:
 
     Raises:
         PluginError: the factory is missing, does not take the config's fields, or fails.
+        ConfigError: the config asks for more memory than there is.
     """
     try:
         return resolve(spec.factory)(**config_values(config), **more)
@@ -67,7 +69,27 @@ def build(spec: BuiltSpec, config: Any, **more: Any) -> Any:
     except (ZooError, OSError):
         raise  # missing data or weights
     except Exception as error:
+        if _too_large(error):
+            raise _size_error(spec, config, error) from error
         raise plugin_error(spec, f"its factory failed: {reason(error)}") from error
+
+
+def _too_large(error: Exception) -> bool:
+    """Tell whether sizes are at fault; torch raises a plain RuntimeError for them."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or "allocate" in text or "overflow" in text
+
+
+def _size_error(spec: BuiltSpec, config: Any, error: Exception) -> ConfigError:
+    """Name the config's largest size, and the memory that it would take."""
+    sizes = [(v, n) for n, v in config_values(config).items() if type(v) is int]
+    size, name = max(sizes, default=(0, "its config"))
+    wanted = re.search(r"allocate ([\d.]+ ?\w+)", str(error))
+    needs = f"{wanted[1]} of memory at once" if wanted else "more memory than can be addressed"
+    return ConfigError(
+        f"{kind_of(spec)} {spec.name!r}: {name}={size} is too large: it needs {needs}; choose a "
+        "smaller one"
+    )
 
 
 def plugin_error(spec: BuiltSpec, what: str) -> PluginError:

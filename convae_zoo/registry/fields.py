@@ -22,6 +22,8 @@ T = TypeVar("T", str, int)
 _SMALLEST, _LARGEST = 1e-6, 1e6
 """Bounds on the larger end of a value range."""
 
+_BITS = 64  # of the largest whole number that torch takes, which is a seed
+
 ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu", "tanh")
 """The names that `activation` takes."""
 
@@ -73,6 +75,11 @@ def _field(
     convert: Callable[[Any], Any] | None = None,
 ) -> Any:
     def check(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+        if isinstance(domain, Integers) and isinstance(value, int) and value.bit_length() > _BITS:
+            raise ValueError(
+                f"{attribute.name} must be {expected}, below 2^{_BITS}; got a number of "
+                f"{value.bit_length():,} bits"
+            )
         if not accepts(value):
             raise ValueError(f"{attribute.name} must be {expected}, got {value!r:.80}")
 

@@ -15,6 +15,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 
+from convae_zoo.errors import escaped
 from convae_zoo.training.history import Epoch
 
 
@@ -59,7 +60,7 @@ class Progress:
     def say(self, line: str) -> None:
         """Print a line above the bar."""
         if self.shown:
-            self._console.print(line, markup=False)
+            self._console.print(escaped(line), markup=False)
 
     def step(self, done: int, loss: float) -> None:
         """Show that `done` images of the epoch are trained on."""

@@ -1,6 +1,7 @@
 """Trained models found by name or path, and checked on loading."""
 
 import hashlib
+import mmap
 import os
 from collections.abc import Mapping
 from importlib.resources.abc import Traversable
@@ -29,9 +30,9 @@ def load_model(
         name_or_path: a registered name with its tag, as in ``convae-200.photos``; or a file that
             `save_model` wrote; or a run folder, which means its ``model.safetensors``. What
             contains a separator, ends with ``.safetensors`` or exists on disk is a path.
-        device: where the weights go.
-        download: fetch weights that are stored elsewhere, where the cache has them not yet; else
-            the error says how to fetch them.
+        device: device of the weights.
+        download: download weights that no package ships, if they are not cached yet; otherwise
+            the error says how.
 
     Raises:
         UnknownNameError: no model or tag has that name.
@@ -39,10 +40,10 @@ def load_model(
         WeightsError: the file is missing, damaged, altered, of a newer format, of an architecture
             other than what is installed, or holds NaN or infinity; or it cannot be fetched.
     """
-    data, where = _read(name_or_path, download=download)
-    document, tensors = file_format.unpack(data, where)
-    plan = _plan(document, where)
-    model = build_with_state(plan, tensors, where, hint=_versions(_made_by(document)))
+    data, source = _read(name_or_path, download=download)
+    document, tensors = file_format.unpack(data, source)
+    plan = _plan(document, source)
+    model = build_with_state(plan, tensors, source, hint=_versions(_made_by(document)))
     try:
         return model.to(device).eval()
     except (RuntimeError, AssertionError) as error:  # torch raises either
@@ -60,12 +61,16 @@ def read_metadata(name_or_path: str | Path) -> dict[str, Any]:
     Raises:
         ZooError: as `load_model` does.
     """
-    data, where = _read(name_or_path, download=False)
-    return file_format.unpack(data, where)[0]
+    data, source = _read(name_or_path, download=False)
+    return file_format.unpack(data, source)[0]
 
 
-def _read(name_or_path: str | Path, *, download: bool) -> tuple[bytes, str]:
-    """Read the bytes of a name or path, with the file's name for errors."""
+def _read(name_or_path: object, *, download: bool) -> tuple[memoryview, str]:
+    """Map the file of a name or path; return it with the file's name for errors."""
+    if not isinstance(name_or_path, str | Path) or "\0" in str(name_or_path):
+        raise UsageError(
+            f"expected the name of trained weights, or the path of a file, got {name_or_path!r:.80}"
+        )
     if is_path(name_or_path):
         path = Path(name_or_path)
         if os.path.isdir(path):  # noqa: PTH112 - unlike Path.is_dir it never raises
@@ -75,36 +80,44 @@ def _read(name_or_path: str | Path, *, download: bool) -> tuple[bytes, str]:
                     "training has finished an epoch, or a .safetensors file"
                 )
             path /= DEFAULT_FILENAME
-        return _read_file(path, str(path)), str(path)
-    name = str(name_or_path)
+        return _map(path, str(path)), str(path)
+    name, source = str(name_or_path), f"the weights of {name_or_path}"
     weights = registered(name)
-    data = _read_file(find_file(name, download=download), f"the weights of {name}")
+    data = _map(find_file(name, download=download), source)
     if hashlib.sha256(data).hexdigest() != weights.sha256:
         raise WeightsError(
-            f"the weights of {name} do not have the sha256 that is registered for them; reinstall "
-            "the package that ships them"
+            f"{source} do not have the sha256 that is registered for them; reinstall the package "
+            "that ships them"
         )
-    return data, f"the weights of {name}"
+    return data, source
 
 
-def _read_file(path: Path | Traversable, where: str) -> bytes:
+def _map(path: Path | Traversable, source: str) -> memoryview:
+    """Map a file into memory, so that its bytes are read as they are used.
+
+    The mapping is private and writable, as torch wants it; the file never changes.
+    """
     try:
-        if path.is_file():
-            return path.read_bytes()
+        if not path.is_file():
+            raise WeightsError(f"{source}: there is no such file")
+        if not isinstance(path, Path):  # in a package that is a zip archive
+            return memoryview(path.read_bytes())
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size == 0:
+                return memoryview(b"")  # which cannot be mapped
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
     except OSError as error:
-        raise WeightsError(f"{where} cannot be read: {error.strerror or error}") from error
-    raise WeightsError(f"{where}: there is no such file")
+        raise WeightsError(f"{source} cannot be read: {error.strerror or error}") from error
 
 
-def stored_model(document: Mapping[str, Any], where: str) -> ModelSpec:
-    """Return the model that a file's metadata describe, whether its parts are installed or not.
+def stored_model(document: Mapping[str, Any], source: str) -> ModelSpec:
+    """Return the model that a file's metadata describes, whether its parts are installed or not.
 
     Raises:
         WeightsError: they do not describe a model.
     """
     try:
         model = document["model"]
-        low, high = (float(v) for v in model["value_range"])
         str(model["name"])
         _made_by(document)
         return ModelSpec(
@@ -113,24 +126,24 @@ def stored_model(document: Mapping[str, Any], where: str) -> ModelSpec:
             decoder=str(model["decoder"]["name"]),
             encoder_config=dict(model["encoder"]["config"]),
             decoder_config=dict(model["decoder"]["config"]),
-            value_range=(low, high),
+            value_range=tuple(model["value_range"]),
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise WeightsError(
-            f"{where}: its metadata does not describe a model ({type(error).__name__}: {error}); "
+            f"{source}: its metadata does not describe a model ({type(error).__name__}: {error}); "
             "expected what convae_zoo.save_model writes"
         ) from error
 
 
-def _plan(document: Mapping[str, Any], where: str) -> Plan:
+def _plan(document: Mapping[str, Any], source: str) -> Plan:
     """Check what the document says of the model against what is installed."""
-    spec, made_by = stored_model(document, where), _made_by(document)
+    spec, made_by = stored_model(document, source), _made_by(document)
     name = document["model"]["name"]
     for kind, part in (("encoder", spec.encoder), ("decoder", spec.decoder)):
         if part not in get_registry().entries[kind]:
             distribution, version = made_by[kind]
             raise WeightsError(
-                f"{where} needs {kind} {part!r} of {distribution} {version}, which is not "
+                f"{source} needs {kind} {part!r} of {distribution} {version}, which is not "
                 f"installed or did not load: pip install {distribution}"
             )
     try:
@@ -144,7 +157,7 @@ def _plan(document: Mapping[str, Any], where: str) -> Plan:
         )
     except ZooError as error:
         raise WeightsError(
-            f"{where}: its config does not fit what is installed{_versions(made_by)}: {error}"
+            f"{source}: its config does not fit what is installed{_versions(made_by)}: {error}"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Build a model and fill it with stored tensors; what does not fit exactly is refused."""
+"""Build a model and load stored tensors into it; what does not fit exactly is refused."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from convae_zoo.errors import WeightsError, ZooError
+from convae_zoo.errors import ConfigError, WeightsError, ZooError
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.models.create import build_plan
 from convae_zoo.models.loading import loading_state
@@ -16,7 +16,7 @@ from convae_zoo.registry.specs import shape_text
 
 
 def build_with_state(
-    plan: Plan, tensors: Mapping[str, Tensor], where: str, *, hint: str = ""
+    plan: Plan, tensors: Mapping[str, Tensor], source: str, *, hint: str = ""
 ) -> Autoencoder:
     """Build a model and copy a state dict into it.
 
@@ -25,8 +25,8 @@ def build_with_state(
     Args:
         plan: what to build.
         tensors: the state dict.
-        where: the file's name for errors.
-        hint: what to add where the architecture differs.
+        source: the file's name for errors.
+        hint: added to the error if the architecture differs.
 
     Raises:
         WeightsError: a tensor is missing, unknown, or of another shape or dtype; it holds NaN or
@@ -34,22 +34,24 @@ def build_with_state(
     """
     with loading_state():
         # Sizes come from the file: those that are not of its tensors must not fill the memory.
-        sizes = _sizes(plan, where)
+        sizes = _sizes(plan, source)
         if sizes is not None:
-            _check(sizes, tensors, where, plan, hint)
+            _check(sizes, tensors, source, plan, hint)
         try:
             model = _build(plan)
+        except ConfigError as error:
+            raise WeightsError(f"{source}: {error}") from error
         except ZooError:
             raise
         except Exception as error:
-            raise _not_built(where, error) from error
+            raise _not_built(source, error) from error
     wanted: dict[str, Tensor] = model.state_dict()
-    _check(wanted, tensors, where, plan, hint)
+    _check(wanted, tensors, source, plan, hint)
     # Copied, not assigned: tied weights stay tied, and each part keeps its own dtype.
     model.load_state_dict(tensors)
     for name, value in wanted.items():
         if not is_finite(value):
-            raise WeightsError(f"{where}: tensor {name!r} holds NaN or infinity; it is not loaded")
+            raise WeightsError(f"{source}: tensor {name!r} holds NaN or infinity; it is not loaded")
     return model
 
 
@@ -102,45 +104,45 @@ def _build(plan: Plan) -> Autoencoder:
         return build_plan(plan)
 
 
-def _sizes(plan: Plan, where: str) -> dict[str, Tensor] | None:
-    """Make the state dict without memory behind it; None where a part cannot be built so."""
+def _sizes(plan: Plan, source: str) -> dict[str, Tensor] | None:
+    """Make the state dict without memory behind it; None if a part cannot be built so."""
     try:
         with torch.device("meta"):
             sizes: dict[str, Tensor] = build_plan(plan).state_dict()
-    except Exception as error:
-        if "overflow" in str(error).lower():  # a size that no memory holds
-            raise _not_built(where, error) from error
+    except ConfigError as error:  # a size that no memory holds
+        raise WeightsError(f"{source}: {error}") from error
+    except Exception:  # noqa: BLE001 - a part that computes with its start values
         return None
     return sizes
 
 
-def _not_built(where: str, error: Exception) -> WeightsError:
+def _not_built(source: str, error: Exception) -> WeightsError:
     reason = str(error).partition("\n")[0]
-    return WeightsError(f"{where}: its model cannot be built: {type(error).__name__}: {reason}")
+    return WeightsError(f"{source}: its model cannot be built: {type(error).__name__}: {reason}")
 
 
 def _check(
-    wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor], where: str, plan: Plan, hint: str
+    wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor], source: str, plan: Plan, hint: str
 ) -> None:
     model = plan.name or f"{plan.encoder.name}+{plan.decoder.name}"
     for name, mine in wanted.items():
         theirs = tensors.get(name)
         if theirs is None:
-            raise WeightsError(f"{where} has no tensor {name!r}, which {model} has{hint}")
+            raise WeightsError(f"{source} has no tensor {name!r}, which {model} has{hint}")
         if mine.shape != theirs.shape:
             raise WeightsError(
-                f"{where} is of another architecture: tensor {name!r} is "
+                f"{source} is of another architecture: tensor {name!r} is "
                 f"{_shape(theirs)} there and {_shape(mine)} in {model}{hint}"
             )
         both_float = mine.is_floating_point() and theirs.is_floating_point()
         if mine.dtype != theirs.dtype and not both_float:
             raise WeightsError(
-                f"{where} is of another architecture: tensor {name!r} is {theirs.dtype} there and "
+                f"{source} is of another architecture: tensor {name!r} is {theirs.dtype} there and "
                 f"{mine.dtype} in {model}{hint}"
             )
     for name in tensors:
         if name not in wanted:
-            raise WeightsError(f"{where} has a tensor {name!r}, which {model} lacks{hint}")
+            raise WeightsError(f"{source} has a tensor {name!r}, which {model} lacks{hint}")
 
 
 def _shape(tensor: Tensor) -> str:

@@ -4,6 +4,7 @@ import torch
 
 import convae_zoo as zoo
 from convae_zoo.cli import main
+from convae_zoo.weights import file_format
 
 
 def test_it_writes_the_chosen_part_of_a_file(tmp_path, capsys):
@@ -15,6 +16,27 @@ def test_it_writes_the_chosen_part_of_a_file(tmp_path, capsys):
     assert capsys.readouterr().out.startswith(f"{out}  decoder of convae-200, within ")
     z = torch.randn(3, 8)
     torch.testing.assert_close(torch.export.load(out).module()(z), model.eval().decode(z))
+
+
+def test_a_name_in_a_file_cannot_drive_the_terminal(run, waves_dataset, trained, tmp_path):  # noqa: ARG001 - registers
+    path = trained()
+    document, tensors = file_format.unpack(path.read_bytes(), "it")
+    document["model"]["name"] = "\x1b]0;owned\x07\x1b[31m\x9bnet"
+    path.write_bytes(b"".join(file_format.pack(document, tensors)))
+    calls = [
+        ("evaluate", path, "--dataset", "waves", "--no-baseline"),
+        ("export", path, "--format", "torch-export", "--out", tmp_path / "m.pt2"),
+    ]
+    for call in calls:
+        status, out, err = run(*call)
+        assert status == 0
+        assert "\\x1b]0;owned\\x07\\x1b[31m\\x9bnet" in out
+        assert (out + err).replace("\n", "").isprintable()
+    document["model"]["encoder"]["config"]["width"] = "\x1b[31m"
+    path.write_bytes(b"".join(file_format.pack(document, tensors)))
+    status, out, err = run("evaluate", path, "--dataset", "waves")
+    assert (status, out) == (1, "")
+    assert err.replace("\n", "").isprintable()
 
 
 def test_what_cannot_be_exported_is_one_line(tmp_path, capsys):

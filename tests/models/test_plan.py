@@ -336,3 +336,21 @@ def test_fresh_weights_follow_the_seed():
     two = create_model("convae-200", width=2, latent_dim=4)
     for a, b in zip(one.parameters(), two.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "words"),
+    [
+        ({"latent_dim": 10**400}, "latent_dim must be a whole number of at least 1, below 2^64"),
+        ({"latent_dim": 10**19}, "latent_dim=10000000000000000000 is too large"),
+        (
+            {"width": 10**15},
+            "width=1000000000000000 is too large: it needs 108000000000000000 bytes",
+        ),
+    ],
+)
+def test_a_size_that_no_memory_holds_names_its_field(sizes, words):
+    with pytest.raises(ConfigError) as caught:
+        create_model("convae-200", **sizes)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)

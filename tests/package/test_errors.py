@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convae_zoo import errors
-from convae_zoo.errors import ZooError, nearest, unknown
+from convae_zoo.errors import UsageError, ZooError, nearest, unknown
 
 USAGE = {"UsageError", "UnknownNameError", "ConfigError", "ContractError"}
 KINDS = [k for k in vars(errors).values() if isinstance(k, type) and issubclass(k, ZooError)]
@@ -45,3 +45,7 @@ def test_a_name_with_one_letter_left_out_finds_its_own(name, data):
     typo = name[:at] + name[at + 1 :]
     message = str(unknown("name", typo, ["convae-200", "charbonnier", "fashion-mnist", "mse"]))
     assert f"did you mean {name!r}" in message
+
+
+def test_a_message_is_one_line_with_its_control_characters_escaped():
+    assert str(UsageError("a\nb\x1b[31m\n")) == "a b\\x1b[31m"

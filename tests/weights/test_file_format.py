@@ -2,7 +2,9 @@
 
 import json
 import math
+import mmap
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -50,6 +52,20 @@ def test_any_document_and_tensors_come_back(document, contents):
 def test_a_document_that_was_read_can_be_written_again():
     data = b"".join(pack({"a": 1}, {"x": torch.ones(1)}))
     assert b"".join(pack(*unpack(data, "it"))) == data
+
+
+def test_tensors_of_a_mapped_file_are_views_of_it(tmp_path):
+    (tmp_path / "x").write_bytes(b"".join(pack({}, {"x": torch.ones(3), "y": torch.ones(0)})))
+    with (tmp_path / "x").open("rb") as file:
+        mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
+    tensors = unpack(mapped, "it")[1]
+    assert tensors["x"].data_ptr() == np.frombuffer(mapped, np.uint8)[-12:].ctypes.data
+    assert tensors["y"].shape == (0,)
+
+
+def test_metadata_beyond_any_header_is_not_written():
+    with pytest.raises(WeightsError, match="metadata takes"):
+        pack({"extra": "x" * 2**24}, {"x": torch.ones(1)})
 
 
 def test_the_order_of_keys_changes_no_byte():

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors import torch as safetensors
 
-from convae_zoo.errors import WeightsError
+from convae_zoo.errors import UsageError, WeightsError
 from convae_zoo.weights import file_format as storage
 from convae_zoo.weights.load import load_model
 from weight_files import file_bytes, parts, put_bytes, small, told
@@ -36,6 +37,29 @@ def test_an_unreadable_file_is_told(tmp_path):
 def test_an_empty_file_is_told(tmp_path):
     path = put_bytes(tmp_path, b"")
     told(lambda: load_model(path), str(path), "is empty")
+
+
+@pytest.mark.parametrize("source", [5, None, b"convae-200.photos", "a\0b", Path("a\0b/c")])
+def test_what_is_no_name_or_path_is_a_wrong_call(source):
+    told(lambda: load_model(source), "expected the name of trained weights", kind=UsageError)
+
+
+def test_a_huge_file_is_refused_by_its_header_alone(tmp_path):
+    path = tmp_path / "m.safetensors"
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for header in (b"", (2**31).to_bytes(8, "little")):
+        path.write_bytes(header)
+        os.truncate(path, 3 * 2**30)
+        told(lambda: load_model(path), "is not a safetensors file")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 2**16  # 64 MiB
+
+
+def test_a_size_that_a_header_gives_a_tensor_takes_no_memory(tmp_path):
+    for shape in ("[8]", "[-1,-9]", "[1e9]", "[true]", "null", '"x"', "[" + "9" * 30 + "]"):
+        header = f'{{"x":{{"dtype":"F64","shape":{shape},"data_offsets":[0,64]}}}}'
+        for data in (bytes(8), bytes(9), bytes(72)):
+            path = put_bytes(tmp_path, len(header).to_bytes(8, "little") + header.encode() + data)
+            told(lambda path=path: load_model(path), str(path))
 
 
 class _Trap:

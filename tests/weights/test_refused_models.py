@@ -46,6 +46,14 @@ def test_a_huge_size_in_the_config_takes_no_memory(put, size):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 2**19  # 512 MiB
 
 
+@pytest.mark.parametrize(
+    "bad", [[1, 1], [0, 5e-324], [1, -1], [0, 1e300], ["0", "1"], [0], [0, 1, 2], "ab", None, 1]
+)
+def test_a_value_range_that_is_none_is_refused(put, bad):
+    path = put(_put_key("model", "value_range", value=bad))
+    told(lambda: load_model(path), str(path))
+
+
 def test_another_version_of_the_plugin_is_named_with_the_mismatch(put):
     def change(document: Any, _: object) -> None:
         document["distributions"][0]["version"] = "0.0.7"
