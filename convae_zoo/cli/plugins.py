@@ -1,12 +1,13 @@
 """``convae-zoo plugins``."""
 
+import warnings
 from typing import Any
 
 import click
 
 from convae_zoo.cli.options import json_option
 from convae_zoo.cli.output import print_json, print_table
-from convae_zoo.errors import printable
+from convae_zoo.errors import ZooWarning, printable
 from convae_zoo.registry import Registry, get_registry
 from convae_zoo.registry.discovery import Plugin
 from convae_zoo.registry.kinds import KINDS
@@ -23,7 +24,10 @@ def command(context: click.Context, *, as_json: bool) -> None:
     \b
     Example: convae-zoo plugins
     """  # noqa: D301 - \b keeps click from wrapping
-    registry = get_registry()
+    with warnings.catch_warnings():
+        if not as_json:  # the table says it
+            warnings.filterwarnings("ignore", "plugin .* is left out", ZooWarning)
+        registry = get_registry()
     plugins = [_describe(registry, plugin) for plugin in registry.plugins]
     if as_json:
         print_json({"plugins": plugins})
