@@ -1,4 +1,4 @@
-"""The conformance kit: what every entry of a zoo must hold, as tests for a plugin's author.
+"""The conformance kit: tests that every entry must pass, for authors of plugins.
 
 A plugin's test file needs two lines; each property of each of its entries becomes a test::
 
@@ -7,9 +7,8 @@ A plugin's test file needs two lines; each property of each of its entries becom
     test_conformance = conformance_tests(plugin="tiny")
 
 The same checks run from the command line as ``convae-zoo verify --plugin tiny``. A failure is one
-line: the entry, the property, what was found at which smallest input, and the plugin to tell. What
-cannot be checked on a machine (a package that is not installed, data that is not there) is skipped
-with its reason.
+line: the entry, the property, the smallest input that shows it, and the plugin to tell. What cannot
+be checked (a missing package, missing data) is skipped with the reason.
 
 Configs are drawn by hypothesis from the domains that `convae_zoo.registry.fields` gives to config
 fields; a field without a domain keeps its default.

@@ -8,17 +8,17 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from convae_zoo.errors import ZooWarning, unknown
+from convae_zoo.errors import ZooWarning, reason, unknown
 from convae_zoo.testing.entry import Entry
 from convae_zoo.testing.properties import PROPERTIES
 from convae_zoo.testing.result import FAILED, PASSED, SKIPPED, ConformanceFailure, Result, Skip
 
 
 def properties_of(kind: str, chosen: Sequence[str] = ()) -> list[str]:
-    """List the properties of a kind of entry; of the chosen ones where any are.
+    """List the properties of a kind of entry, only the chosen ones where some are chosen.
 
     Raises:
-        UnknownNameError: a chosen one is no property.
+        UnknownNameError: a chosen name is not a property.
     """
     for name in chosen:
         if name not in PROPERTIES:
@@ -31,7 +31,7 @@ def check_property(entry: Entry, name: str) -> None:
 
     Raises:
         ConformanceFailure: the entry does not have it.
-        Skip: it cannot be checked, or says nothing about this entry.
+        Skip: it cannot be checked here, or does not apply to this entry.
     """
     who = f"{entry.kind} {entry.name!r} fails {name!r}"
     source = entry.provenance
@@ -44,14 +44,13 @@ def check_property(entry: Entry, name: str) -> None:
     except Skip:
         raise
     except Exception as error:
-        what = f"{type(error).__name__}: {_line(str(error)):.300}"
         notes = "; ".join(getattr(error, "__notes__", ()))
         where = f" ({_line(notes):.200})" if notes else ""
-        raise ConformanceFailure(f"{who}: it raised {what}{where}; {tell}") from error
+        raise ConformanceFailure(f"{who}: it raised {reason(error)}{where}; {tell}") from error
 
 
 def check(entry: Entry, properties: Sequence[str] = ()) -> Iterator[Result]:
-    """Check an entry's properties, all or the chosen ones; give each result as it comes."""
+    """Check an entry's properties, all or the chosen ones; yield each result."""
     for name in properties_of(entry.kind, properties):
         started = time.perf_counter()
         status, detail = PASSED, ""
@@ -75,7 +74,7 @@ def check(entry: Entry, properties: Sequence[str] = ()) -> Iterator[Result]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep what compilers and exporters say to themselves; the zoo's own warnings pass."""
+    """Silence compilers and exporters; the zoo's own warnings pass."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("default", ZooWarning)
@@ -89,7 +88,7 @@ def _quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
-    """Run on one thread: on small inputs more of them only wait for each other."""
+    """Run on one thread: small inputs gain nothing from more."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,4 +1,4 @@
-"""Properties of what compilers and exporters make of a part."""
+"""Properties of a compiled or an exported part."""
 
 import functools
 import shutil
@@ -25,7 +25,7 @@ def compile_(case: Case) -> None:
     module, x = case.build(), case.inputs()
     expected = run(module, x)
     try:
-        # Kernels are compiled here: starting a pool of compilers takes longer than they do.
+        # In this process: starting a pool of compilers takes longer than compiling.
         with inductor.patch(compile_threads=1):
             compiled = run(torch.compile(module, backend=backend), x)
     finally:
@@ -35,7 +35,7 @@ def compile_(case: Case) -> None:
 
 @at_small
 def torch_export(case: Case) -> None:
-    """``torch.export`` takes it with a free batch size, and what it gives agrees."""
+    """``torch.export`` accepts it with a free batch size, and the output agrees."""
     module = case.build()
     program = _exported(case.entry).module()
     _compare(case, module, lambda x: run(program, x))
@@ -43,7 +43,7 @@ def torch_export(case: Case) -> None:
 
 @at_small
 def onnx(case: Case) -> None:
-    """It becomes an ONNX model with a free batch size that agrees in onnxruntime."""
+    """It can be exported to ONNX with a free batch size, and agrees in onnxruntime."""
     if missing := missing_onnx_packages():
         raise Skip(f"{', '.join(missing)} not installed: pip install 'convae-zoo[export]'")
     module = case.build()
@@ -54,7 +54,7 @@ def onnx(case: Case) -> None:
 
 @functools.lru_cache(maxsize=1)
 def _exported(entry: Entry) -> torch.export.ExportedProgram:
-    """Export an entry's small case; both exporters' properties start from the same program."""
+    """Export an entry's small case; the properties of both formats share the program."""
     case = small_case(entry)
     return to_torch_export(case.build(), case.inputs())
 
@@ -62,4 +62,6 @@ def _exported(entry: Entry) -> torch.export.ExportedProgram:
 def _compare(case: Case, module: nn.Module, other: Callable[[Tensor], Tensor]) -> None:
     for count in (1, 3):
         x = case.inputs(count)
-        case.check_near(other(x), run(module, x), SAME, "what is exported differs from it")
+        case.check_near(
+            other(x), run(module, x), SAME, "the exported program differs from the module"
+        )

@@ -9,7 +9,7 @@ import attrs
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from convae_zoo.errors import ZooError
+from convae_zoo.errors import ZooError, reason
 from convae_zoo.models.plan import plan_model
 from convae_zoo.registry import fields, get_registry
 from convae_zoo.registry.factories import make_config
@@ -18,13 +18,13 @@ from convae_zoo.testing.entry import Case, Entry
 from convae_zoo.testing.result import ConformanceFailure, Skip
 
 SMALL = 8
-"""Sizes from which a network has no dead layers by chance."""
+"""Sizes at which a network rarely has dead layers by chance."""
 
 STEPS = 6
 """How many steps above its minimum a whole number is drawn."""
 
 CEILING = 64
-"""Up to which whole numbers are drawn, or three steps above their minimum."""
+"""Whole numbers are drawn up to this, or to three steps above their minimum."""
 
 
 def config_fields(entry: Entry) -> "list[attrs.Attribute[Any]]":
@@ -37,7 +37,7 @@ def config_fields(entry: Entry) -> "list[attrs.Attribute[Any]]":
 
 
 def legal(entry: Entry, values: dict[str, Any]) -> bool:
-    """Tell whether the entry takes these values."""
+    """Return whether the entry accepts these values."""
     try:
         if isinstance(entry.spec, ModelSpec):
             plan_model(entry.name, **values)
@@ -49,7 +49,7 @@ def legal(entry: Entry, values: dict[str, Any]) -> bool:
 
 
 def small_case(entry: Entry) -> Case:
-    """Give a case that is small, but not so small that layers die by chance."""
+    """Return a small case, but not so small that layers are dead by chance."""
     values = {
         f.name: value
         for f in config_fields(entry)
@@ -123,7 +123,7 @@ Test = Callable[[Any], None]
 
 
 def at_small(test: Test) -> Callable[[Entry], None]:
-    """Make a property of a test of cases: it holds at the small case."""
+    """Turn a test of cases into a property that holds at the small case."""
 
     @functools.wraps(test)
     def check(entry: Entry) -> None:
@@ -133,7 +133,7 @@ def at_small(test: Test) -> Callable[[Entry], None]:
 
 
 def at_drawn(test: Test) -> Callable[[Entry], None]:
-    """Make a property of a test of cases: it holds at all that are drawn."""
+    """Turn a test of cases into a property that holds at every drawn case."""
 
     @functools.wraps(test)
     def check(entry: Entry) -> None:
@@ -143,7 +143,7 @@ def at_drawn(test: Test) -> Callable[[Entry], None]:
 
 
 def for_examples(strategy: "st.SearchStrategy[Any]", test: Test, examples: int) -> None:
-    """Run a test on examples; what is raised is raised at the smallest one that shows it."""
+    """Run a test on examples; the error raised is that of the smallest failing one."""
     quiet = settings(
         max_examples=examples,
         deadline=None,
@@ -163,5 +163,4 @@ def guarded(test: Test, case: Any) -> None:
     except (ConformanceFailure, Skip):
         raise
     except Exception as error:
-        shown = str(error) if isinstance(error, ZooError) else f"{type(error).__name__}: {error}"
-        raise case.failure(f"it raised {' '.join(shown.split()):.300}") from error
+        raise case.failure(f"it raised {reason(error)}") from error

@@ -62,7 +62,7 @@ class Batch:
         return self.corrupt(self.images(), torch.Generator().manual_seed(seed))
 
     def failure(self, what: str) -> ConformanceFailure:
-        """Make the failure that shows at this batch."""
+        """Return the failure at this batch."""
         config = ", ".join(f"{k}={v!r}" for k, v in self.values.items()) or "its defaults"
         return ConformanceFailure(
             f"{what} (smallest input: {config}, images {shape_text(self.shape)})"

@@ -15,7 +15,7 @@ from convae_zoo.testing.result import ConformanceFailure, Skip
 
 
 def images(entry: Entry) -> None:
-    """Each split gives uint8 images N×C×H×W, and labels that have a name."""
+    """Each split returns uint8 images N×C×H×W, and labels that have a name."""
     for split in _spec(entry).splits:
         found = _load(_spec(entry), split)
         if not isinstance(found, ImageSet):
@@ -27,7 +27,7 @@ def images(entry: Entry) -> None:
         if found.labels is None:
             continue
         if found.labels.dtype != torch.int64 or found.labels.ndim != 1:
-            raise ConformanceFailure(f"labels of {split!r} must be int64, one an image")
+            raise ConformanceFailure(f"labels of {split!r} must be int64, one per image")
         low, high = int(found.labels.min()), int(found.labels.max())
         if low < 0 or (found.class_names and high >= len(found.class_names)):
             raise ConformanceFailure(

@@ -31,7 +31,7 @@ print(found, "torch" in sys.modules)
 
 @at_drawn
 def config_json(case: Case) -> None:
-    """A config comes back from JSON as it went in."""
+    """A config survives a round trip through JSON."""
     if isinstance(case.config, Plan):
         there = _through_json(case.config.describe())
         back: Any = plan_compose(
@@ -130,7 +130,7 @@ def _listed(plugin: str) -> tuple[bool, bool]:
 
 
 def numbers(entry: Entry) -> None:
-    """The parameters and FLOPs that a model declares are those counted."""
+    """The declared parameters and FLOPs of a model are those counted."""
     spec = entry.spec
     if not isinstance(spec, ModelSpec) or (spec.parameters, spec.flops) == (None, None):
         raise Skip("it declares neither parameters nor flops")

@@ -106,7 +106,7 @@ def entries(
 
 @attrs.frozen(eq=False)
 class Case:
-    """An encoder, decoder or model at one config: what it is built from, fed with and gives.
+    """An encoder, decoder or model at one config: its config, its inputs and its declared shapes.
 
     Attributes:
         values: the config's fields that differ from the defaults.
@@ -164,20 +164,20 @@ class Case:
         return low + (high - low) * torch.rand(shape, generator=generator)
 
     def failure(self, what: str, count: int | None = None) -> ConformanceFailure:
-        """Make the failure that shows at this case, with a batch of `count`."""
+        """Return the failure at this case, with a batch of `count`."""
         config = ", ".join(f"{k}={v!r}" for k, v in self.values.items()) or "its defaults"
         batch = f", input {shape_text((count, *self.input_shape))}" if count else ""
         return ConformanceFailure(f"{what} (smallest input: {config}{batch})")
 
     def check_near(self, result: Tensor, expected: Tensor, tolerance: float, what: str) -> None:
-        """Fail where a result is not within a tolerance of what is expected, or has NaN."""
+        """Fail unless a result is within a tolerance of the expected one; NaN fails."""
         far = difference(result, expected)
         if not far <= tolerance:
             raise self.failure(f"{what} by {far:.1g}, more than {tolerance:g}", len(result))
 
     @property
     def json_values(self) -> dict[str, Any]:
-        """The values after a way through JSON."""
+        """The values after a round trip through JSON."""
         return cast("dict[str, Any]", json.loads(json.dumps(dict(self.values))))
 
 

@@ -1,4 +1,4 @@
-"""Properties of what a module gives: shapes, types, finite values, gradients, terms."""
+"""Properties of a module's output: shapes, dtypes, finite values, gradients, terms."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ STEPS = 3
 
 
 def forward(entry: Entry) -> None:
-    """The output is float32, finite, one an input, and as large as declared."""
+    """The output is float32, finite, one per input, and of the declared shape."""
     guarded(_check_forward, Case(entry))
     for_examples(cases(entry), _check_forward, entry.examples)
 
@@ -57,7 +57,7 @@ def _check_forward(case: Case) -> None:
 
 @at_drawn
 def latent(case: Case) -> None:
-    """The latent has the declared shape: what an encoder gives, what a decoder takes."""
+    """The latent that an encoder returns, or a decoder accepts, has the declared shape."""
     module, x = case.build(), case.inputs(2)
     if case.entry.kind == "decoder":
         try:
@@ -79,10 +79,10 @@ def latent(case: Case) -> None:
 
 @at_small
 def gradients(case: Case) -> None:
-    """Each parameter gets a finite gradient, and from some step on one that is not zero.
+    """Each parameter receives finite gradients, and a nonzero one within a few steps.
 
-    The first layers of a network whose last layer starts at zero get theirs after a step; a layer
-    that is dead by chance lives from another seed.
+    In a network whose last layer starts at zero the first layers receive theirs after a step; a
+    layer that is dead by chance is alive from another seed.
     """
     trained = {n for n, p in case.build().named_parameters() if p.requires_grad}
     if not trained:
@@ -135,7 +135,7 @@ def terms(case: Case) -> None:
 
 
 def with_terms(module: nn.Module, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-    """Run a module together with the terms that it adds, if it does."""
+    """Run a module; return its output and the terms that it adds."""
     method = getattr(module, "forward_with_terms", None)
     return (module(x), {}) if method is None else method(x)
 

@@ -54,7 +54,7 @@ class Pair:
         return cast("Tensor", low + (high - low) * torch.rand(shape, generator=generator))
 
     def failure(self, what: str) -> ConformanceFailure:
-        """Make the failure that shows at this pair."""
+        """Return the failure at this pair."""
         shape = shape_text((self.count, 3, self.size, self.size))
         return ConformanceFailure(f"{what} (smallest input: two batches {shape})")
 
@@ -66,7 +66,7 @@ def _pairs(entry: Entry) -> "st.SearchStrategy[Pair]":
 
 
 def scalar(entry: Entry) -> None:
-    """It gives one finite number, whatever the batch and the size."""
+    """It returns one finite number for any batch and size."""
 
     def check(pair: Pair) -> None:
         value = pair.loss()(pair.images(1), pair.images(2))

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from convae_zoo.errors import ZooError
+from convae_zoo.errors import ZooError, reason
 
 
 class OtherProcess:
@@ -76,7 +76,7 @@ def _work(task: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Answer tasks, a JSON document a line; what plugins print goes to stderr."""
+    """Answer tasks, one JSON document per line; what plugins print goes to stderr."""
     torch.set_num_threads(1)
     with os.fdopen(os.dup(1), "w") as answers:
         os.dup2(2, 1)
@@ -85,5 +85,5 @@ def main() -> None:
                 _work(json.loads(line))
                 error = ""
             except Exception as failure:  # noqa: BLE001 - whatever a plugin's code raises
-                error = f"{type(failure).__name__}: {failure}"
+                error = reason(failure)
             print(json.dumps({"error": error}), file=answers, flush=True)

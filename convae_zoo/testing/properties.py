@@ -1,4 +1,4 @@
-"""The table of properties: what the kit checks, of which kinds of entry."""
+"""The table of properties: what the kit checks for which kinds of entry."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -84,4 +84,4 @@ PROPERTIES: Mapping[str, Property] = MappingProxyType(
         "score-sign": Property(scores.sign, SCORE),
     }
 )
-"""Every property by its name, quick ones first."""
+"""Every property by its name."""

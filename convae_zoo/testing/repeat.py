@@ -1,4 +1,4 @@
-"""Properties of repeating: seeds, batches, state dicts, files, other processes."""
+"""Properties of repetition: seeds, batches, state dicts, files, other processes."""
 
 import tempfile
 from pathlib import Path
@@ -17,13 +17,13 @@ MANY = 5
 
 @at_drawn
 def seed(case: Case) -> None:
-    """Equal seeds give equal weights and outputs, and eval mode repeats itself."""
+    """Equal seeds give equal weights and outputs, and eval mode is deterministic."""
     first, second, x = case.build(7), case.build(7), case.inputs()
     output = run(first, x)
     if not torch.equal(output, run(second, x)):
-        raise case.failure("two builds from one seed give other outputs", 2)
+        raise case.failure("two builds from one seed give different outputs", 2)
     if not torch.equal(output, run(first, x)):
-        raise case.failure("eval mode gives another output the second time", 2)
+        raise case.failure("eval mode gives a different output the second time", 2)
 
 
 @at_drawn
@@ -37,7 +37,7 @@ def batch(case: Case) -> None:
 
 @at_drawn
 def state_dict(case: Case) -> None:
-    """A state dict carries the whole module to another that started elsewhere, bit for bit."""
+    """A state dict restores the module from any other seed, bit for bit."""
     module, other, x = case.build(0), case.build(1), case.inputs()
     other.load_state_dict(module.state_dict(), strict=True)
     if not torch.equal(run(module, x), run(other, x)):
@@ -46,7 +46,7 @@ def state_dict(case: Case) -> None:
 
 @at_small
 def weights_file(case: Case) -> None:
-    """A safetensors file carries it into another process, bit for bit."""
+    """Loaded from a safetensors file in another process it is the same, bit for bit."""
     module, x = case.build(), case.inputs()
     with tempfile.TemporaryDirectory(prefix="convae-zoo-") as folder:
         weights, inputs, outputs = (Path(folder) / f"{n}.safetensors" for n in ("w", "x", "y"))
@@ -64,4 +64,4 @@ def weights_file(case: Case) -> None:
             outputs=str(outputs),
         )
         if not torch.equal(load_file(outputs)["y"], run(module, x)):
-            raise case.failure("loaded in another process it gives another output", 2)
+            raise case.failure("loaded in another process it gives a different output", 2)

@@ -1,4 +1,4 @@
-"""What a check gives: passed, failed or skipped, and why."""
+"""The result of a check: passed, failed or skipped, and why."""
 
 import attrs
 
@@ -8,28 +8,28 @@ PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 class ConformanceFailure(AssertionError):  # noqa: N818 - a failed test, not an error of the zoo
     """An entry does not have a property.
 
-    The message is one line: entry, property, what was found at which smallest input, and the
-    plugin to tell.
+    The message is one line: entry, property, the smallest input that shows it, and the plugin
+    whose author to tell.
     """
 
 
 class Skip(Exception):  # noqa: N818 - not an error
-    """A property cannot be checked here, or says nothing about this entry; the reason is told."""
+    """A property cannot be checked here, or does not apply; the message is the reason."""
 
 
 @attrs.frozen(kw_only=True)
 class Result:
-    """How one property of one entry was found.
+    """The result of one property of one entry.
 
     Attributes:
-        kind: of the entry: ``encoder``, ``decoder``, ``loss``, ``dataset`` or ``model``.
+        kind: of the entry.
         name: of the entry.
-        plugin: that registered it.
-        distribution: that installed the plugin.
+        plugin: the plugin that registered it.
+        distribution: the distribution of the plugin.
         property: its name in `convae_zoo.testing.PROPERTIES`.
         status: ``passed``, ``failed`` or ``skipped``.
         detail: the failure's line or the skip's reason; empty where it passed.
-        seconds: that the check took.
+        seconds: what the check took.
     """
 
     kind: str

@@ -1,20 +1,20 @@
-"""How near two results must come, and for which reason they may differ at all."""
+"""How close two results must be, and why they may differ."""
 
 import math
 
 from torch import Tensor
 
 SAME = 1e-4
-"""Another order of float32 sums: batch size, memory layout, compiler, exporter."""
+"""float32 sums in another order: batch size, memory layout, compiler, exporter."""
 
 BF16 = 0.05
 """Eight bits of mantissa through a whole network."""
 
 
 def difference(result: Tensor, expected: Tensor) -> float:
-    """Return the norm of the difference over that of what is expected.
+    """Return the norm of the difference divided by that of the expected result.
 
-    A result near zero is measured against 1e-3 an element, so that a dead output passes.
+    A result near zero is measured against 1e-3 per element, so a dead output passes.
     """
     result, expected = result.double(), expected.double()
     floor = 1e-3 * math.sqrt(expected.numel())

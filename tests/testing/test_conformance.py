@@ -45,7 +45,7 @@ def register_models(register):
     )
 """
 
-SHOWN = {
+MESSAGES = {
     "config-json": "comes back from JSON as",
     "bad-config": "width=.* is taken; give the field a check",
     "forward": r"images are 3×4×4 but 3×5×5 is declared \(smallest input: latent_dim=1, "
@@ -54,10 +54,10 @@ SHOWN = {
     "image-sizes": r"it raised RuntimeError: .*image_size=12",
     "gradients": r"no gradient reaches forgotten\.bias, forgotten\.weight",
     "terms": r"term 'kl' must be a finite scalar tensor, got \(2,\)",
-    "seed": r"two builds from one seed give other outputs \(smallest input: latent_dim=1",
+    "seed": r"two builds from one seed give different outputs \(smallest input: latent_dim=1",
     "batch": r"a batch and its images one by one differ by",
     "state-dict": r"the state dict does not hold all that the output depends on",
-    "weights-file": r"loaded in another process it gives another output",
+    "weights-file": r"loaded in another process it gives a different output",
     "channels-last": r"channels_last changes the output",
     "bf16": r"bf16 autocast changes the output",
     "compile": r"torch\.compile \(aot_eager\) changes the output",
@@ -94,7 +94,7 @@ def test_every_property_has_a_planted_defect():
     plugins = ("defects", "defects-torch")
     planted = {e.name.partition(".")[0] for plugin in plugins for e in entries(plugin=plugin)}
     assert set(PROPERTIES) <= planted
-    assert set(PROPERTIES) == set(SHOWN)
+    assert set(PROPERTIES) == set(MESSAGES)
 
 
 @pytest.mark.usefixtures("defects")
@@ -112,7 +112,7 @@ def test_a_planted_defect_is_caught_and_named_with_its_plugin(prop):
     assert "\n" not in line
     assert line.startswith(f"{entry.kind} {entry.name!r} fails {prop!r}: ")
     assert line.endswith(f"; tell plugin {plugin!r} of convae-defects 0.1")
-    assert re.search(SHOWN[prop], line)
+    assert re.search(MESSAGES[prop], line)
 
 
 @pytest.mark.usefixtures("defects")
@@ -120,7 +120,7 @@ def test_a_planted_defect_is_caught_and_named_with_its_plugin(prop):
 def test_a_defect_is_no_failure_of_properties_that_it_has(prop):
     """The defects are single: a kit that fails everything would be no use."""
     if prop in {"compile", "onnx", "torch-export", "weights-file"}:
-        pytest.skip("slow, and shown by the entries of the zoo")
+        pytest.skip("slow, and covered by the entries of the zoo")
     sound = {
         "encoder": "gradients",
         "loss": "loss-symmetric",
