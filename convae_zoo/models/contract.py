@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from convae_zoo.errors import PluginError, ZooError
+from convae_zoo.errors import PluginError, ZooError, reason
 from convae_zoo.models.loading import is_loading
 from convae_zoo.registry.factories import plugin_error
 from convae_zoo.registry.specs import DecoderSpec, EncoderSpec, Shape, shape_text
@@ -115,9 +115,9 @@ def _run(spec: EncoderSpec | DecoderSpec, forward: Any, x: Tensor) -> Any:
     except ZooError:
         raise
     except Exception as error:
-        reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
         shape = shape_text(tuple(x.shape))
-        raise plugin_error(spec, f"its forward pass fails on a batch {shape}: {reason}") from error
+        what = f"its forward pass fails on a batch {shape}: {reason(error)}"
+        raise plugin_error(spec, what) from error
 
 
 def _without_terms(spec: EncoderSpec | DecoderSpec, output: Any) -> Any:

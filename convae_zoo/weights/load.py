@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from convae_zoo.errors import UsageError, WeightsError, ZooError
+from convae_zoo.errors import UsageError, WeightsError, ZooError, reason
 from convae_zoo.files import is_path
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.models.plan import Plan, plan_compose
@@ -130,7 +130,7 @@ def stored_model(document: Mapping[str, Any], source: str) -> ModelSpec:
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise WeightsError(
-            f"{source}: its metadata does not describe a model ({type(error).__name__}: {error}); "
+            f"{source}: its metadata does not describe a model ({reason(error)}); "
             "expected what convae_zoo.save_model writes"
         ) from error
 

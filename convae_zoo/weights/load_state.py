@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from convae_zoo.errors import ConfigError, WeightsError, ZooError
+from convae_zoo.errors import ConfigError, WeightsError, ZooError, reason
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.models.create import build_plan
 from convae_zoo.models.loading import loading_state
@@ -117,8 +117,7 @@ def _sizes(plan: Plan, source: str) -> dict[str, Tensor] | None:
 
 
 def _not_built(source: str, error: Exception) -> WeightsError:
-    reason = str(error).partition("\n")[0]
-    return WeightsError(f"{source}: its model cannot be built: {type(error).__name__}: {reason}")
+    return WeightsError(f"{source}: its model cannot be built: {reason(error)}")
 
 
 def _check(
