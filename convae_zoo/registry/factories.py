@@ -12,6 +12,7 @@ from convae_zoo.registry.kinds import kind_of
 from convae_zoo.registry.plugin_code import call_plugin
 from convae_zoo.registry.specs import BuiltSpec, Factory, Provenance
 
+
 def resolve(factory: Factory) -> Any:
     """Import what a factory string ``"package.module:Attribute"`` names.
 
