@@ -12,6 +12,7 @@ says what it accepts: in words, and as a domain if values can be drawn from one.
 """
 
 import math
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias, TypeGuard, TypeVar, cast
 
@@ -29,6 +30,7 @@ ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu", "tanh")
 
 _ACCEPTED = "convae_zoo.accepted"
 _DOMAIN = "convae_zoo.domain"
+_HELP = "convae_zoo.help"
 
 
 @attrs.frozen
@@ -67,12 +69,18 @@ def domain_of(attribute: "attrs.Attribute[Any]") -> Domain | None:
     return cast("Domain | None", attribute.metadata.get(_DOMAIN))
 
 
+def help_of(attribute: "attrs.Attribute[Any]") -> str:
+    """Return what a config's field is, in a sentence; empty where the field does not say."""
+    return cast("str", attribute.metadata.get(_HELP, ""))
+
+
 def _field(
     default: object,
     expected: str,
     accepts: Callable[[Any], bool],
     domain: Domain | None = None,
     convert: Callable[[Any], Any] | None = None,
+    help: str = "",  # noqa: A002 - click's and argparse's word for it
 ) -> Any:
     def check(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
         if isinstance(domain, Integers) and isinstance(value, int) and value.bit_length() > _BITS:
@@ -83,7 +91,7 @@ def _field(
         if not accepts(value):
             raise ValueError(f"{attribute.name} must be {expected}, got {value!r:.80}")
 
-    metadata = {_ACCEPTED: expected, _DOMAIN: domain}
+    metadata = {_ACCEPTED: expected, _DOMAIN: domain, _HELP: help}
     return attrs.field(default=default, validator=check, converter=convert, metadata=metadata)
 
 
@@ -96,8 +104,17 @@ def _is_number(value: object) -> TypeGuard[float]:
         return False
 
 
-def integer(default: int, *, minimum: int = 1, multiple_of: int = 1) -> int:
-    """Declare a whole number of at least `minimum` that is a multiple of `multiple_of`."""
+def integer(
+    default: int,
+    *,
+    minimum: int = 1,
+    multiple_of: int = 1,
+    help: str = "",  # noqa: A002 - as in `_field`
+) -> int:
+    """Declare a whole number of at least `minimum` that is a multiple of `multiple_of`.
+
+    Whatever `operator.index` accepts is accepted, such as NumPy's integers, and stored as an int.
+    """
     expected = f"a whole number of at least {minimum}"
     if multiple_of != 1:
         expected += f" that is divisible by {multiple_of}"
@@ -106,10 +123,27 @@ def integer(default: int, *, minimum: int = 1, multiple_of: int = 1) -> int:
         whole = isinstance(value, int) and not isinstance(value, bool)
         return whole and cast("int", value) >= minimum and cast("int", value) % multiple_of == 0
 
-    return cast("int", _field(default, expected, accepts, Integers(minimum, multiple_of)))
+    domain = Integers(minimum, multiple_of)
+    return cast("int", _field(default, expected, accepts, domain, _whole, help))
 
 
-def number(default: float, *, minimum: float = -math.inf, maximum: float = math.inf) -> float:
+def _whole(value: Any) -> Any:
+    """Convert to int what `operator.index` takes; leave the rest to the check."""
+    if isinstance(value, bool):
+        return value
+    try:
+        return operator.index(value)
+    except TypeError:
+        return value
+
+
+def number(
+    default: float,
+    *,
+    minimum: float = -math.inf,
+    maximum: float = math.inf,
+    help: str = "",  # noqa: A002 - as in `_field`
+) -> float:
     """Declare a finite number between `minimum` and `maximum`, both included."""
     expected = "a number"
     if minimum > -math.inf:
@@ -120,10 +154,11 @@ def number(default: float, *, minimum: float = -math.inf, maximum: float = math.
     def accepts(value: object) -> bool:
         return _is_number(value) and minimum <= value <= maximum
 
-    return cast("float", _field(default, expected, accepts, Numbers(minimum, maximum)))
+    domain = Numbers(minimum, maximum)
+    return cast("float", _field(default, expected, accepts, domain, help=help))
 
 
-def choice(default: T, options: Sequence[T]) -> T:
+def choice(default: T, options: Sequence[T], *, help: str = "") -> T:  # noqa: A002 - as in `_field`
     """Declare one value out of `options`: strings or whole numbers."""
     allowed = tuple(options)
     expected = f"one of {', '.join(map(str, allowed))}"
@@ -131,7 +166,7 @@ def choice(default: T, options: Sequence[T]) -> T:
     def accepts(value: object) -> bool:
         return type(value) is type(default) and value in allowed  # 7.0 equals 7, and True 1
 
-    return cast("T", _field(default, expected, accepts, Choices(allowed)))
+    return cast("T", _field(default, expected, accepts, Choices(allowed), help=help))
 
 
 def activation(default: str = "relu") -> str:
@@ -139,17 +174,24 @@ def activation(default: str = "relu") -> str:
     return choice(default, ACTIVATIONS)
 
 
-def flag(*, default: bool) -> bool:
+def flag(*, default: bool, help: str = "") -> bool:  # noqa: A002 - as in `_field`
     """Declare a boolean."""
-    domain = Choices((False, True))
-    return cast("bool", _field(default, "true or false", lambda v: isinstance(v, bool), domain))
+    expected, domain = "true or false", Choices((False, True))
+    return cast(
+        "bool", _field(default, expected, lambda v: isinstance(v, bool), domain, help=help)
+    )
 
 
-def text(default: str | None = None) -> Any:
+def text(default: str | None = None, *, help: str = "") -> Any:  # noqa: A002 - as in `_field`
     """Declare a string; None is accepted if it is the default."""
     optional = default is None
     expected = "a string or nothing" if optional else "a string"
-    return _field(default, expected, lambda v: isinstance(v, str) or (v is None and optional))
+    return _field(
+        default,
+        expected,
+        lambda v: isinstance(v, str) or (v is None and optional),
+        help=help,
+    )
 
 
 def value_range(default: tuple[float, float] = (-1.0, 1.0)) -> tuple[float, float]:

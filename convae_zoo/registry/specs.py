@@ -114,7 +114,7 @@ class LossSpec(BuiltSpec):
     """A loss: an ``nn.Module`` that maps (reconstruction, target) to a scalar.
 
     In training, config fields named ``value_range`` and ``in_channels`` are set to the model's. A
-    loss that has parameters of its own is trained as `convae_zoo.training.learners` says.
+    loss that has parameters of its own is trained as `convae_zoo.training.trainable_losses` says.
 
     Attributes:
         minimum: the value for equal images, or None where it depends on the images.
@@ -166,35 +166,44 @@ class ScoreSpec(BuiltSpec):
 
 @attrs.frozen(kw_only=True)
 class Recipe:
-    """How a model is trained.
+    """How a model is trained; each field says what it is.
 
-    Attributes:
-        loss: a loss's name, or a weighted sum as in ``"0.8*l1 + 0.2*ssim(window=7)"``.
-        epochs: passes over the train split.
-        batch_size: images per optimiser step.
-        learning_rate: of the optimiser, at its highest.
-        schedule: ``constant``, or ``cosine``: falling to zero at the end.
-        warmup_steps: optimiser steps over which the learning rate rises to its highest.
-        optimizer: ``adam``, ``adamw`` or ``sgd``, with PyTorch's defaults for the rest.
-        shuffle: a new order each epoch, drawn from the seed; else the order of the data.
-        augment: random changes to training images, drawn again each epoch: ``none``; ``flip``, half
-            of them mirrored left to right; ``dihedral``, mirrored and rotated by quarter turns.
-        precision: ``auto``, the fastest that trains equally well; ``fp32``, on a CPU bit for bit
-            the arithmetic of a plain loop; or ``bf16``.
-        seed: of the initial weights and the order.
+    The help of ``convae-zoo train`` is made of these fields.
     """
 
-    loss: str = "mse"
-    epochs: int = fields.integer(10)
-    batch_size: int = fields.integer(64)
-    learning_rate: float = fields.number(1e-3, minimum=1e-12, maximum=1e3)
-    schedule: str = fields.choice("constant", ("constant", "cosine"))
-    warmup_steps: int = fields.integer(0, minimum=0)
-    optimizer: str = fields.choice("adam", ("adam", "adamw", "sgd"))
-    shuffle: bool = fields.flag(default=False)
-    augment: str = fields.choice("none", ("none", "flip", "dihedral"))
-    precision: str = fields.choice("auto", ("auto", "fp32", "bf16"))
-    seed: int = fields.integer(0, minimum=0)
+    loss: str = fields.text(
+        "mse", help="A loss, or a weighted sum such as '0.8*l1 + 0.2*ssim(window=7)'."
+    )
+    epochs: int = fields.integer(10, help="Passes over the train split.")
+    batch_size: int = fields.integer(64, help="Images per optimiser step.")
+    learning_rate: float = fields.number(
+        1e-3, minimum=1e-12, maximum=1e3, help="Highest learning rate of the optimiser."
+    )
+    schedule: str = fields.choice(
+        "constant", ("constant", "cosine"), help="constant, or cosine: falls to zero at the end."
+    )
+    warmup_steps: int = fields.integer(
+        0, minimum=0, help="Optimiser steps over which the learning rate rises."
+    )
+    optimizer: str = fields.choice(
+        "adam", ("adam", "adamw", "sgd"), help="adam, adamw or sgd, otherwise as PyTorch has it."
+    )
+    shuffle: bool = fields.flag(
+        default=False, help="Draw a new order each epoch, or keep the data's own."
+    )
+    augment: str = fields.choice(
+        "none",
+        ("none", "flip", "dihedral"),
+        help="none, flip (left and right) or dihedral (flips and quarter turns), at random.",
+    )
+    precision: str = fields.choice(
+        "auto",
+        ("auto", "fp32", "bf16"),
+        help="auto (the fastest), fp32 (on a CPU a plain loop's, bit for bit) or bf16.",
+    )
+    seed: int = fields.integer(
+        0, minimum=0, help="Seed of the initial weights and of the order."
+    )
 
 
 @attrs.frozen(kw_only=True)
