@@ -41,7 +41,7 @@ def run_zoo(
     """Train with ``zoo.train``."""
     import convae_zoo as zoo
     from convae_zoo.data import ImageSet
-    from convae_zoo.runtime.precision import bf16_pays
+    from convae_zoo.runtime.precision import bf16_is_faster
 
     result = zoo.train(
         "convae-200",
@@ -56,7 +56,7 @@ def run_zoo(
         progress=False,
     )
     if precision == "auto":
-        precision = "bf16" if bf16_pays(device) else "fp32"
+        precision = "bf16" if bf16_is_faster(device) else "fp32"
     return [e.seconds for e in result.epochs], precision
 
 

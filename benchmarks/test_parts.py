@@ -17,7 +17,7 @@ from convae_zoo.registry import get_registry
 from convae_zoo.registry.factories import build, make_config
 from convae_zoo.registry.specs import DecoderSpec, EncoderSpec
 from convae_zoo.runtime.inference import Inference
-from convae_zoo.runtime.precision import bf16_pays
+from convae_zoo.runtime.precision import bf16_is_faster
 from convae_zoo.training.engine import Engine
 
 MAX_GFLOP = {"short": 20.0, "full": 5000.0}
@@ -153,5 +153,5 @@ def test_model(
 ) -> None:
     """A model's inference and training step: ours and eager fp32 PyTorch."""
     timings, gflop = measure_model(name, batch, device, 4 * budget)[way]
-    precision = "bf16" if who == "ours" and bf16_pays(device) else "fp32"
+    precision = "bf16" if who == "ours" and bf16_is_faster(device) else "fp32"
     report(timings[who], device, images=batch, gflop=gflop, precision=precision, who=who)

@@ -87,7 +87,7 @@ def _stored(argument: str, *, last: bool) -> list[tuple[str | Path, str, str]]:
         return [(argument, path.name if path.is_file() else argument, "")]
     run, name = RunFolder(path), path.resolve().name
     record = run.read()
-    loss, done = record["recipe"]["loss"], record["epochs_done"]
+    loss, done = record.recipe.loss, record.epochs_done
     newest = (path, name, f"epoch {done} of {loss}")
     if done > 1 and run.first_epoch.exists() and not last:
         return [(run.first_epoch, name, f"epoch 1 of {loss}"), newest]

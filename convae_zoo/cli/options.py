@@ -7,10 +7,9 @@ from typing import Any, TypeVar, cast
 import click
 
 from convae_zoo.errors import UsageError
+from convae_zoo.runtime.device import DEVICES, check_device_name
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-DEVICES = ("auto", "cpu", "cuda")
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document and nothing else."
@@ -18,10 +17,11 @@ json_option = click.option(
 
 device_option = click.option(
     "--device",
-    type=click.Choice(DEVICES),
+    metavar="|".join(DEVICES),
+    callback=lambda _, __, name: check_device_name(name),
     default="auto",
     show_default=True,
-    help="Where to compute; auto takes CUDA where there is one.",
+    help="Device to compute on; auto is CUDA if this machine has it.",
 )
 
 

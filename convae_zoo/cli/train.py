@@ -1,36 +1,43 @@
 """``convae-zoo train``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import attrs
 import click
 
 from convae_zoo.cli.options import dataset_options, device_option, read_settings
 from convae_zoo.errors import TrainingError
+from convae_zoo.registry import fields
+from convae_zoo.registry.specs import Recipe
 
 if TYPE_CHECKING:
     from convae_zoo.training.run_folder import RunFolder
+
+F = TypeVar("F")
+
+
+def recipe_options(command: F) -> F:
+    """Add an option for each field of `Recipe`, with the field's own help."""
+    for field in reversed(attrs.fields(Recipe)):
+        name = field.name.replace("_", "-")
+        flags = f"--{name}/--no-{name}" if field.type is bool else f"--{name}"
+        option = click.option(flags, type=field.type, default=None, help=fields.help_of(field))
+        command = option(command)  # type: ignore[type-var]  # click types what it decorates loosely
+    return command
 
 
 @click.command(name="train")
 @click.argument("model")
 @dataset_options
 @click.option("--out", required=True, type=click.Path(), help="Folder for the run.")
-@click.option("--resume", is_flag=True, help="Go on with the run that is in the folder.")
+@click.option("--resume", is_flag=True, help="Go on with the run in the folder.")
 @click.option("--checkpoint-every", type=int, default=1000, show_default=True, help="In steps.")
-@click.option("--overwrite", is_flag=True, help="Replace a run that is in the folder.")
-@click.option("--epochs", type=int, help="Passes over the train split.")
-@click.option("--batch-size", type=int, help="Images an optimiser step.")
-@click.option("--learning-rate", type=float, help="Of the optimiser.")
-@click.option("--schedule", help="constant or cosine.")
-@click.option("--warmup-steps", type=int, help="Steps over which the rate rises.")
-@click.option("--optimizer", help="adam, adamw or sgd.")
-@click.option("--loss", help="A loss, or a sum such as '0.8*l1 + 0.2*ssim(window=7)'.")
-@click.option("--shuffle/--no-shuffle", default=None, help="A fresh order an epoch.")
-@click.option("--augment", help="none, flip or dihedral: training images mirrored and turned.")
-@click.option("--precision", help="auto (the fastest), fp32 (a plain loop's) or bf16.")
+@click.option("--overwrite", is_flag=True, help="Replace the run in the folder.")
+@click.option("--fresh", is_flag=True, help="Start from fresh weights, not from those of MODEL.")
+@click.option("--recipe", metavar="NAME", help="The recipe of another model, or of weights.")
+@recipe_options
 @device_option
-@click.option("--seed", type=int, help="Of the start weights and the order.")
 @click.option(
     "--set",
     "settings",
@@ -41,14 +48,15 @@ if TYPE_CHECKING:
 def command(settings: tuple[str, ...], out: str, **options: Any) -> None:
     """Train MODEL with its recipe, changed by the options.
 
-    MODEL is a model's name, or ENCODER+DECODER.
+    MODEL is a model's name, or ENCODER+DECODER, for fresh weights; or trained weights to start
+    from: NAME.TAG, a run folder or a .safetensors file.
 
     \b
     Example: convae-zoo train convae-200 --dataset photos --epochs 3 --out runs/first
     """  # noqa: D301 - \b keeps click from wrapping
     overrides = read_settings(settings)
 
-    from convae_zoo.runtime.distributed import speaks
+    from convae_zoo.runtime.distributed import is_main_process
     from convae_zoo.training import train
     from convae_zoo.training.run_folder import RunFolder
 
@@ -59,7 +67,7 @@ def command(settings: tuple[str, ...], out: str, **options: Any) -> None:
         raise TrainingError(f"interrupted; {what_is_kept(folder)}") from None
     except TrainingError as error:
         raise TrainingError(f"{error}; {what_is_kept(folder)}") from error
-    if speaks():
+    if is_main_process():
         click.echo(f"model     {folder.model}")
         click.echo(f"pictures  {folder.pictures}")
         click.echo(f"curves    {folder.curves}")
@@ -67,7 +75,10 @@ def command(settings: tuple[str, ...], out: str, **options: Any) -> None:
 
 
 def what_is_kept(folder: "RunFolder") -> str:
-    """Say where the last finished epoch of a run is, and that the run can go on."""
-    done = folder.read()["epochs_done"] if folder.record.exists() else 0
+    """Say which epoch of a run is kept, and that the run can go on."""
+    try:
+        done = folder.read().epochs_done
+    except TrainingError:
+        return "nothing was trained"
     kept = f"epoch {done} is kept in {folder.model}" if done else "no epoch was finished"
     return f"{kept}; --resume goes on"

@@ -177,9 +177,7 @@ def activation(default: str = "relu") -> str:
 def flag(*, default: bool, help: str = "") -> bool:  # noqa: A002 - as in `_field`
     """Declare a boolean."""
     expected, domain = "true or false", Choices((False, True))
-    return cast(
-        "bool", _field(default, expected, lambda v: isinstance(v, bool), domain, help=help)
-    )
+    return cast("bool", _field(default, expected, lambda v: isinstance(v, bool), domain, help=help))
 
 
 def text(default: str | None = None, *, help: str = "") -> Any:  # noqa: A002 - as in `_field`

@@ -1,32 +1,50 @@
-"""The device that a name means on this machine."""
+"""Devices by name; imports torch only to choose or describe one."""
 
-import torch
+from typing import TYPE_CHECKING
 
 from convae_zoo.errors import UsageError, unknown
 
-DEVICES = ("auto", "cpu", "cuda")
+if TYPE_CHECKING:
+    import torch
+
+DEVICES = ("auto", "cpu", "cuda", "cuda:N")
 
 
-def choose_device(name: str = "auto") -> torch.device:
-    """Return the device of a name; ``auto`` takes CUDA where there is one.
+def check_device_name(name: str) -> str:
+    """Return a device's name if it is one, whether or not this machine has the device.
 
     Raises:
-        UnknownNameError: it is none of auto, cpu, cuda, cuda:N.
-        UsageError: CUDA is asked for and there is none.
+        UnknownNameError: it is none of `DEVICES`.
     """
-    kind, _, index = name.partition(":")
-    if kind not in DEVICES or (index and (kind != "cuda" or not index.isdigit())):
+    kind, colon, index = str(name).partition(":")
+    is_plain = kind in DEVICES and not colon
+    if not is_plain and not (kind == "cuda" and index.isascii() and index.isdigit()):
         raise unknown("device", name, DEVICES)
+    return str(name)
+
+
+def choose_device(name: str = "auto") -> "torch.device":
+    """Return the device of a name; ``auto`` is CUDA if this machine has it, else the CPU.
+
+    Raises:
+        UnknownNameError: it is none of `DEVICES`.
+        UsageError: this machine does not have the device.
+    """
+    import torch
+
+    kind, _, index = check_device_name(name).partition(":")
     found = torch.cuda.device_count()
     if kind == "auto":
         return torch.device("cuda" if found else "cpu")
     if kind == "cuda" and int(index or 0) >= found:
-        raise UsageError(f"device {name!r} is not there: PyTorch finds {found} CUDA devices")
+        raise UsageError(f"there is no device {name!r}: PyTorch finds {found} CUDA devices")
     return torch.device(name)
 
 
-def describe_device(device: torch.device) -> str:
-    """Name a device as people do: ``cpu (2 threads)`` or ``cuda (NVIDIA H100 80GB HBM3)``."""
+def describe_device(device: "torch.device") -> str:
+    """Describe a device: ``cpu (2 threads)`` or ``cuda (NVIDIA H100 80GB HBM3)``."""
+    import torch
+
     if device.type == "cuda":
         return f"cuda ({torch.cuda.get_device_name(device)})"
     return f"cpu ({torch.get_num_threads()} threads)"

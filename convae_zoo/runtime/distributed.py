@@ -1,4 +1,4 @@
-"""The processes that train together, started by ``torchrun``: who am I, and sums over all."""
+"""The processes of a run, started by ``torchrun``: ranks, shards and sums over all of them."""
 
 import contextlib
 import gc
@@ -35,8 +35,8 @@ class World:
         """Whether this process writes and prints for all."""
         return self.rank == 0
 
-    def share(self, batch: Tensor) -> Tensor:
-        """Return this process's share of a batch: shares differ by one at most, none overlap."""
+    def shard(self, batch: Tensor) -> Tensor:
+        """Return this process's shard of a batch: sizes differ by one at most, none overlap."""
         return batch.tensor_split(self.size)[self.rank] if self.size > 1 else batch
 
     def sum(self, values: Tensor) -> Tensor:
@@ -46,17 +46,17 @@ class World:
         return values
 
     def wait(self) -> None:
-        """Wait until every process is here."""
+        """Wait for every process."""
         if self.size > 1:
             distributed.barrier()
 
-    def draw_apart(self) -> None:
-        """Seed this process's random state from the one that all share; rank 0 keeps that one."""
+    def seed_rank(self) -> None:
+        """Give each rank its own random state, drawn from the common one; rank 0 keeps that."""
         if self.rank > 0:
             torch.manual_seed(int(torch.randint(2**62, (self.rank,))[-1]))
 
     def wrap(self, module: nn.Module) -> nn.Module:
-        """Make a module's gradients the mean over all processes."""
+        """Return the module with gradients that are the mean over all processes."""
         if self.size == 1:
             return module
         on_gpu = next(module.parameters()).is_cuda
@@ -73,14 +73,14 @@ def was_restarted() -> bool:
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
 
 
-def speaks() -> bool:
-    """Tell whether this process prints: rank 0 alone does."""
+def is_main_process() -> bool:
+    """Tell whether this process prints: only rank 0 does."""
     return os.environ.get("RANK", "0") == "0" or not under_torchrun()
 
 
 @contextlib.contextmanager
 def join_world(device: torch.device) -> Iterator[tuple[World, torch.device]]:
-    """Join the processes that ``torchrun`` started, for a while; alone without it.
+    """Join the processes that ``torchrun`` started, or be alone without it.
 
     Yields:
         The world, and this process's device: with CUDA the GPU of its local rank.
@@ -97,12 +97,12 @@ def join_world(device: torch.device) -> Iterator[tuple[World, torch.device]]:
         if world.local_rank >= torch.cuda.device_count():
             raise UsageError(
                 f"{os.environ.get('LOCAL_WORLD_SIZE')} processes on a machine with "
-                f"{torch.cuda.device_count()} GPUs; start one a GPU, or pass --device cpu"
+                f"{torch.cuda.device_count()} GPUs; start one per GPU, or pass --device cpu"
             )
         device = torch.device("cuda", world.local_rank)
         torch.cuda.set_device(device)
-    # Its functions take the process group of the moment as a default argument and so keep it for
-    # ever, threads and all, if it is imported later (DistributedDataParallel does that).
+    # If it is imported later (DistributedDataParallel does that), its functions keep the process
+    # group, with its threads, as a default argument for ever.
     importlib.import_module("torch.distributed.nn")
     shared, rank, size = next(rendezvous("env://"))
     distributed.init_process_group(
@@ -114,7 +114,7 @@ def join_world(device: torch.device) -> Iterator[tuple[World, torch.device]]:
     try:
         yield world, device
         # A thread of the group that outlives the interpreter aborts the process, so nothing may
-        # hold the group from here on: not a module of `wrap` that waits to be collected, either.
+        # keep the group alive, not even a module of `wrap` that is not collected yet.
         gc.collect()
     except RuntimeError as error:
         if not isinstance(error, distributed.DistError) and "gloo" not in str(error):

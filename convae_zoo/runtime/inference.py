@@ -1,17 +1,14 @@
-"""Reconstruct as fast as the machine allows, where nothing is trained."""
+"""Inference: reconstruct as fast as the machine allows."""
 
 import copy
 
 import torch
 from torch import Tensor, nn
 
-from convae_zoo.errors import ConfigError
 from convae_zoo.layers import fuse
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.runtime.memory import fastest_layout, keep_freed_memory
-from convae_zoo.runtime.precision import bf16_pays
-
-PRECISIONS = ("auto", "fp32", "bf16")
+from convae_zoo.runtime.precision import choose_precision
 
 
 class Inference(nn.Module):
@@ -22,7 +19,7 @@ class Inference(nn.Module):
     Args:
         model: what is copied.
         precision: ``fp32`` agrees with the model to rounding, ``bf16`` to about 1% of the value
-            range, ``auto`` takes bf16 where it pays on this machine.
+            range, ``auto`` is bf16 where that is faster.
 
     Raises:
         ConfigError: it is none of these.
@@ -30,13 +27,7 @@ class Inference(nn.Module):
 
     def __init__(self, model: Autoencoder, precision: str = "auto") -> None:
         super().__init__()
-        if precision not in PRECISIONS:
-            raise ConfigError(
-                f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}"
-            )
-        if precision == "auto":
-            precision = "bf16" if bf16_pays(model.device) else "fp32"
-        self.precision = precision
+        self.precision = precision = choose_precision(precision, model.device)
         self.model = copy.deepcopy(model).eval().requires_grad_(requires_grad=False)
         self._layout = fastest_layout(self.model)
         self.model.to(memory_format=self._layout)

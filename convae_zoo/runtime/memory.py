@@ -7,6 +7,7 @@ import sys
 import torch
 
 from convae_zoo.models.autoencoder import Autoencoder
+from convae_zoo.runtime.modes import eval_mode
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Parameters of glibc's ``mallopt``, as <malloc.h> numbers them."""
@@ -16,10 +17,10 @@ _KEPT = 1 << 30
 
 @functools.cache
 def keep_freed_memory() -> None:
-    """Let the C library keep up to 1 GiB of freed memory, rather than hand it back at once.
+    """Let the C library keep up to 1 GiB of freed memory, instead of returning it at once.
 
-    Each step frees and takes the same tens of megabytes. Handed back, they come as fresh pages that
-    the kernel clears anew: 6% to 8% of a step of ``convae-200`` on a CPU. Only glibc is told.
+    Each step frees and takes the same tens of megabytes. If they are handed back, the kernel clears
+    fresh pages each time: 6% to 8% of a step of ``convae-200`` on a CPU. Only with glibc.
     """
     if not sys.platform.startswith("linux"):
         return
@@ -30,22 +31,20 @@ def keep_freed_memory() -> None:
 
 
 def fastest_layout(model: Autoencoder) -> torch.memory_format:
-    """Return channels_last, which convolutions are fastest in; contiguous where it does not work.
+    """Return channels_last, the fastest layout for convolutions, or contiguous if that fails.
 
-    A part may look at its images in a way that only the contiguous layout allows (``x.view(n, -1)``
-    after a convolution): two images are sent through to see. The model stays as it is.
+    A part may need the contiguous layout (``x.view(n, -1)`` after a convolution), so two images are
+    passed through the model to find out. The model is left unchanged.
     """
-    was_training = model.training
     device = model.device
     generators = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(generators), torch.no_grad():
+    with torch.random.fork_rng(generators), torch.no_grad(), eval_mode(model):
         try:
-            model.eval().to(memory_format=torch.channels_last)
+            model.to(memory_format=torch.channels_last)
             images = torch.zeros(2, *model.image_shape, device=device)
             model.forward_with_terms(images.to(memory_format=torch.channels_last))
         except RuntimeError:
             return torch.contiguous_format
         finally:
             model.to(memory_format=torch.contiguous_format)
-            model.train(was_training)
     return torch.channels_last

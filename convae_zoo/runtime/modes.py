@@ -1,9 +1,11 @@
-"""Evaluation mode for a while, leaving the model as it was."""
+"""Modes of modules and of PyTorch, set for a while and then restored."""
 
+import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import nn
 
 from convae_zoo.models.autoencoder import Autoencoder
 
@@ -11,18 +13,48 @@ BATCH_SIZE = 256
 
 
 @contextmanager
-def evaluating(model: Autoencoder, device: torch.device | None = None) -> Iterator[None]:
-    """Put a model into evaluation mode, on a device, without gradients; then back as it was.
+def eval_mode(*modules: nn.Module) -> Iterator[None]:
+    """Put modules into evaluation mode for a while.
 
-    Each module gets its own mode back, so that one that was frozen stays frozen.
+    Each submodule gets its own mode back, so that one that was frozen stays frozen.
     """
-    home = model.device
-    modes = {module: module.training for module in model.modules()}
+    modes = {each: each.training for module in modules for each in module.modules()}
     try:
-        model.to(device or home).eval()
-        with torch.inference_mode():
+        for module in modules:
+            module.eval()
+        yield
+    finally:
+        for each, training in modes.items():
+            each.training = training
+
+
+@contextmanager
+def evaluating(model: Autoencoder, device: torch.device | None = None) -> Iterator[None]:
+    """Put a model into evaluation mode, on a device, without gradients; then restore it."""
+    home = model.device
+    try:
+        model.to(device or home)
+        with eval_mode(model), torch.inference_mode():
             yield
     finally:
         model.to(home)
-        for module, training in modes.items():
-            module.training = training
+
+
+@contextmanager
+def default_modes() -> Iterator[None]:
+    """Give PyTorch its own defaults for a while: float32, the CPU, and gradients.
+
+    A caller may have set another default dtype or device, or call within ``torch.no_grad`` or
+    ``torch.inference_mode``.
+    """
+    dtype, device = torch.get_default_dtype(), torch.get_default_device()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(mode=False))
+        stack.enter_context(torch.enable_grad())
+        if device.type != "cpu":  # only then: it slows every call down
+            stack.enter_context(torch.device("cpu"))
+        torch.set_default_dtype(torch.float32)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(dtype)

@@ -1,13 +1,24 @@
-"""What pays on this machine, by measuring it."""
+"""The precisions of a model's arithmetic, and the faster one, by measuring it."""
 
 import contextlib
 import functools
 import itertools
 import time
 from collections.abc import Iterator
+from typing import cast
 
+import attrs
 import torch
 from torch import nn
+
+from convae_zoo.errors import ConfigError
+from convae_zoo.registry import fields
+from convae_zoo.registry.specs import Recipe
+
+PRECISIONS: tuple[str, ...] = cast(
+    "fields.Choices", fields.domain_of(attrs.fields(Recipe).precision)
+).options
+"""Those that a recipe may have: ``auto``, ``fp32`` and ``bf16``."""
 
 MARGIN = 1.25
 """How much faster bf16 must be to be chosen: below that, noise would decide."""
@@ -15,12 +26,25 @@ MARGIN = 1.25
 _BATCH, _CHANNELS, _SIZE, _REPEATS = 16, 32, 16, 7
 
 
+def choose_precision(name: str, device: torch.device) -> str:
+    """Return ``fp32`` or ``bf16``; ``auto`` is the faster one on this device.
+
+    Raises:
+        ConfigError: it is none of `PRECISIONS`.
+    """
+    if name not in PRECISIONS:
+        raise ConfigError(f"precision must be one of {', '.join(PRECISIONS)}, got {name!r}")
+    if name != "auto":
+        return name
+    return "bf16" if bf16_is_faster(device) else "fp32"
+
+
 @functools.cache
-def bf16_pays(device: torch.device) -> bool:
+def bf16_is_faster(device: torch.device) -> bool:
     """Tell whether a convolution, forward and backward, is faster in bf16 than in fp32.
 
-    The answer is measured once a process, in a fraction of a second, and by the fastest of several
-    repeats in turns; on a CPU in the processor time of one thread, since threads that wait for each
+    Measured once per process, in a fraction of a second: the fastest of several interleaved
+    repeats. On a CPU it is the processor time of one thread, because threads that wait for each
     other beside other work take as long in either precision.
     """
     if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):

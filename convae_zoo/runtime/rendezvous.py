@@ -1,4 +1,4 @@
-"""Where the processes of one attempt of ``torchrun`` meet, apart from the attempts before it."""
+"""The store in which the processes of one attempt of ``torchrun`` find each other."""
 
 import uuid
 from datetime import timedelta
@@ -7,29 +7,29 @@ from typing import cast
 from torch.distributed import DistStoreError
 from torch.distributed.distributed_c10d import PrefixStore, Store
 
-PATIENCE = timedelta(seconds=1)
-"""How long rank 0 waits for a process's answer before it reads again who is there."""
+TIMEOUT = timedelta(seconds=1)
+"""How long rank 0 waits for a process to answer before it invites it again."""
 
 TRIES = 600
-"""How often rank 0 reads again before it gives a process up."""
+"""How many times rank 0 invites a process before it gives up."""
 
 
 def fresh_store(store: Store, rank: int, size: int) -> Store:
-    """Return the part of a shared store that this attempt has to itself.
+    """Return the part of a shared store that belongs to this attempt alone.
 
-    ``torchrun`` keeps one store through its restarts, so that a restarted process finds there the
-    addresses of processes that are dead and waits for them. The count of restarts does not tell the
-    attempts apart, as each machine has its own. So rank 0 draws a name for the attempt and gives it
-    to each process by the number that this process has drawn: what lies there from the attempt
-    before is never answered.
+    ``torchrun`` keeps one store through its restarts, so a restarted process would find the
+    addresses of dead processes in it and wait for them. The number of restarts does not identify an
+    attempt, since each machine counts its own. So every process draws a random number, and rank 0
+    draws a name for the attempt and sends it to each process under that number: entries of an
+    earlier attempt are never answered.
 
     Args:
-        store: what all processes of all attempts share.
+        store: shared by all processes of all attempts.
         rank: this process, from 0.
-        size: how many processes an attempt has.
+        size: processes per attempt.
 
     Raises:
-        torch.distributed.DistStoreError: a process did not come within ten minutes.
+        torch.distributed.DistStoreError: a process did not answer within ten minutes.
     """
     if rank > 0:
         number = uuid.uuid4().hex
@@ -48,7 +48,7 @@ def _invite(store: Store, attempt: str, rank: int) -> None:
         number = _text(store.get(f"here/{rank}"))
         store.set(f"attempt/{rank}/{number}", attempt)
         try:
-            store.wait([f"joined/{attempt}/{rank}"], PATIENCE)
+            store.wait([f"joined/{attempt}/{rank}"], TIMEOUT)
         except DistStoreError:
             if not left:
                 raise

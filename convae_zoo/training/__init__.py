@@ -1,4 +1,4 @@
-"""Training: recipe, loop, history, run folder; the engine that makes a step."""
+"""Training: a recipe, the loop, the optimiser step, and what a run leaves behind."""
 
 from convae_zoo.training.run import TrainResult, train
 

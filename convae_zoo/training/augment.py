@@ -1,4 +1,4 @@
-"""Images mirrored and turned at random, so that a small set shows a model more."""
+"""Random flips and quarter turns of training images."""
 
 import torch
 from torch import Tensor
@@ -6,22 +6,22 @@ from torch import Tensor
 from convae_zoo.training.order import epoch_generator
 
 POSES = {"none": 1, "flip": 2, "dihedral": 8}
-"""In how many poses an image may be shown, by the name of the augmentation."""
+"""How many poses an image can take, by the name of the augmentation."""
 
 
-def epoch_poses(count: int, *, epoch: int, seed: int, augment: str) -> Tensor | None:
-    """Return the pose of each image in one epoch, uint8; None where all stay as they are.
+def draw_poses(count: int, *, epoch: int, seed: int, kind: str) -> Tensor | None:
+    """Draw the pose of each image for one epoch, uint8; None where all stay as they are.
 
     The draw depends on the seed and the epoch alone, whatever the order and the batches.
     """
-    if POSES[augment] == 1:
+    if POSES[kind] == 1:
         return None
     generator = epoch_generator(epoch, seed, use=1)
-    return torch.randint(POSES[augment], (count,), dtype=torch.uint8, generator=generator)
+    return torch.randint(POSES[kind], (count,), dtype=torch.uint8, generator=generator)
 
 
-def show(images: Tensor, poses: Tensor) -> Tensor:
-    """Return images N×C×H×W in their poses: 1 mirrors left and right, 2 upside down, 4 transposes.
+def augment(images: Tensor, poses: Tensor) -> Tensor:
+    """Return images N×C×H×W in their poses: 1 flips left and right, 2 upside down, 4 transposes.
 
     Args:
         images: of any dtype, H = W.

@@ -1,12 +1,12 @@
-"""What makes an optimiser step: device, precision, memory layout, optimiser.
+"""The optimiser step: device, precision, memory layout, optimiser.
 
-On a CPU the precision ``fp32``, where it is asked for, is a plain loop's arithmetic to the bit:
-PyTorch's own layers, layout and optimiser. Rounding would do no harm to the result, but a training
+On a CPU the precision ``fp32``, where it is asked for, is a plain loop's arithmetic, bit for bit:
+PyTorch's own layers, layout and optimiser. Other rounding would not harm the result, but training
 amplifies it: after 100 steps at a learning rate of 1e-3 two plain loops on one and on two threads
-differ by 3% in their losses. ``auto`` takes the fastest arithmetic that trains as well.
+differ by 3% in their losses. ``auto`` is the fastest arithmetic that trains as well.
 
-Measured on two threads of an AVX512-BF16 CPU and left out: `torch.compile` (a step 5% faster after
-more than a minute of compiling), smaller batches whose activations fit the cache (slower).
+Tried on two threads of an AVX512-BF16 CPU and not adopted: `torch.compile` (a step is 5% faster
+after more than a minute of compiling) and smaller batches whose activations fit the cache (slower).
 """
 
 import contextlib
@@ -17,20 +17,22 @@ import torch
 from torch import Tensor, nn
 
 from convae_zoo.data import pixels
+from convae_zoo.errors import UsageError
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.registry.specs import Recipe
 from convae_zoo.runtime.distributed import World
 from convae_zoo.runtime.memory import fastest_layout, keep_freed_memory
-from convae_zoo.runtime.precision import bf16_pays
+from convae_zoo.runtime.modes import eval_mode
+from convae_zoo.runtime.precision import choose_precision
+from convae_zoo.training.bf16_weights import Bf16Weights
 from convae_zoo.training.cuda_graph import GraphedStep
-from convae_zoo.training.half_weights import HalfWeights
-from convae_zoo.training.learners import Learners
+from convae_zoo.training.trainable_losses import TrainableLosses
 
 _OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 
 
 class _Objective(nn.Module):
-    """What is minimised, as one module: the loss of a batch and the parts' own terms."""
+    """The value to minimise, as one module: the loss of a batch plus the parts' own terms."""
 
     def __init__(self, model: Autoencoder, loss: nn.Module) -> None:
         super().__init__()
@@ -40,7 +42,7 @@ class _Objective(nn.Module):
         """Map images in the model's value range to their loss and their reconstruction.
 
         Returns:
-            The loss, a float32 scalar; and the reconstruction, float32, without a gradient.
+            The loss, a float32 scalar; and the detached reconstruction, float32.
         """
         with torch.autocast(target.device.type, dtype=torch.bfloat16, enabled=bf16):
             reconstruction, terms = self.model.forward_with_terms(target)
@@ -52,100 +54,101 @@ class _Objective(nn.Module):
 
 
 class Engine:
-    """Takes uint8 batches, and gives the loss of a step without waiting for it.
+    """Takes optimiser steps on uint8 batches without waiting for the device.
 
     Args:
         model: trained in place, on its device.
-        loss: maps (reconstruction, target) to a scalar; it may have parameters of its own, as
-            `convae_zoo.training.learners` says.
+        loss: maps (reconstruction, target) to a scalar; it may be trainable, as
+            `convae_zoo.training.trainable_losses` says.
         recipe: learning rate, optimiser and precision.
         world: the processes that train together.
+        precision: what the recipe's ``auto`` was resolved to, where a run is resumed.
     """
 
     def __init__(
-        self, model: Autoencoder, loss: nn.Module, recipe: Recipe, world: World | None = None
+        self,
+        model: Autoencoder,
+        loss: nn.Module,
+        recipe: Recipe,
+        world: World | None = None,
+        precision: str | None = None,
     ) -> None:
         self.model = model
         self.loss = loss.to(model.device)
         self.world = world or World()
         self.device = model.device
-        self.precision = self._choose(recipe.precision)
+        self.precision = precision or self._choose(recipe.precision)
         is_plain = self.device.type == "cpu" and recipe.precision == "fp32"
         self._layout = torch.contiguous_format if is_plain else fastest_layout(model)
         model.to(memory_format=self._layout)
         self.optimizer = _make_optimizer(model, recipe, fused=not is_plain)
-        self._learners = Learners(self.loss, self.world)
+        self.trainable_losses = TrainableLosses(self.loss, self.world)
         self._objective = self.world.wrap(_Objective(model, self.loss))
-        lends = self.precision == "bf16" and self.world.size == 1
-        self._half = HalfWeights(model) if lends else None
-        self._graphed: GraphedStep | None = None
+        swaps = self.precision == "bf16" and self.world.size == 1
+        self._bf16_weights = Bf16Weights(model) if swaps else None
         if self.device.type == "cpu":
             keep_freed_memory()
-        elif self.device.type == "cuda" and self.world.size == 1 and not self._learners:
-            self._graphed = GraphedStep(self._step, recipe.batch_size)
+        elif self.device.type == "cuda" and self.world.size == 1 and not self.trainable_losses:
+            self.step = GraphedStep(self.step, recipe.batch_size, self.device)  # type: ignore[method-assign]  # the same call, captured
 
     def step(self, images: Tensor, weight: float = 1.0) -> Tensor:
         """Take one optimiser step on uint8 images N×C×H×W.
 
         Args:
-            images: this process's share of the batch.
-            weight: the share's part of the batch; 1 where one process trains alone.
+            images: this process's shard of the batch.
+            weight: the shard's fraction of the batch; 1 where one process trains alone.
 
         Returns:
             The loss times the weight, a detached scalar: the sum over all processes is the loss
             of the batch.
         """
-        images = images.to(self.device, non_blocking=True)
-        if self._graphed is not None and weight == 1:
-            return self._graphed(images)
-        return self._step(images, weight)
-
-    def _step(self, images: Tensor, weight: float = 1.0) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)
         target = self._to_float(images)
-        with self._half.lent() if self._half else contextlib.nullcontext():
+        with self._bf16_weights.swapped_in() if self._bf16_weights else contextlib.nullcontext():
             objective, reconstruction = self._objective(target, bf16=self.precision == "bf16")
         loss: Tensor = weight * objective
-        # The processes' gradients are averaged, but the shares' are to be summed.
+        # The processes' gradients are averaged, but those of the shards must be summed.
         (loss * self.world.size).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        if self._half is not None:
-            self._half.bring_gradients()
+        if self._bf16_weights is not None:
+            self._bf16_weights.copy_gradients()
         self.optimizer.step()
-        self._learners.step(reconstruction, target, weight)
+        self.trainable_losses.step(reconstruction, target, weight)
         return loss.detach()
 
     def set_learning_rate(self, rate: float) -> None:
-        """Set the learning rate of the steps that follow."""
+        """Set the learning rate of the following steps."""
         for group in self.optimizer.param_groups:
             if isinstance(group["lr"], Tensor):
                 group["lr"].fill_(rate)
             else:
                 group["lr"] = rate
 
-    def state(self) -> dict[str, Any]:
-        """Return all that another step depends on but the model's weights."""
-        return {**self._learners.state(), "optimizer": self.optimizer.state_dict()}
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that the next step depends on except the model's weights."""
+        return {**self.trainable_losses.state_dict(), "optimizer": self.optimizer.state_dict()}
 
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Take up the state that `state` gave.
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned.
 
         Raises:
-            TrainingError: it is that of another loss.
+            TrainingError: it is the state of another loss.
         """
-        self._learners.load_state(state)
+        self.trainable_losses.load_state_dict(state)
         self.optimizer.load_state_dict(state["optimizer"])
         for parameter, kept in self.optimizer.state.items():
             for name, value in kept.items():
-                if value.shape == parameter.shape:  # the fused step wants one layout for both
+                if value.shape == parameter.shape:  # the fused step needs one layout for both
                     kept[name] = torch.empty_like(parameter).copy_(value)
 
     def release(self) -> None:
-        """Leave the model in PyTorch's own memory layout."""
+        """Give the model PyTorch's own memory layout back."""
         self.model.to(memory_format=torch.contiguous_format)
 
-    @torch.no_grad()
     def validate(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the loss of uint8 images, without the parts' own terms, and the reconstruction."""
+        """Return the loss of uint8 images, without the parts' own terms, and the reconstruction.
+
+        Called within `evaluating`.
+        """
         target = self._to_float(images)
         with torch.autocast(
             self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"
@@ -156,29 +159,46 @@ class Engine:
 
     @contextlib.contextmanager
     def evaluating(self) -> Iterator[None]:
-        """Put model and loss into eval mode for a while."""
-        self.model.eval()
-        self.loss.eval()
-        try:
+        """Put model and loss into evaluation mode for a while, without gradients."""
+        with eval_mode(self.model, self.loss), torch.no_grad():
             yield
-        finally:
-            self.model.train()
-            self.loss.train()
 
     def _to_float(self, images: Tensor) -> Tensor:
-        there = images.to(self.device, non_blocking=True).contiguous(memory_format=self._layout)
-        return pixels.to_float(there, self.model.value_range)
+        images = images.to(self.device, non_blocking=True)
+        images = images.contiguous(memory_format=self._layout)
+        return pixels.to_float(images, self.model.value_range)
 
-    def _choose(self, precision: str) -> str:
-        """Choose a precision; processes that train together choose alike."""
-        if precision != "auto":
-            return precision
-        pays = torch.tensor(float(bf16_pays(self.device)), device=self.device)
-        return "bf16" if self.world.sum(pays).item() == self.world.size else "fp32"
+    def _choose(self, name: str) -> str:
+        """Choose a precision; processes that train together choose the same."""
+        chosen = choose_precision(name, self.device)
+        votes = self.world.sum(torch.tensor(float(chosen == "bf16"), device=self.device))
+        return "bf16" if votes.item() == self.world.size else "fp32"
+
+
+def check_trainable(model: Autoencoder) -> None:
+    """Refuse a model that no optimiser step can train.
+
+    Raises:
+        UsageError: its weights are frozen, not float32, on the meta device, or made in inference
+            mode.
+    """
+    parameters = list(model.parameters())
+    dtypes = {p.dtype for p in parameters if p.is_floating_point()}
+    reason = ""
+    if not any(p.requires_grad for p in parameters):
+        reason = "has no trainable parameter; call model.requires_grad_() first"
+    elif len(dtypes) == 1 and torch.float32 not in dtypes:
+        reason = f"has weights of {dtypes.pop()}; training needs float32: call model.float() first"
+    elif any(p.is_meta for p in parameters):
+        reason = "is on the meta device, where it has no weights; build it on the CPU"
+    elif any(p.is_inference() for p in parameters):
+        reason = "was built in torch.inference_mode, where nothing is trained; build it outside"
+    if reason:
+        raise UsageError(f"model {model.name!r} {reason}")
 
 
 def _make_optimizer(model: Autoencoder, recipe: Recipe, *, fused: bool) -> torch.optim.Optimizer:
-    """Make the recipe's optimiser, maybe as one kernel; on CUDA as one that can be captured."""
+    """Create the recipe's optimiser, fused or not; on CUDA one that can be captured."""
     options: dict[str, Any] = {"lr": recipe.learning_rate, "fused": fused}
     if model.device.type == "cuda":
         options["lr"] = torch.tensor(recipe.learning_rate, device=model.device)

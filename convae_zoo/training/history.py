@@ -1,12 +1,13 @@
-"""The history of a run: one JSON object a line, one line an optimiser step and an epoch."""
+"""The history of a run: JSON lines, one per optimiser step and one per epoch."""
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 import attrs
+from attrs.validators import instance_of
 
 from convae_zoo import files
 from convae_zoo.errors import TrainingError
@@ -14,7 +15,7 @@ from convae_zoo.errors import TrainingError
 
 @attrs.frozen(kw_only=True)
 class Epoch:
-    """What one epoch gave.
+    """The figures of one epoch.
 
     Attributes:
         epoch: counted from 1.
@@ -24,17 +25,17 @@ class Epoch:
         images_per_second: trained images in that time.
     """
 
-    epoch: int
-    train_loss: float
-    val_loss: float
-    seconds: float
-    images_per_second: float
+    epoch: int = attrs.field(validator=instance_of(int))
+    train_loss: float = attrs.field(validator=instance_of((int, float)))
+    val_loss: float = attrs.field(validator=instance_of((int, float)))
+    seconds: float = attrs.field(validator=instance_of((int, float)))
+    images_per_second: float = attrs.field(validator=instance_of((int, float)))
 
 
 class History:
-    """Keeps the losses, and writes them to ``history.jsonl`` where there is a folder."""
+    """The losses of a run, in memory and, if it has a path, in ``history.jsonl``."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None = None) -> None:
         self.steps: list[float] = []
         self.epochs: list[Epoch] = []
         self._path = path
@@ -50,18 +51,12 @@ class History:
         )
 
     def add_epoch(self, epoch: Epoch) -> None:
-        """Add what an epoch gave."""
+        """Add the figures of an epoch."""
         self.epochs.append(epoch)
         self._write([{"kind": "epoch", **attrs.asdict(epoch)}])
 
-    def cut(self, epochs: int, steps: int) -> "History":
-        """Return the first so many epochs and steps, in memory only."""
-        history = History(None)
-        history.steps, history.epochs = self.steps[:steps], self.epochs[:epochs]
-        return history
-
     def sync(self) -> None:
-        """Wait until what was added is on the disk."""
+        """Wait until all of it is on the disk."""
         if self._file is not None:
             os.fsync(self._file.fileno())
 
@@ -71,7 +66,7 @@ class History:
             self._file.close()
             self._file = None
 
-    def _write(self, records: Iterator[dict[str, Any]] | list[dict[str, Any]]) -> None:
+    def _write(self, records: Iterable[Mapping[str, Any]]) -> None:
         if self._path is None:
             return
         try:
@@ -83,60 +78,60 @@ class History:
             raise TrainingError(f"cannot write {self._path}: {error.strerror}") from error
 
 
-def read_history(path: Path) -> History:
-    """Read a ``history.jsonl`` back; a last line that was cut short is passed over.
-
-    Raises:
-        TrainingError: the file is missing, or a line in the middle is not JSON.
-    """
-    history = History(None)
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise TrainingError(f"cannot read {path}: {error.strerror}") from error
-    for number, line in enumerate(lines, 1):
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError:
-            if number == len(lines):
-                break
-            raise TrainingError(f"{path} line {number} is not JSON: the file was altered") from None
-        if record.pop("kind") == "step":
-            history.steps.append(record["loss"])
-        else:
-            history.epochs.append(Epoch(**record))
-    return history
-
-
-def rewind_history(path: Path, *, epochs: int, steps: int) -> History:
-    """Return a history that stands where a run stood, the file cut back to it.
+def read_history(
+    path: Path, *, epochs: int | None = None, steps: int | None = None, rewind: bool = False
+) -> History:
+    """Read a ``history.jsonl``; a last line that was cut short is ignored.
 
     Args:
-        path: the ``history.jsonl``.
-        epochs: finished epochs.
-        steps: optimiser steps since the beginning.
+        path: the file.
+        epochs: read to the end of so many epochs, and
+        steps: so many optimiser steps; by default all.
+        rewind: cut the file back to what was read, and return a history that goes on in it.
 
     Raises:
-        TrainingError: the file holds less than that.
+        TrainingError: the file is missing, altered, or contains fewer epochs or steps.
     """
-    kept = read_history(path) if path.exists() else History(None)
-    if len(kept.epochs) < epochs or len(kept.steps) < steps:
+    history, kept = History(path if rewind else None), []
+    try:
+        never_written = steps == 0 and not path.exists()
+        lines = [] if never_written else path.read_bytes().split(b"\n")
+        for number, line in enumerate(lines, 1):
+            if (len(history.epochs), len(history.steps)) == (epochs, steps):
+                break
+            if number < len(lines):  # what comes after the last end of line was cut short
+                _add(history, json.loads(line))
+                kept.append(line + b"\n")
+    except OSError as error:
+        raise TrainingError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise TrainingError(
-            f"{path} ends at step {len(kept.steps)} but the checkpoint is of step {steps}; "
-            "the file was altered: train anew with --overwrite"
+            f"{path} line {number} is not a line of a history ({error!s:.80}); the file was "
+            "altered: start again with --overwrite"
+        ) from error
+    found = (len(history.epochs), len(history.steps))
+    if epochs is not None and found != (epochs, steps):
+        raise TrainingError(
+            f"{path} ends after {found[0]} epochs and {found[1]} steps, but the checkpoint was "
+            f"written after {epochs} epochs and {steps} steps; the file was altered: start again "
+            "with --overwrite"
         )
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    wanted: list[str] = []
-    seen = {"step": 0, "epoch": 0}
-    limits = {"step": steps, "epoch": epochs}
-    for line in lines:
-        if seen == limits:
-            break
-        kind = json.loads(line)["kind"]
-        if seen[kind] < limits[kind]:
-            seen[kind] += 1
-            wanted.append(line + "\n")
-    files.write_text(path, "".join(wanted))
-    history = History(path)
-    history.steps, history.epochs = kept.steps[:steps], kept.epochs[:epochs]
+    if rewind:
+        files.write_bytes(path, *kept)
     return history
+
+
+def _add(history: History, record: dict[str, Any]) -> None:
+    """Add one line of a file to a history."""
+    kind = record.pop("kind")
+    if kind == "step":
+        if record["step"] != len(history.steps) + 1 or type(record["loss"]) is not float:
+            raise ValueError(f"step {len(history.steps) + 1} is expected")
+        history.steps.append(record["loss"])
+    elif kind == "epoch":
+        epoch = Epoch(**record)
+        if epoch.epoch != len(history.epochs) + 1:
+            raise ValueError(f"epoch {len(history.epochs) + 1} is expected")
+        history.epochs.append(epoch)
+    else:
+        raise ValueError(f"its kind is {kind!r:.40}")

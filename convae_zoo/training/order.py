@@ -1,13 +1,13 @@
-"""The order in which an epoch goes through the images."""
+"""The order of the images in an epoch."""
 
 import torch
 from torch import Tensor
 
 
 def epoch_order(count: int, *, epoch: int, seed: int, shuffle: bool) -> Tensor:
-    """Return the indices of one epoch, int64: the data's own order, or one drawn for the epoch.
+    """Return the indices of one epoch, int64: the data's own order, or a permutation.
 
-    The draw depends on the seed and the epoch alone, so that a run can begin at any epoch.
+    The permutation depends on the seed and the epoch alone, so a run can start at any epoch.
     """
     if not shuffle:
         return torch.arange(count)
@@ -15,5 +15,5 @@ def epoch_order(count: int, *, epoch: int, seed: int, shuffle: bool) -> Tensor:
 
 
 def epoch_generator(epoch: int, seed: int, *, use: int = 0) -> torch.Generator:
-    """Return a random state of this epoch's own, another one for each use."""
-    return torch.Generator().manual_seed(seed * 1_000_003 + epoch + use * 2**32)
+    """Return the random generator of an epoch, a different one for each use."""
+    return torch.Generator().manual_seed((seed * 1_000_003 + epoch + use * 2**32) % 2**63)

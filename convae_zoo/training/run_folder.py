@@ -1,35 +1,32 @@
-"""The folder of a run: everything that is needed to look at it and to repeat it."""
+"""The folder of a run: where its files are, and who may write them."""
 
 import contextlib
-import json
-import platform
+import re
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import attrs
 from filelock import FileLock, Timeout
 
 from convae_zoo import files
-from convae_zoo.errors import FileError, TrainingError, UsageError
-from convae_zoo.registry.specs import DEFAULT_FILENAME, Recipe
+from convae_zoo.errors import FileError, UsageError
+from convae_zoo.registry.specs import DEFAULT_FILENAME
 from convae_zoo.training.checkpoint import Checkpoints
+from convae_zoo.training.record import RunRecord, read_record
 
-FORMAT_VERSION = 1
 LOCK = ".lock"
-_PACKAGES = ("convae-zoo", "torch", "torchvision", "numpy")
+_PICTURE = re.compile(r"epoch-\d{3,}\.png")
 
 
 @attrs.frozen
 class RunFolder:
-    """Where the files of a run lie."""
+    """The paths of a run's files."""
 
     path: Path
 
     @property
     def record(self) -> Path:
-        """What was trained, how, on what, with which versions; and how far it came."""
+        """What is trained, how, on what, with which versions; and how far it is."""
         return self.path / "run.json"
 
     @property
@@ -59,128 +56,106 @@ class RunFolder:
 
     @property
     def checkpoints(self) -> Checkpoints:
-        """The states that the run can go on from."""
+        """The states from which the run can be resumed."""
         return Checkpoints(self.path / "checkpoints")
 
     def picture(self, epoch: int) -> Path:
-        """Where the grid of one epoch lies."""
+        """Return the path of an epoch's grid."""
         return self.pictures / f"epoch-{epoch:03}.png"
 
-    def read(self) -> dict[str, Any]:
+    def read(self) -> RunRecord:
         """Read ``run.json``.
 
         Raises:
-            TrainingError: it is missing, not JSON, or of a newer format.
+            TrainingError: it is missing, damaged, edited, or of a newer format.
         """
-        try:
-            record: dict[str, Any] = json.loads(self.record.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise TrainingError(f"{self.path} holds no run: there is no run.json in it") from None
-        except (OSError, ValueError) as error:
-            raise TrainingError(f"cannot read {self.record}: {error}") from error
-        if not isinstance(record, dict) or not isinstance(record.get("format_version"), int):
-            raise TrainingError(f"{self.record} is not the record of a run")
-        if record["format_version"] > FORMAT_VERSION:
-            raise TrainingError(
-                f"{self.path} was written by a newer convae_zoo; upgrade to read it"
-            )
-        return record
+        return read_record(self.record)
 
-    def write(self, record: dict[str, Any]) -> None:
+    def write(self, record: RunRecord) -> None:
         """Write ``run.json``."""
-        files.write_text(self.record, json.dumps(record, indent=2) + "\n")
+        files.write_text(self.record, record.to_json())
 
     def clear(self, *, everything: bool) -> None:
-        """Remove what a killed process left half-written, or everything that is a run's."""
-        for place in (self.path, self.pictures, self.checkpoints.folder):
-            for left in place.glob(".tmp-*"):
+        """Remove what a killed process left half-written, or all files of a run."""
+        for folder in (self.path, self.pictures, self.checkpoints.folder):
+            for left in folder.glob(".tmp-*"):
                 left.unlink(missing_ok=True)
         if everything:
-            of_run = (self.record, self.history, self.model, self.first_epoch, self.curves)
-            for path in (*of_run, *self.pictures.glob("epoch-*.png")):
+            for path in (self.record, self.history, self.model, self.first_epoch, self.curves):
                 path.unlink(missing_ok=True)
-            self.checkpoints.clear()
+            for path in self.pictures.glob("epoch-*.png"):
+                if _PICTURE.fullmatch(path.name):
+                    path.unlink()
+            self.checkpoints.remove()
 
-    def update(self, **changes: Any) -> None:
-        """Change some entries of ``run.json``."""
-        self.write({**self.read(), **changes})
 
-
-def look_at(out: str | Path, *, overwrite: bool, resume: bool) -> dict[str, Any] | None:
-    """Look whether a folder can be used, before anything is written.
+def check_run_folder(out: str | Path, *, overwrite: bool, resume: bool) -> RunRecord | None:
+    """Check whether a folder can be used; write nothing.
 
     Returns:
-        With `resume` the record of the run that is there; None where there is no run.
+        With `resume` the record of the run in it; None if there is no run.
 
     Raises:
-        UsageError: the folder holds a run or other files, and neither option was given.
-        FileError: the folder cannot be read.
+        UsageError: it holds a run or other files, and neither option was given.
+        TrainingError: the run that is to be resumed has a damaged record.
+        FileError: it cannot be read.
     """
     folder = RunFolder(Path(out))
     try:
+        if resume and folder.record.exists():
+            return folder.read()
+        # An empty folder of pictures is what a start that failed leaves.
         names = {p.name for p in folder.path.iterdir()} if folder.path.exists() else set()
+        if folder.pictures.is_dir() and not any(folder.pictures.iterdir()):
+            names.discard(folder.pictures.name)
     except OSError as error:
-        raise FileError(f"cannot use {out} as a run folder: {error.strerror}") from error
-    if resume and folder.record.exists():
-        return folder.read()
-    if not names <= {LOCK, "pictures"} and not overwrite:
-        what = "another run" if folder.record.exists() else "other files"
+        raise _unusable(out, error) from error
+    if names - {LOCK} and not overwrite:
+        content = "another run" if folder.record.exists() else "other files"
         raise UsageError(
-            f"{out} holds {what}; choose another --out, or pass --resume or --overwrite"
+            f"{out} holds {content}; choose another --out, or pass --resume or --overwrite"
         )
     return None
 
 
 @contextlib.contextmanager
-def open_run_folder(out: str | Path, *, keep: bool) -> Iterator[RunFolder]:
-    """Make the folder of a run and hold it, so that no other process trains into it.
+def open_run_folder(
+    out: str | Path, *, overwrite: bool = False, resumed: RunRecord | None = None
+) -> Iterator[RunFolder]:
+    """Create the folder of a run and lock it against other processes.
 
     Args:
         out: the folder.
-        keep: go on with the run that is there; else its files are removed, and no others.
+        overwrite: remove the files of the run in it, and no others.
+        resumed: the record of the run to go on with, which is kept.
 
     Raises:
-        UsageError: another process trains into it.
-        FileError: the folder cannot be made.
+        UsageError: another process trains into it, or has done so since it was checked.
+        FileError: it cannot be created.
     """
     folder = RunFolder(Path(out))
     lock = FileLock(folder.path / LOCK, timeout=0)
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
         lock.acquire()
-        folder.clear(everything=not keep)
-        folder.pictures.mkdir(exist_ok=True)
     except Timeout:
         raise UsageError(f"another process trains into {out}; choose another --out") from None
     except OSError as error:
-        lock.release()
-        raise FileError(f"cannot use {out} as a run folder: {error.strerror or error}") from error
+        raise _unusable(out, error) from error
     try:
+        # Another process may have trained into it since it was checked: loading takes time.
+        resume = resumed is not None
+        if check_run_folder(out, overwrite=overwrite, resume=resume) != resumed:
+            raise UsageError(f"another process has trained into {out} meanwhile; resume again")
+        try:
+            folder.clear(everything=not resume)
+            folder.pictures.mkdir(exist_ok=True)
+        except OSError as error:
+            raise _unusable(out, error) from error
         yield folder
     finally:
         lock.release()
 
 
-def describe_run(
-    *,
-    model: dict[str, Any],
-    recipe: Recipe,
-    dataset: dict[str, Any],
-    device: str,
-    precision: str,
-    processes: int,
-    epochs_done: int,
-) -> dict[str, Any]:
-    """Make the record of a run that begins, or goes on."""
-    return {
-        "format_version": FORMAT_VERSION,
-        "state": "running",
-        "epochs_done": epochs_done,
-        "model": model,
-        "recipe": attrs.asdict(recipe),
-        "dataset": dataset,
-        "device": device,
-        "precision": precision,
-        "processes": processes,
-        "versions": {"python": platform.python_version()} | {p: version(p) for p in _PACKAGES},
-    }
+def _unusable(out: str | Path, error: OSError) -> FileError:
+    return FileError(f"cannot use {out} as a run folder: {error.strerror or error}")

@@ -37,7 +37,7 @@ def test_an_attempt_does_not_see_what_the_one_before_wrote(connect):
 
 
 def test_an_attempt_that_broke_off_does_not_hold_up_the_next(connect, monkeypatch):
-    monkeypatch.setattr(rendezvous, "PATIENCE", timedelta(milliseconds=50))
+    monkeypatch.setattr(rendezvous, "TIMEOUT", timedelta(milliseconds=50))
     connect().set("here/1", "the number of a process that died before it was answered")
     stores = meet(connect, (0, 1), 2)
     stores[1].set("key", "value")
@@ -45,7 +45,7 @@ def test_an_attempt_that_broke_off_does_not_hold_up_the_next(connect, monkeypatc
 
 
 def test_a_process_that_never_comes_is_given_up(connect, monkeypatch):
-    monkeypatch.setattr(rendezvous, "PATIENCE", timedelta(milliseconds=50))
+    monkeypatch.setattr(rendezvous, "TIMEOUT", timedelta(milliseconds=50))
     monkeypatch.setattr(rendezvous, "TRIES", 3)
     connect().set("here/1", "the number of a process that died")
     with pytest.raises(DistStoreError):

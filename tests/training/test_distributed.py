@@ -1,9 +1,8 @@
-"""Many processes: equal losses, disjoint shares, restarts; all with a real torchrun."""
+"""Several processes: equal losses, disjoint shards, a lost process, restarts by torchrun."""
 
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,138 +12,114 @@ import psutil
 import pytest
 import torch
 
-from convae_zoo.errors import TrainingError
+from convae_zoo.errors import TrainingError, UsageError
+from convae_zoo.registry.specs import Recipe
 from convae_zoo.runtime.distributed import World
+from convae_zoo.training.run import check_shards
+from tiny_runs import losses_of, start_pair, tiny_train
 
-DRIVER = Path(__file__).parent / "driver.py"
-
-
-def torchrun(processes, *, restarts=0, **settings):
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
-    command += ["--standalone", "--max-restarts", str(restarts), str(DRIVER)]
-    given = {"epochs": 3, "shuffle": True, **settings}
-    return subprocess.Popen(
-        [*command, json.dumps(given)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-
-
-def results(process):
-    out, err = process.communicate(timeout=300)
-    assert process.returncode == 0, err
-    return [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+CHILD = Path(__file__).parents[1] / "support" / "tiny_runs.py"
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 64])
 @pytest.mark.parametrize("size", [1, 2, 3])
-def test_the_shares_of_a_batch_are_the_batch(count, size):
+def test_the_shards_of_a_batch_are_the_batch(count, size):
     batch = torch.arange(count)
-    shares = [World(rank, size).share(batch) for rank in range(size)]
-    assert torch.equal(torch.cat(shares), batch)
-    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+    shards = [World(rank, size).shard(batch) for rank in range(size)]
+    assert torch.equal(torch.cat(shards), batch)
+    assert max(map(len, shards)) - min(map(len, shards)) <= 1
 
 
 def test_every_process_draws_numbers_of_its_own():
     drawn = []
     for rank in range(3):
         torch.manual_seed(7)
-        World(rank, 3).draw_apart()
+        World(rank, 3).seed_rank()
         drawn.append(torch.randn(4))
     torch.manual_seed(7)
     assert torch.equal(drawn[0], torch.randn(4))
     assert len({tuple(numbers.tolist()) for numbers in drawn}) == 3
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("count", [203, 193])
-def test_two_processes_give_the_losses_of_one(count, tmp_path):
-    """203 images leave a last batch of 11, 193 one of a single image: a rank has none of it."""
-    (one,) = results(torchrun(1, count=count))
-    first, second = results(torchrun(2, count=count, out=str(tmp_path / "run")))
-    assert first == second
-    assert len(first["train"]) == len(one["train"])
-    torch.testing.assert_close(first["train"], one["train"], rtol=2e-4, atol=1e-6)
-    torch.testing.assert_close(first["val"], one["val"], rtol=2e-4, atol=1e-6)
-    assert first["threads"] == []  # they would abort a process whose interpreter ends before them
-    record = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert (record["processes"], record["state"]) == (2, "finished")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("model", "loss"),
-    [
-        ("linear-residual-200", "mse"),
-        ("convae-200", "mse + 0.1*adversarial"),
-    ],
-)
-def test_what_a_part_brings_along_is_trained_alike_by_two_processes(model, loss):
-    """A start from the data; a loss that learns."""
-    settings = {"model": model, "loss": loss, "epochs": 2}
-    (one,) = results(torchrun(1, **settings))
-    first, second = results(torchrun(2, **settings))
-    assert first == second
-    torch.testing.assert_close(first["train"], one["train"], rtol=2e-4, atol=1e-6)
-    torch.testing.assert_close(first["val"], one["val"], rtol=2e-4, atol=1e-6)
-    assert first["threads"] == []
-
-
-@pytest.mark.slow
 def test_more_processes_than_images_of_a_batch_are_refused():
-    process = torchrun(3, batch_size=2)
-    _, err = process.communicate(timeout=120)
-    assert process.returncode != 0
-    assert "3 processes are more than the 2 images of a batch; start fewer" in err
+    check_shards(World(0, 3), 100, Recipe(batch_size=3))
+    with pytest.raises(UsageError, match="3 processes are more than the 2 images of a batch"):
+        check_shards(World(0, 3), 100, Recipe(batch_size=2))
+    with pytest.raises(UsageError, match="3 processes are more than the 1 images of a batch"):
+        check_shards(World(0, 3), 1, Recipe())
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_losses_of_one(tmp_path):
+    """203 images leave a last batch of 11, 193 one of a single image: a rank has none of it.
+
+    Also a start from the data, and a loss with parameters of its own.
+    """
+    out = tmp_path / "run"
+    linear = {"image_size": 8, "width": 2, "hidden": 4, "latent_dim": 8}
+    runs = [
+        {"count": 203, "epochs": 3, "out": str(out)},
+        {"count": 193, "epochs": 2},
+        {"model": "linear-residual-200", "overrides": linear, "epochs": 2},
+        {"loss": "mse + 0.1*adversarial", "epochs": 2},
+    ]
+    runs = [{"shuffle": True, **run} for run in runs]
+    for child in start_pair(runs, tmp_path):
+        child.join(240)
+    first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
+    assert first == second
+    record = json.loads((out / "run.json").read_text())
+    assert (record["processes"], record["state"]) == (2, "finished")
+    for settings, found in zip(runs, first, strict=True):
+        one = losses_of(tiny_train(**{**settings, "out": None}))
+        torch.testing.assert_close(found["train"], one["train"], rtol=2e-4, atol=1e-6)
+        torch.testing.assert_close(found["val"], one["val"], rtol=2e-4, atol=1e-6)
+        assert found["threads"] == []  # they would abort a process whose interpreter ends first
 
 
 @pytest.mark.slow
 def test_a_process_that_has_lost_another_says_so(tmp_path):
     """Without torchrun, which sends SIGTERM to the other as soon as it knows."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    processes = []
-    for rank in ("0", "1"):
-        run = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_RUN_ID": "none"}
-        place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
-        settings = {"epochs": 10_000, "checkpoint_every": 4, "out": str(tmp_path / "run")}
-        processes.append(
-            subprocess.Popen(
-                [sys.executable, str(DRIVER), json.dumps(settings)],
-                stderr=subprocess.PIPE,
-                text=True,
-                env={**os.environ, **run, **place, "OMP_NUM_THREADS": "1"},
-            )
-        )
-    survivor, lost = processes
-    while not list((tmp_path / "run" / "checkpoints").glob("step-*")):
-        assert survivor.poll() is None
-        time.sleep(0.05)
+    out = tmp_path / "run"
+    runs = [{"epochs": 10_000, "checkpoint_every": 4, "out": str(out)}]
+    survivor, lost = start_pair(runs, tmp_path)
+    wait_for_a_checkpoint(out, survivor.is_alive)
     lost.kill()
-    _, err = survivor.communicate(timeout=120)
-    lost.communicate()
-    assert survivor.returncode == TrainingError.exit_status
-    assert err.splitlines()[-1].startswith("error: lost another process of this run; --resume goes")
+    survivor.join(120)
+    (found,) = json.loads((tmp_path / "0.json").read_text())
+    assert found["exit_status"] == TrainingError.exit_status
+    assert found["error"].startswith("lost another process of this run; --resume goes on from")
 
 
 @pytest.mark.slow
 def test_a_killed_rank_restarts_and_the_run_ends_as_an_undisturbed_one(tmp_path):
-    whole = results(torchrun(2, epochs=12, out=str(tmp_path / "whole")))[0]
-    process = torchrun(2, epochs=12, restarts=2, out=str(tmp_path / "run"), checkpoint_every=4)
-    checkpoints = tmp_path / "run" / "checkpoints"
-    while not list(checkpoints.glob("step-*")):
-        assert process.poll() is None
-        time.sleep(0.05)
+    """The real torchrun starts both processes again, and they resume by themselves."""
+    out = tmp_path / "run"
+    settings = {"epochs": 8, "shuffle": True, "checkpoint_every": 4}
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    command += ["--standalone", "--max-restarts", "2", str(CHILD)]
+    process = subprocess.Popen(
+        [*command, json.dumps({**settings, "out": str(out)})],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    wait_for_a_checkpoint(out, lambda: process.poll() is None)
     workers = [
-        child for child in psutil.Process(process.pid).children() if str(DRIVER) in child.cmdline()
+        child for child in psutil.Process(process.pid).children() if str(CHILD) in child.cmdline()
     ]
     assert len(workers) == 2
     workers[-1].send_signal(signal.SIGKILL)
-    out, err = process.communicate(timeout=300)
+    printed, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
-    again = next(json.loads(line) for line in out.splitlines() if line.startswith("{"))
-    torch.testing.assert_close(again["train"], whole["train"], rtol=1e-6, atol=0)
-    torch.testing.assert_close(again["val"], whole["val"], rtol=1e-6, atol=0)
+    again = next(json.loads(line) for line in printed.splitlines() if line.startswith("{"))
+    one = losses_of(tiny_train(**settings))
+    torch.testing.assert_close(again["train"], one["train"], rtol=2e-4, atol=1e-6)
+    torch.testing.assert_close(again["val"], one["val"], rtol=2e-4, atol=1e-6)
+
+
+def wait_for_a_checkpoint(out, is_alive):
+    while not list((out / "checkpoints").glob("step-*")):
+        assert is_alive()
+        time.sleep(0.05)

@@ -1,6 +1,7 @@
 """The engine: what makes a step fast changes nothing of what is computed."""
 
 import copy
+import functools
 
 import attrs
 import pytest
@@ -13,12 +14,12 @@ from convae_zoo.data import pixels
 from convae_zoo.errors import ContractError
 from convae_zoo.models.losses import create_training_loss
 from convae_zoo.registry.specs import Recipe
+from convae_zoo.runtime import precision
 from convae_zoo.runtime.inference import Inference
 from convae_zoo.runtime.memory import fastest_layout
-from convae_zoo.runtime.precision import bf16_pays
-from convae_zoo.training import engine as engine_module
+from convae_zoo.runtime.precision import bf16_is_faster
+from convae_zoo.training.bf16_weights import Bf16Weights
 from convae_zoo.training.engine import Engine
-from convae_zoo.training.half_weights import HalfWeights
 
 SMALL = {"width": 4, "latent_dim": 16, "image_size": 8}
 RECIPE = Recipe(precision="fp32")
@@ -61,7 +62,7 @@ def test_steps_equal_those_of_a_plain_loop_with_the_same_optimiser(optimizer):
         assert got.is_contiguous()
 
 
-def test_lent_bf16_weights_give_the_losses_and_weights_of_plain_autocast_to_the_bit():
+def test_swapped_in_bf16_weights_give_the_losses_and_weights_of_plain_autocast_to_the_bit():
     ours = small_model()
     plain = copy.deepcopy(ours)
     engine = make_engine(ours, precision="bf16")
@@ -82,16 +83,16 @@ def test_lent_bf16_weights_give_the_losses_and_weights_of_plain_autocast_to_the_
         assert torch.equal(got, wanted)
 
 
-def test_shared_and_frozen_weights_are_not_lent():
+def test_shared_and_frozen_weights_are_not_swapped():
     shared = nn.Linear(3, 3)
     model = nn.Sequential(shared, nn.Linear(3, 3), nn.BatchNorm1d(3))
     model[1].weight = shared.weight
     model[1].bias.requires_grad_(requires_grad=False)
     own = dict(model.named_parameters())
-    half = HalfWeights(model)
-    with half.lent():
-        lent = {k for k, v in model.named_parameters() if v.dtype == torch.bfloat16}
-        assert lent == {"0.bias"}
+    half = Bf16Weights(model)
+    with half.swapped_in():
+        swapped = {k for k, v in model.named_parameters() if v.dtype == torch.bfloat16}
+        assert swapped == {"0.bias"}
     assert all(v is own[k] for k, v in model.named_parameters())
 
 
@@ -102,18 +103,18 @@ def test_a_forward_pass_that_fails_leaves_the_model_with_its_own_weights():
     assert {p.dtype for p in engine.model.parameters()} == {torch.float32}
 
 
-def test_auto_takes_bf16_only_where_the_probe_says_that_it_pays(monkeypatch):
-    for pays, chosen in ((True, "bf16"), (False, "fp32")):
-        monkeypatch.setattr(engine_module, "bf16_pays", lambda _, pays=pays: pays)
+def test_auto_is_bf16_only_where_it_is_measured_to_be_faster(monkeypatch):
+    for faster, chosen in ((True, "bf16"), (False, "fp32")):
+        monkeypatch.setattr(precision, "bf16_is_faster", lambda _, faster=faster: faster)
         assert make_engine(small_model(), precision="auto").precision == chosen
 
 
-def test_the_probe_measures_once_and_leaves_the_process_alone():
-    bf16_pays.cache_clear()
+def test_bf16_is_measured_once_and_leaves_the_process_alone():
+    bf16_is_faster.cache_clear()
     before, threads = torch.get_rng_state(), torch.get_num_threads()
-    first = bf16_pays(torch.device("cpu"))
+    first = bf16_is_faster(torch.device("cpu"))
     assert torch.get_num_threads() == threads
-    assert bf16_pays(torch.device("cpu")) is first
+    assert bf16_is_faster(torch.device("cpu")) is first
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -142,20 +143,20 @@ def test_state_goes_through_a_contiguous_copy_and_the_next_steps_are_the_same_to
     for seed in range(3):
         engine.step(batch(seed=seed))
     other = make_engine(copy.deepcopy(engine.model))
-    state = copy.deepcopy(engine.state())
+    state = copy.deepcopy(engine.state_dict())
     for kept in state["optimizer"]["state"].values():
         kept.update({k: v.contiguous() for k, v in kept.items()})
-    other.load_state(state)
+    other.load_state_dict(state)
     for seed in range(3, 6):
         assert torch.equal(engine.step(batch(seed=seed)), other.step(batch(seed=seed)))
 
 
-@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-5), ("bf16", 0.02)])
-def test_inference_agrees_with_the_model_and_leaves_it_as_it_is(precision, tolerance):
+@pytest.mark.parametrize(("arithmetic", "tolerance"), [("fp32", 1e-5), ("bf16", 0.02)])
+def test_inference_agrees_with_the_model_and_leaves_it_as_it_is(arithmetic, tolerance):
     model = small_model()
     before = {k: v.clone() for k, v in model.state_dict().items()}
     x = pixels.to_float(batch(), model.value_range)
-    fast = Inference(model, precision)
+    fast = Inference(model, arithmetic)
     got, expected = fast(x), model.eval()(x).detach()
     assert got.dtype == torch.float32
     torch.testing.assert_close(got, expected, rtol=0, atol=tolerance)
@@ -169,10 +170,10 @@ def test_a_captured_step_gives_the_losses_of_eager_steps(optimizer):
     """Full batches are replayed, a smaller one between them is not; the rate may change."""
     captured = make_engine(small_model().cuda(), batch_size=16, optimizer=optimizer)
     eager = make_engine(small_model().cuda(), batch_size=16, optimizer=optimizer)
-    eager._graphed = None
+    eager.step = functools.partial(Engine.step, eager)
     for step in range(12):
         images = batch(7 if step == 8 else 16, seed=step)
         for engine in (captured, eager):
             engine.set_learning_rate(1e-3 if step < 10 else 1e-4)
         torch.testing.assert_close(captured.step(images), eager.step(images), rtol=1e-4, atol=1e-6)
-    assert captured._graphed._graph is not None
+    assert captured.step.graph is not None

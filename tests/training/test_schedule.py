@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import convae_zoo as zoo
-from convae_zoo.data import ImageSet
 from convae_zoo.registry.specs import Recipe
 from convae_zoo.training.schedule import learning_rate_at
+from tiny_runs import TINY, image_set, tiny_train
 
 
 def rates(steps, **settings):
@@ -48,22 +48,12 @@ def test_every_rate_is_positive_and_at_most_the_highest(steps, warmup, schedule)
 
 def test_training_follows_the_schedule():
     """SGD on one image with rate zero at the end moves less than with a constant rate."""
-    images = torch.randint(0, 256, (8, 3, 8, 8), dtype=torch.uint8)
-    data = ImageSet(name="noise", split="train", images=images)
+    data = image_set(8)
 
     def weights_after(**settings):
         torch.manual_seed(0)
-        model = zoo.create_model("convae-200", width=4, latent_dim=8, image_size=8)
-        zoo.train(
-            model,
-            dataset=(data, data),
-            epochs=1,
-            batch_size=8,
-            optimizer="sgd",
-            device="cpu",
-            precision="fp32",
-            **settings,
-        )
+        model = zoo.create_model("convae-200", **TINY)
+        tiny_train(model, dataset=(data, data), epochs=1, batch_size=8, optimizer="sgd", **settings)
         return torch.cat([p.flatten() for p in model.parameters()])
 
     full = weights_after(learning_rate=0.01)

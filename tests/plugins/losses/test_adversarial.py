@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from convae_zoo.errors import ContractError
 from convae_zoo.models.losses import create_loss, create_training_loss
-from convae_zoo.training.learners import LearningLoss
+from convae_zoo.training.trainable_losses import TrainableLoss
 
 
 def _images(seed, channels=3, size=12, low=-1.0, high=1.0):
@@ -39,13 +39,13 @@ def test_both_losses_equal_their_plain_formulas(low, high):
 
 def test_it_is_a_loss_that_learns_and_gives_its_own_rate():
     loss = create_loss("adversarial", learning_rate=0.125)
-    assert isinstance(loss, LearningLoss)
+    assert isinstance(loss, TrainableLoss)
     optimizer = loss.own_optimizer()
     assert [g["lr"] for g in optimizer.param_groups] == [0.125]
     assert [id(p) for g in optimizer.param_groups for p in g["params"]] == [
         id(p) for p in loss.parameters()
     ]
-    assert not isinstance(create_loss("mse"), LearningLoss)
+    assert not isinstance(create_loss("mse"), TrainableLoss)
 
 
 def test_the_discriminator_learns_to_tell_blurred_images_from_sharp_ones():

@@ -8,24 +8,24 @@ import torch
 from torch import Tensor
 
 RESIDENT_SHARE = 0.5
-"""Share of a GPU's free memory that a set may fill; a larger one is streamed."""
+"""Share of a GPU's free memory that a set may take; a larger set is streamed."""
 
-AHEAD = 3
-"""Batches that are made ready before they are asked for, where a set is streamed."""
+PREFETCH = 3
+"""Batches that are prepared ahead where a set is streamed."""
 
 
-class Feed:
-    """Gives the images of a set a batch at a time, on the device, in any order.
+class BatchLoader:
+    """Loads the images of a set in batches, on the device, in any order.
 
-    On a GPU the whole set lies in its memory where it fits. Where it does not, a thread gathers the
-    next batches in pinned memory and sends them ahead. On a CPU batches are taken where they lie; a
-    set that is a mapped file is gathered ahead too, so that the disk is not waited for. The batches
-    are the same in each case.
+    On a GPU the whole set is kept in its memory if it fits; otherwise a thread gathers the next
+    batches in pinned memory and sends them ahead. On a CPU batches are indexed where the images
+    are; a set in a mapped file is gathered ahead too, to hide the disk's latency. The batches are
+    the same in each case.
 
     Args:
         images: uint8, N×C×H×W, on the CPU.
-        device: where the batches go.
-        budget: bytes that the set may fill on a GPU; by default half of what is free there.
+        device: of the batches.
+        budget: bytes that the set may take on a GPU; by default half of what is free there.
         streamed: gather ahead on a CPU.
     """
 
@@ -47,11 +47,11 @@ class Feed:
 
     @property
     def index_device(self) -> torch.device:
-        """Where indices are looked up: where the images lie."""
+        """The device of the images, on which indices are used."""
         return self._images.device
 
     def batches(self, chosen: Sequence[Tensor]) -> Iterator[Tensor]:
-        """Give one batch for each tensor of indices, uint8, on the device.
+        """Yield one batch for each tensor of indices, uint8, on the device.
 
         Args:
             chosen: the indices of each batch, int64, on `index_device`.
@@ -61,11 +61,11 @@ class Feed:
                 yield self._images[indices]
             return
         waiting: deque[Future[Tensor]] = deque()
-        with ThreadPoolExecutor(1, "feed") as gatherer:
+        with ThreadPoolExecutor(1, "batch-loader") as gatherer:
             try:
                 for indices in chosen:
                     waiting.append(gatherer.submit(self._gather, indices))
-                    if len(waiting) > AHEAD:
+                    if len(waiting) > PREFETCH:
                         yield self._send(waiting.popleft())
                 while waiting:
                     yield self._send(waiting.popleft())

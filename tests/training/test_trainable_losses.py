@@ -1,29 +1,23 @@
-"""Losses with parameters of their own: who trains what, and how a run with one is resumed."""
+"""Losses with parameters of their own: which step trains what, and their state."""
 
 import pytest
 import torch
 from torch import nn
 
 import convae_zoo as zoo
-from convae_zoo.data import ImageSet
 from convae_zoo.errors import TrainingError
 from convae_zoo.models.losses import WeightedSum, create_training_loss
 from convae_zoo.registry.specs import Recipe
 from convae_zoo.runtime.distributed import World
 from convae_zoo.training.engine import Engine
-from convae_zoo.training.learners import Learners
+from convae_zoo.training.trainable_losses import TrainableLosses
+from tiny_runs import TINY, image_set
 
 ADVERSARIAL = "mse + 0.01*adversarial"
 
 
-def images(count, split="train", seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    pixels = torch.randint(0, 256, (count, 3, 8, 8), dtype=torch.uint8, generator=generator)
-    return ImageSet(name="noise", split=split, images=pixels)
-
-
 class Scale(nn.Module):
-    """The simplest loss that learns: how bright reconstructions are against their targets."""
+    """The simplest trainable loss: how bright reconstructions are against their targets."""
 
     def __init__(self, rate=0.1):
         super().__init__()
@@ -43,13 +37,13 @@ class Scale(nn.Module):
 
 def engine_with(loss, **recipe):
     torch.manual_seed(0)
-    model = zoo.create_model("convae-200", width=4, latent_dim=16, image_size=8)
+    model = zoo.create_model("convae-200", **TINY)
     return Engine(model, loss, Recipe(precision="fp32", **recipe))
 
 
 def test_a_step_trains_each_side_by_its_own_objective_alone():
     """Against two plain optimisers that are told, parameter by parameter, what to move."""
-    data = images(12).images
+    data = image_set(12).images
     torch.manual_seed(1)
     ours = create_training_loss(ADVERSARIAL, (-1.0, 1.0))
     torch.manual_seed(1)
@@ -84,12 +78,12 @@ def test_a_side_whose_optimiser_stands_still_stays_as_it_was(side):
     """Neither objective reaches the other's parameters, not even as a gradient."""
     loss = create_training_loss(ADVERSARIAL, (-1.0, 1.0))
     engine = engine_with(loss)
-    for optimizer in [engine.optimizer] if side == "model" else engine._learners.optimizers:
+    for optimizer in [engine.optimizer] if side == "model" else engine.trainable_losses.optimizers:
         for group in optimizer.param_groups:
             group["lr"] = 0.0
     sides = {"model": engine.model, "loss": loss}
     before = {name: [p.clone() for p in m.parameters()] for name, m in sides.items()}
-    for batch in images(12).images.split(4):
+    for batch in image_set(12).images.split(4):
         engine.step(batch)
     for name, module in sides.items():
         same = [torch.equal(p, q) for p, q in zip(module.parameters(), before[name], strict=True)]
@@ -100,30 +94,30 @@ def test_a_side_whose_optimiser_stands_still_stays_as_it_was(side):
 def test_the_models_step_gives_the_loss_no_gradient(monkeypatch):
     loss = Scale()
     engine = engine_with(loss)
-    monkeypatch.setattr(Learners, "step", lambda *_: None)
-    engine.step(images(4).images)
+    monkeypatch.setattr(TrainableLosses, "step", lambda *_: None)
+    engine.step(image_set(4).images)
     assert loss.scale.grad is None
     assert loss.scale.item() == 1
 
 
-def test_a_learning_loss_is_found_in_a_sum_and_its_weight_does_not_touch_its_own_objective():
+def test_a_trainable_loss_is_found_in_a_sum_and_its_weight_does_not_touch_its_own_objective():
     """(s - 3)² from 1 with a rate of 0.1: a step goes to 1.4, whatever the weight of the term."""
     for weight in (1.0, 0.0, 100.0):
         loss = WeightedSum([1.0, weight], [nn.MSELoss(), WeightedSum([1.0], [Scale()])])
-        engine_with(loss).step(images(4).images)
+        engine_with(loss).step(image_set(4).images)
         assert loss.losses[1].losses[0].scale.item() == pytest.approx(1.4)
 
 
-def test_several_learning_losses_keep_to_their_own_optimisers():
+def test_several_trainable_losses_keep_to_their_own_optimisers():
     loss = WeightedSum([0.5, 0.5], [Scale(0.1), Scale(0.25)])
-    engine_with(loss).step(images(4).images)
+    engine_with(loss).step(image_set(4).images)
     assert [one.scale.item() for one in loss.losses] == pytest.approx([1.4, 2.0])
 
 
 def test_the_learning_rate_schedule_is_the_models_alone():
     engine = engine_with(Scale())
     engine.set_learning_rate(1e-9)
-    engine.step(images(4).images)
+    engine.step(image_set(4).images)
     assert engine.loss.scale.item() == pytest.approx(1.4)
 
 
@@ -132,27 +126,27 @@ def test_validation_trains_nothing():
     engine = engine_with(loss)
     before = [p.clone() for p in loss.parameters()]
     with engine.evaluating():
-        value, _ = engine.validate(images(4).images)
+        value, _ = engine.validate(image_set(4).images)
     assert value.isfinite()
     assert all(torch.equal(p, q) for p, q in zip(loss.parameters(), before, strict=True))
 
 
-def test_frozen_parameters_are_not_kept_and_learnt_ones_are():
-    learners = Learners(WeightedSum([1.0], [Scale()]), World())
-    assert list(learners.state()["loss"]) == ["losses.0.scale"]
+def test_the_state_has_the_trained_parameters_and_not_the_frozen_ones():
+    trainable_losses = TrainableLosses(WeightedSum([1.0], [Scale()]), World())
+    assert list(trainable_losses.state_dict()["loss"]) == ["losses.0.scale"]
     other = WeightedSum([1.0], [Scale()])
     with torch.no_grad():
         other.losses[0].constant.fill_(7.0)
-        learners._loss.losses[0].scale.fill_(2.0)
-    Learners(other, World()).load_state(learners.state())
+        trainable_losses._loss.losses[0].scale.fill_(2.0)
+    TrainableLosses(other, World()).load_state_dict(trainable_losses.state_dict())
     assert (other.losses[0].scale.item(), other.losses[0].constant.item()) == (2.0, 7.0)
 
 
-def test_a_loss_that_does_not_learn_has_nothing_of_its_own():
-    learners = Learners(nn.MSELoss(), World())
-    assert not learners
-    assert learners.state() == {"loss": {}, "own_optimizers": []}
-    learners.load_state({"loss": {}})
+def test_a_loss_without_parameters_has_no_state():
+    trainable_losses = TrainableLosses(nn.MSELoss(), World())
+    assert not trainable_losses
+    assert trainable_losses.state_dict() == {"loss": {}, "own_optimizers": []}
+    trainable_losses.load_state_dict({"loss": {}})
 
 
 def narrower(state):
@@ -170,9 +164,11 @@ def without_optimizers(state):
 @pytest.mark.parametrize("change", [narrower, renamed, without_optimizers])
 def test_the_state_of_another_loss_is_refused_in_one_line(change):
     loss = create_training_loss(ADVERSARIAL, (-1.0, 1.0))
-    state = Learners(loss, World()).state()
+    state = TrainableLosses(loss, World()).state_dict()
     change(state)
-    with pytest.raises(TrainingError, match="holds another loss than the one to go on") as caught:
-        Learners(create_training_loss(ADVERSARIAL, (-1.0, 1.0)), World()).load_state(state)
-    assert "train anew with --overwrite" in str(caught.value)
+    with pytest.raises(TrainingError, match="is of another loss than the run") as caught:
+        TrainableLosses(create_training_loss(ADVERSARIAL, (-1.0, 1.0)), World()).load_state_dict(
+            state
+        )
+    assert "start again with --overwrite" in str(caught.value)
     assert "\n" not in str(caught.value)

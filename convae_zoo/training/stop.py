@@ -1,4 +1,4 @@
-"""A request to stop: Ctrl-C or SIGTERM, answered between two steps."""
+"""Requests to stop: Ctrl-C or SIGTERM, answered between two steps."""
 
 import contextlib
 import signal
@@ -11,14 +11,14 @@ import attrs
 
 @attrs.define
 class StopRequest:
-    """Whether somebody asked the run to stop, and by which signal."""
+    """The signal that asked the run to stop, if one came."""
 
     signal: int | None = None
 
 
 @contextlib.contextmanager
 def stop_requests() -> Iterator[StopRequest]:
-    """Take Ctrl-C and SIGTERM as a request to stop after the step at hand.
+    """Take Ctrl-C and SIGTERM as a request to stop after the current step.
 
     A second Ctrl-C interrupts at once. Outside the main thread signals are left as they are.
     """

@@ -1,4 +1,4 @@
-"""The feed: the same batches from memory, from a mapped file, and on a GPU."""
+"""The batch loader: the same batches from memory, from a mapped file, and on a GPU."""
 
 import threading
 
@@ -9,14 +9,14 @@ from PIL import Image
 import convae_zoo as zoo
 from convae_zoo.data import ImageSet, large
 from convae_zoo.data.large import empty_images, is_mapped
-from convae_zoo.training.feed import AHEAD, Feed
+from convae_zoo.training.batch_loader import PREFETCH, BatchLoader
+from tiny_runs import image_set, tiny_train
 
 CPU = torch.device("cpu")
 
 
 def images(count=50):
-    generator = torch.Generator().manual_seed(0)
-    return torch.randint(0, 256, (count, 3, 8, 8), dtype=torch.uint8, generator=generator)
+    return image_set(count).images
 
 
 def mapped(tensor):
@@ -31,8 +31,8 @@ def mapped(tensor):
 def test_streamed_batches_are_those_of_a_resident_set_in_the_same_order(batch_size):
     data = images()
     order = torch.randperm(50, generator=torch.Generator().manual_seed(1)).split(batch_size)
-    resident = list(Feed(data, CPU).batches(order))
-    streamed = list(Feed(mapped(data), CPU, streamed=True).batches(order))
+    resident = list(BatchLoader(data, CPU).batches(order))
+    streamed = list(BatchLoader(mapped(data), CPU, streamed=True).batches(order))
     assert [len(b) for b in resident] == [len(o) for o in order]
     for got, expected, chosen in zip(streamed, resident, order, strict=True):
         assert torch.equal(got, expected)
@@ -40,18 +40,10 @@ def test_streamed_batches_are_those_of_a_resident_set_in_the_same_order(batch_si
 
 
 def test_losses_of_a_streamed_set_are_those_of_a_resident_one_to_the_bit():
-    settings = {
-        "epochs": 2,
-        "batch_size": 16,
-        "shuffle": True,
-        "precision": "fp32",
-        "device": "cpu",
-        "overrides": {"width": 4, "latent_dim": 16, "image_size": 8},
-    }
-    val = ImageSet(name="noise", split="val", images=images(9))
+    val = image_set(9, "val")
     results = [
-        zoo.train(
-            "convae-200", dataset=(ImageSet(name="noise", split="train", images=i), val), **settings
+        tiny_train(
+            dataset=(ImageSet(name="noise", split="train", images=i), val), epochs=2, shuffle=True
         )
         for i in (images(), mapped(images()))
     ]
@@ -59,16 +51,18 @@ def test_losses_of_a_streamed_set_are_those_of_a_resident_one_to_the_bit():
     assert results[0].val_losses == results[1].val_losses
 
 
-def test_a_feed_that_is_left_early_leaves_no_thread_behind():
+def test_a_loader_closed_early_leaves_no_thread_behind():
     before = set(threading.enumerate())
-    batches = Feed(images(), CPU, streamed=True).batches(torch.arange(50).split(2))
+    batches = BatchLoader(images(), CPU, streamed=True).batches(torch.arange(50).split(2))
     next(batches)
     batches.close()
     assert set(threading.enumerate()) == before
 
 
-def test_a_fault_while_gathering_reaches_the_caller():
-    batches = Feed(images(), CPU, streamed=True).batches([torch.tensor([99])] * (AHEAD + 2))
+def test_an_error_while_gathering_reaches_the_caller():
+    batches = BatchLoader(images(), CPU, streamed=True).batches(
+        [torch.tensor([99])] * (PREFETCH + 2)
+    )
     with pytest.raises(IndexError):
         next(batches)
 
@@ -102,9 +96,9 @@ def test_a_file_that_cannot_be_made_is_one_line(tmp_path, monkeypatch):
 @pytest.mark.parametrize("budget", [0, 1 << 30])
 def test_batches_on_a_gpu_are_the_same_resident_or_streamed(budget):
     data = images()
-    feed = Feed(data, torch.device("cuda"), budget=budget)
-    assert feed.resident == (budget > 0)
-    order = torch.arange(50).to(feed.index_device).split(7)
-    for got, chosen in zip(feed.batches(order), order, strict=True):
+    loader = BatchLoader(data, torch.device("cuda"), budget=budget)
+    assert loader.resident == (budget > 0)
+    order = torch.arange(50).to(loader.index_device).split(7)
+    for got, chosen in zip(loader.batches(order), order, strict=True):
         assert got.is_cuda
         assert torch.equal(got.cpu(), data[chosen.cpu()])

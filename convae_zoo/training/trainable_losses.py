@@ -1,13 +1,13 @@
-"""Losses that have parameters of their own, and the step that trains them.
+"""Losses with parameters of their own, and the step that trains them.
 
-Such a loss has two methods beside ``forward``; in a weighted sum, too, they are found::
+Such a loss has two methods beside ``forward``; it may also be a term of a weighted sum::
 
     class Critic(nn.Module):
-        def own_loss(self, reconstruction, target): ...  # a scalar: what its parameters minimise
+        def own_loss(self, reconstruction, target): ...  # a scalar that its parameters minimise
         def own_optimizer(self): ...                     # a torch optimiser of its parameters
 
-The model and the loss are trained apart: the model's step leaves the loss's parameters alone, and
-`own_loss` is given a reconstruction that no gradient leads back from.
+The model and the loss are trained separately: the model's step does not change the loss's
+parameters, and the reconstruction that `own_loss` is given is detached.
 """
 
 from typing import Any, Protocol, cast, runtime_checkable
@@ -19,45 +19,45 @@ from convae_zoo.runtime.distributed import World
 
 
 @runtime_checkable
-class LearningLoss(Protocol):
-    """What a loss with parameters of its own has beside ``forward``."""
+class TrainableLoss(Protocol):
+    """The methods of a loss with parameters of its own beside ``forward``."""
 
     def own_loss(self, reconstruction: Tensor, target: Tensor) -> Tensor:
-        """Map two batches N×C×H×W to a scalar, a mean over images: what the loss minimises."""
+        """Map two batches N×C×H×W to the scalar to minimise, a mean over images."""
 
     def own_optimizer(self) -> optim.Optimizer:
-        """Make the optimiser of the loss's parameters; called once, on their device."""
+        """Create the optimiser of the loss's parameters; called once, on their device."""
 
 
 class _OwnObjective(nn.Module):
-    """What all of them minimise, as one module: the unweighted sum of their own losses."""
+    """The unweighted sum of several losses' own losses, as one module."""
 
     def __init__(self, losses: list[nn.Module]) -> None:
         super().__init__()
         self.losses = nn.ModuleList(losses)
 
     def forward(self, reconstruction: Tensor, target: Tensor) -> Tensor:
-        terms = [cast("LearningLoss", m).own_loss(reconstruction, target) for m in self.losses]
+        terms = [cast("TrainableLoss", m).own_loss(reconstruction, target) for m in self.losses]
         total: Tensor = sum(terms[1:], terms[0])
         return total
 
 
-class Learners:
-    """The losses with parameters of their own that are in a loss; often none.
+class TrainableLosses:
+    """All trainable losses in a loss; often there are none.
 
-    Their parameters take no gradient but within `step`.
+    Their parameters require gradients within `step` only.
 
     Args:
-        loss: on its device; it may be one itself, or hold some at any depth.
+        loss: on its device; it may be trainable itself, or contain such losses at any depth.
         world: the processes that train together.
     """
 
     def __init__(self, loss: nn.Module, world: World) -> None:
         self.world = world
-        # What is frozen now stays as it was built: a checkpoint need not hold it.
+        # What is frozen now never changes: a checkpoint need not contain it.
         self._frozen = {n for n, p in loss.named_parameters() if not p.requires_grad}
         self._loss = loss
-        found = [m for m in loss.modules() if isinstance(m, LearningLoss)]
+        found = [m for m in loss.modules() if isinstance(m, TrainableLoss)]
         self.optimizers = [m.own_optimizer() for m in found]
         self._parameters = [
             p
@@ -75,12 +75,12 @@ class Learners:
         return self._objective is not None
 
     def step(self, reconstruction: Tensor, target: Tensor, weight: float) -> None:
-        """Let each take a step of its own optimiser.
+        """Take a step of each loss's own optimiser.
 
         Args:
             reconstruction: float32 N×C×H×W, without a gradient.
             target: of the same shape.
-            weight: this process's part of the batch.
+            weight: this process's fraction of the batch.
         """
         if self._objective is None:
             return
@@ -95,18 +95,18 @@ class Learners:
         finally:
             self._require_gradients(yes=False)
 
-    def state(self) -> dict[str, Any]:
-        """Return what the loss has learnt, and its optimisers' state."""
+    def state_dict(self) -> dict[str, Any]:
+        """Return the loss's trained state and that of its optimisers."""
         return {
             "loss": self._weights(frozen=False),
             "own_optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
         }
 
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Take up what `state` gave.
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned.
 
         Raises:
-            TrainingError: it is that of another loss.
+            TrainingError: the state is that of another loss.
         """
         kept = state.get("own_optimizers", [])
         try:
@@ -116,8 +116,8 @@ class Learners:
         except (RuntimeError, ValueError, KeyError) as error:
             reason = " ".join(str(error).split())
             raise TrainingError(
-                "the checkpoint holds another loss than the one to go on with (has its plugin "
-                f"changed?): {reason:.200}; train anew with --overwrite"
+                "the checkpoint is of another loss than the run's (has its plugin changed?): "
+                f"{reason:.200}; start again with --overwrite"
             ) from error
 
     def _weights(self, *, frozen: bool) -> dict[str, Tensor]:

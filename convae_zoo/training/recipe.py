@@ -1,0 +1,75 @@
+"""The recipe of a run: the model's, or another one, with changes."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import attrs
+from torch import nn
+
+from convae_zoo.errors import ConfigError, UsageError, unknown
+from convae_zoo.models.plan import Plan
+from convae_zoo.registry import find_model, get_registry, model_info
+from convae_zoo.registry.specs import Recipe
+
+
+def choose_recipe(
+    plan: Plan, recipe: Recipe | str | None, changes: Mapping[str, Any], options: Iterable[str]
+) -> tuple[Recipe, dict[str, Any]]:
+    """Return the recipe of a run, and the settings in it that the user gave.
+
+    Args:
+        plan: of the model, whose recipe is the default.
+        recipe: another recipe; or the name of a model or of registered weights, for theirs.
+        changes: values of the recipe's fields; None means not given.
+        options: names that the caller takes beside the fields, to suggest for a misspelt one.
+
+    Raises:
+        UnknownNameError: a change of an unknown field, or an unknown name.
+        ConfigError: a value of the wrong type or out of range.
+    """
+    fields = [field.name for field in attrs.fields(Recipe)]
+    for name in changes:
+        if name not in fields:
+            raise unknown("training setting", name, [*fields, *options])
+    given = {name: value for name, value in changes.items() if value is not None}
+    if isinstance(given.get("loss"), nn.Module):
+        given["loss"] = class_name(given["loss"])
+    if recipe is None:
+        known = plan.name is not None and plan.name in get_registry().entries["model"]
+        base = model_info(plan.name).recipe if known and plan.name is not None else Recipe()
+    else:
+        base = _find_recipe(recipe)
+        given = {**attrs.asdict(base), **given}
+    try:
+        chosen = attrs.evolve(base, **given)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"training: {error}") from error
+    return chosen, {name: getattr(chosen, name) for name in given}
+
+
+def class_name(loss: nn.Module) -> str:
+    """Return what a recipe has in place of a loss that is not registered: ``module:Class``."""
+    return f"{type(loss).__module__}:{type(loss).__qualname__}"
+
+
+def check_loss_module(recipe: Recipe, loss: object) -> None:
+    """Check that a recipe whose loss is not registered comes with it.
+
+    Raises:
+        UsageError: the run that is resumed was trained with a module, and none was given.
+    """
+    is_class = ":" in recipe.loss and "(" not in recipe.loss
+    if is_class and not isinstance(loss, nn.Module):
+        raise UsageError(
+            f"the run was trained with a loss of the class {recipe.loss}, which only Python can "
+            "give it: pass such a module, train(loss=...)"
+        )
+
+
+def _find_recipe(recipe: Recipe | str) -> Recipe:
+    if isinstance(recipe, str):
+        spec, weights = find_model(recipe)
+        return weights.recipe if weights is not None and weights.recipe else spec.recipe
+    if not isinstance(recipe, Recipe):
+        raise UsageError(f"recipe must be a Recipe or the name of a model, got {recipe!r:.80}")
+    return recipe
