@@ -201,9 +201,7 @@ class Recipe:
         ("auto", "fp32", "bf16"),
         help="auto (the fastest), fp32 (on a CPU a plain loop's, bit for bit) or bf16.",
     )
-    seed: int = fields.integer(
-        0, minimum=0, help="Seed of the initial weights and of the order."
-    )
+    seed: int = fields.integer(0, minimum=0, help="Seed of the initial weights and of the order.")
 
 
 @attrs.frozen(kw_only=True)
