@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     type=click.IntRange(1, 100),
     default=10,
     show_default=True,
-    help="How many images; one a class first.",
+    help="How many images; one per class first.",
 )
 @click.option("--last", is_flag=True, help="Leave out the first epochs of the runs.")
 @click.option("--out", required=True, metavar="FILE", help="The picture to write, a PNG file.")
@@ -40,13 +40,13 @@ def command(
     out: str,
     device: str,
 ) -> None:
-    """Draw what several models make of the same images, a row each.
+    """Draw the reconstructions of the same images by several models, a row each.
 
     A run folder gives two rows, its first epoch and its last; a .safetensors file or the name of
-    trained weights gives one. The folder of the picture is made where it is missing.
+    trained weights gives one. A missing folder of the picture is created.
 
-    Each row tells its MSE, PSNR, SSIM and sharpness: the strength of its edges divided by that of
-    the originals', below 1 where they are blurred.
+    Each row states its MSE, PSNR, SSIM and sharpness: the strength of its edges divided by that of
+    the originals, below 1 where they are blurred.
 
     \b
     Example: convae-zoo compare runs/200 runs/1000 --dataset photos --out compare.png
@@ -79,7 +79,7 @@ def command(
 
 
 def _stored(argument: str, *, last: bool) -> list[tuple[str | Path, str, str]]:
-    """Say where the weights of an argument are: for each a source, a name and an epoch."""
+    """List the weights that an argument names: for each a source, a name and an epoch."""
     from convae_zoo.training.run_folder import RunFolder
 
     path = Path(argument)

@@ -33,11 +33,11 @@ def command(
     device: str,
     as_json: bool,
 ) -> None:
-    """Measure MODEL on a dataset, beside PCA with as many components as its latent has floats.
+    """Measure MODEL on a dataset, next to PCA with as many components as its latent has floats.
 
-    MODEL is the name of trained weights, a .safetensors file or a run folder. MSE is of the values
-    as they come out, PSNR and SSIM are of values clipped to [0, 1]; all are means over images.
-    Sharpness is the strength of the edges divided by that of the originals': below 1 is blurred.
+    MODEL is the name of trained weights, a .safetensors file or a run folder. MSE is of the raw
+    outputs, PSNR and SSIM are of outputs clipped to [0, 1]; all are means over images.
+    Sharpness is the strength of the edges divided by that of the originals; below 1 is blurred.
 
     \b
     Example: convae-zoo evaluate runs/first --dataset photos

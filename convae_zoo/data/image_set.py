@@ -1,4 +1,4 @@
-"""A set of uint8 images in memory, with labels where there are any."""
+"""A set of uint8 images in memory, with labels if it has any."""
 
 import functools
 import hashlib
@@ -13,7 +13,7 @@ from convae_zoo.errors import DataError
 NOT_STATED = "not stated"
 
 EXEMPLARS, MOST_EXEMPLARS = 10, 64
-"""How many images stand for a set that has few classes, or many."""
+"""How many images represent a set with few classes, and at most with many."""
 
 
 @attrs.define(kw_only=True, eq=False, slots=False)
@@ -24,8 +24,8 @@ class ImageSet:
         name: the dataset's name.
         split: ``train``, ``val``, …
         images: uint8, N×C×H×W, on the CPU.
-        labels: int64, N; None where there are none.
-        class_names: one a label.
+        labels: int64, N; None if the set has none.
+        class_names: one per label.
         skipped: files that could not be read, each with the reason.
         license: of the images.
     """
@@ -72,11 +72,10 @@ class ImageSet:
         return digest.hexdigest()
 
     def exemplars(self, count: int | None = None) -> Tensor:
-        """Choose the images that stand for the set in pictures: indices, int64.
+        """Choose the images that represent the set in pictures: indices, int64.
 
-        The first image of each class and then, until there are `count`, others that are evenly
-        spaced. Without `count` there are ten, or one a class where there are more classes, 64 at
-        most.
+        The first image of each class, then evenly spaced others up to `count`. Without `count`
+        there are ten, or one per class if there are more classes, at most 64.
         """
         labels = self.labels.tolist() if self.labels is not None else []
         first = {label: index for index, label in reversed(list(enumerate(labels)))}
@@ -88,14 +87,14 @@ class ImageSet:
         return torch.tensor(chosen)
 
     def label_name(self, index: int) -> str:
-        """Name the class of one image; empty where there are no labels."""
+        """Name the class of one image; empty if there are no labels."""
         if self.labels is None:
             return ""
         label = int(self.labels[index])
         return self.class_names[label] if 0 <= label < len(self.class_names) else str(label)
 
     def fitted(self, image_shape: tuple[int, int, int]) -> "ImageSet":
-        """Return the set with every image fitted to a shape, as `pixels.fit` says.
+        """Return the set with every image fitted to a shape, as in `pixels.fit`.
 
         Raises:
             DataError: the channels cannot be fitted.

@@ -1,4 +1,4 @@
-"""Room for images, however many there are."""
+"""Storage for images, in memory or in a file."""
 
 import math
 import os
@@ -12,23 +12,22 @@ from torch import Tensor
 from convae_zoo.errors import DataError
 
 RESIDENT_SHARE = 0.5
-"""Share of the machine's free memory that a set of images may fill."""
+"""Share of the machine's free memory that a set of images may occupy."""
 
 
 def empty_images(count: int, shape: tuple[int, int, int], *, budget: int | None = None) -> Tensor:
-    """Make room for images: uint8 N×C×H×W, not yet filled.
+    """Allocate an uninitialised tensor for images, uint8 N×C×H×W.
 
-    In memory where they fit. Otherwise in a file of the cache folder that has no name any more, so
-    that it goes with the process; the system then reads and drops its pages as they are needed, and
-    whoever uses the tensor sees no difference.
+    In memory if they fit. Otherwise in an unlinked file of the cache folder, which ends with the
+    process: the system loads and drops its pages as needed, and the tensor is used like any other.
 
     Args:
         count: N.
         shape: (C, H, W).
-        budget: bytes that may be filled in memory; by default half of what is free.
+        budget: bytes of memory that may be used; by default half of what is free.
 
     Raises:
-        DataError: the file cannot be made, or the disk has not the room.
+        DataError: the file cannot be created, or the disk is too small for it.
     """
     size = count * math.prod(shape)
     if size <= (free_memory() * RESIDENT_SHARE if budget is None else budget):
@@ -46,19 +45,19 @@ def empty_images(count: int, shape: tuple[int, int, int], *, budget: int | None 
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise DataError(
-            f"{count} images take {size / 1e9:.1f} GB, more than the memory has free, and a file "
-            f"for them in {folder} cannot be made: {reason}"
+            f"{count} images take {size / 1e9:.1f} GB, more than fits in free memory, and a file "
+            f"for them in {folder} cannot be created: {reason}"
         ) from error
     return mapped.view(count, *shape)
 
 
 def is_mapped(images: Tensor) -> bool:
-    """Tell whether images lie in a file rather than in memory."""
+    """Tell whether images are stored in a file rather than in memory."""
     return images.untyped_storage().filename is not None
 
 
 def free_memory() -> int:
-    """Return the bytes of memory that can be taken without swapping, as far as they are known."""
+    """Return the bytes of memory that are free without swapping, as far as known."""
     try:
         with Path("/proc/meminfo").open(encoding="ascii") as file:
             found = dict(line.split(":", 1) for line in file)

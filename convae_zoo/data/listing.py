@@ -7,19 +7,19 @@ from pathlib import Path
 from convae_zoo.errors import DataError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
-"""The endings of image files, in lower case."""
+"""The suffixes of image files, in lower case."""
 
 
 def list_images(folder: str | Path) -> list[tuple[str, Path]]:
-    """List the image files of a folder and the folders in it, sorted by name.
+    """List the image files of a folder and its subfolders, sorted by name.
 
-    Hidden files and folders are passed over; links to folders are not followed.
+    Hidden files and folders are skipped; links to folders are not followed.
 
     Returns:
-        For each file its name below the folder, with ``/``, and its path.
+        For each file its path relative to the folder, with ``/``, and its path.
 
     Raises:
-        DataError: there is no such folder, it cannot be read, or it has no images.
+        DataError: the folder does not exist, cannot be read, or has no images.
     """
     root = Path(folder)
     if not root.is_dir():
@@ -36,7 +36,7 @@ def find_images(paths: Iterable[str | Path]) -> list[tuple[str, Path]]:
     """List image files that are given one by one or by folder.
 
     Raises:
-        DataError: a path is not there, or a folder has no images, or two have one name.
+        DataError: a path does not exist, a folder has no images, or two images have the same name.
     """
     found: dict[str, Path] = {}
     for given in map(Path, paths):
@@ -44,7 +44,9 @@ def find_images(paths: Iterable[str | Path]) -> list[tuple[str, Path]]:
             raise DataError(f"no image file or folder at {given}")
         for name, path in list_images(given) if given.is_dir() else [(given.name, given)]:
             if name in found:
-                raise DataError(f"{found[name]} and {path} have one name; encode them apart")
+                raise DataError(
+                    f"{found[name]} and {path} have the same name; encode them separately"
+                )
             found[name] = path
     return list(found.items())
 

@@ -1,12 +1,12 @@
-"""Pictures to uint8 tensors of a model's shape, and uint8 to its value range and back.
+"""Convert pictures to uint8 tensors of a model's shape, and uint8 to its value range and back.
 
-The rule by which images are fitted to a model's shape (C, H, W):
+How images are fitted to a model's shape (C, H, W):
 
-- channels: grey is repeated to three; colour becomes grey by ITU-R 601 luma. Other counts must
-  agree.
-- size: an image that lacks at most an eighth of H and of W, and is larger in neither, is centred
-  on black (28×28 into 32×32). Of any other, the middle part that has the shape of H×W is scaled
-  to it, bilinear with antialiasing.
+- channels: grey is repeated to three; colour becomes grey by ITU-R 601 luma. Other channel counts
+  must match.
+- size: an image up to an eighth smaller than H×W in each dimension, and larger in neither, is
+  padded with black (28×28 to 32×32). Any other is centre-cropped to the aspect ratio of H×W and
+  scaled, bilinear with antialiasing.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ _MAX_8_BIT = 255
 def to_float(images: Tensor, value_range: tuple[float, float]) -> Tensor:
     """Map uint8 images to float32 in a value range: 0 to its low end, 255 to its high end.
 
-    To the bit what torchvision's ``ToTensor`` and ``Normalize`` give.
+    Bit for bit what torchvision's ``ToTensor`` and ``Normalize`` compute.
     """
     low, high = value_range
     mean, std = -low / (high - low), 1 / (high - low)
@@ -40,14 +40,14 @@ def to_float(images: Tensor, value_range: tuple[float, float]) -> Tensor:
 
 
 def to_uint8(images: Tensor, value_range: tuple[float, float]) -> Tensor:
-    """Map float images in a value range to uint8, rounded; what is outside is clipped."""
+    """Map float images in a value range to uint8, rounded and clipped."""
     low, high = value_range
     scaled = (images.detach().float() - low) * (255 / (high - low))
     return scaled.round_().clamp_(0, 255).to(torch.uint8)
 
 
 def fit(images: Tensor, image_shape: tuple[int, int, int]) -> Tensor:
-    """Fit uint8 images N×C×H×W to a shape (C, H, W) by the rule at the head of this file.
+    """Fit uint8 images N×C×H×W to a shape (C, H, W), as described at the head of this file.
 
     Raises:
         DataError: the channels cannot be fitted.
@@ -72,7 +72,7 @@ def _fit_channels(images: Tensor, channels: int) -> Tensor:
         return (images.float() * luma).sum(1, keepdim=True).round().to(torch.uint8)
     raise DataError(
         f"images have {have} channels but the model takes {channels}; "
-        f"only grey and colour are turned into each other: make the model with in_channels={have}"
+        f"only grey and colour are converted: create the model with in_channels={have}"
     )
 
 
@@ -113,7 +113,7 @@ def read_fitted(
 def load_pictures(
     pictures: Any, image_shape: tuple[int, int, int], *, max_pixels: int = MAX_PIXELS
 ) -> Tensor:
-    """Turn one picture or several, in any form, into uint8 N×C×H×W of a shape, on the CPU.
+    """Convert one picture or several, of any type, to uint8 N×C×H×W of a shape, on the CPU.
 
     Args:
         pictures: a PIL image, a path, an array or a uint8 tensor; or a sequence of them.
@@ -121,7 +121,7 @@ def load_pictures(
         max_pixels: image files with more pixels are refused; see `read_image`.
 
     Raises:
-        DataError: a picture that cannot be read, or a form that is not known.
+        DataError: a picture that cannot be read, or an unsupported type.
     """
     several = pictures if _is_several(pictures) else [pictures]
     batches = [

@@ -1,4 +1,4 @@
-"""Reconstructions a batch at a time, leaving the model as it was."""
+"""Reconstruct images a batch at a time, leaving the model as it was."""
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from convae_zoo.runtime.modes import BATCH_SIZE, evaluating
 def reconstruct(model: Autoencoder, images: Tensor, *, batch_size: int = BATCH_SIZE) -> Tensor:
     """Reconstruct uint8 images N×C×H×W of the model's shape; uint8 of the same shape on the CPU.
 
-    The model is used in evaluation mode and left in the mode that it was in.
+    The model runs in evaluation mode; afterwards it is in the mode that it was in.
     """
     with evaluating(model):
         batches = [

@@ -1,7 +1,7 @@
-"""Registered weights made anew: trained from their recipe, compared with what is stored, stored.
+"""Retrain registered weights by their recipe, compare them with the stored ones, and store them.
 
-Weights are stored in half precision where that costs less than `WORTH_STORING` of the MSE. What it
-costs is measured and kept with them, and every stored figure is that of the stored weights.
+Weights are stored in half precision where that costs less than `WORTH_STORING` of the MSE. The cost
+is measured and stored with them; every stored figure is measured on the stored weights.
 """
 
 import hashlib
@@ -32,31 +32,31 @@ LARGEST_FILE = 16 * 2**20
 """The most bytes of a weights file that a plugin ships."""
 
 TOLERANCE = 0.01
-"""The share by which the MSE of a retrained model may differ from the stored one."""
+"""Largest relative difference between the MSE of a retrained model and the stored one."""
 
 WORTH_STORING = 0.001
-"""The share of the MSE that half precision may cost."""
+"""Largest relative increase in MSE that half precision may cost."""
 
 METADATA_ROOM = 2**16
-"""Bytes of a file that are kept for what it says about itself."""
+"""Bytes of a file that are reserved for its metadata."""
 
 STORAGES = ("fp16", "bf16", "fp32")
-"""How weights may be stored, the preferred first."""
+"""How weights may be stored, in order of preference."""
 
 
 @attrs.frozen(kw_only=True)
 class Retrained:
-    """A model that was trained as its registered weights say.
+    """A model that was trained by the recipe of its registered weights.
 
     Attributes:
         name: ``model.tag``.
         weights: what is registered under that name.
         recipe: how it was trained.
         model: in eval mode.
-        evaluation: on the validation split, beside PCA.
-        train: the images that it was trained on.
-        val: those that it was measured on.
-        training: what training took: device, seconds, flops.
+        evaluation: on the validation split, next to PCA.
+        train: the training images.
+        val: the validation images.
+        training: what training cost: device, seconds, flops.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Retrained:
 
 @attrs.frozen(kw_only=True)
 class Comparison:
-    """A figure of the stored weights beside that of the retrained ones.
+    """A figure of the stored weights, and the same of the retrained ones.
 
     Attributes:
         name: of the figure.
@@ -89,7 +89,7 @@ class Comparison:
         return self.now / self.stored if self.stored else None
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as what JSON can hold."""
+        """Return it as plain JSON values."""
         return {**attrs.asdict(self), "ratio": self.ratio}
 
 
@@ -102,7 +102,7 @@ class Stored:
         bytes: its size.
         dtype: how the weights are stored.
         metrics: of the stored weights.
-        cost: what storing them so did to the MSE, as a share of it.
+        cost: relative increase in MSE caused by storing them in this dtype.
     """
 
     path: Path
@@ -122,21 +122,21 @@ def retrain(
     device: str = "auto",
     progress: bool | None = None,
 ) -> Retrained:
-    """Train a model from nothing by the recipe of its registered weights, and measure it.
+    """Train a model from fresh weights by the recipe of its registered weights, and measure it.
 
     Args:
-        name: ``model.tag``, trained already or not.
+        name: ``model.tag``, whether trained or not.
         out: the run folder; without it nothing is written.
-        resume: go on with the run in `out`.
+        resume: continue the run in `out`.
         data: the folder that holds the data, for datasets that read one.
         download: download missing data, for datasets that can.
         device: ``auto``, ``cpu`` or ``cuda``.
-        progress: show training's bar on stderr; by default where that is a terminal.
+        progress: show a progress bar on stderr; by default where stderr is a terminal.
 
     Raises:
         UsageError: a name without a tag, or a run folder that cannot be used.
         UnknownNameError: no model or tag has that name.
-        DataError: the data is not there.
+        DataError: the data is missing.
         TrainingError: the training failed.
     """
     spec, weights = _declared(name)
@@ -170,7 +170,7 @@ def retrain(
 
 
 def compare(retrained: Retrained) -> list[Comparison]:
-    """Set the retrained model's figures beside the stored ones; MSE comes first."""
+    """Pair the retrained model's figures with the stored ones; MSE comes first."""
     stored = retrained.weights.metrics
     return [
         Comparison(name=figure, stored=stored.get(figure), now=value)
@@ -180,7 +180,7 @@ def compare(retrained: Retrained) -> list[Comparison]:
 
 
 def check_reproduced(retrained: Retrained) -> None:
-    """Refuse a model that does not come near enough to what is stored.
+    """Refuse a model whose MSE is too far from the stored one.
 
     Raises:
         WeightsError: its MSE differs from the stored one by more than `TOLERANCE`.
@@ -191,10 +191,10 @@ def check_reproduced(retrained: Retrained) -> None:
     known = retrained.weights.card.get("dataset", {}).get("val_fingerprint")
     other_data = known not in {None, retrained.val.fingerprint}
     raise WeightsError(
-        f"{retrained.name} does not come out as it is stored: its mse is {ratio:.4f} times the "
-        f"stored one, and {TOLERANCE:.0%} is allowed; "
+        f"{retrained.name} was not reproduced: its mse is {ratio:.4f} times the stored one, and "
+        f"a difference of {TOLERANCE:.0%} is allowed; "
         + (
-            f"it was measured on other images of {retrained.val.name} than the stored one"
+            f"it was measured on other images of {retrained.val.name} than the stored one was"
             if other_data
             else "the recipe, the code or the machine differs"
         )
@@ -202,12 +202,12 @@ def check_reproduced(retrained: Retrained) -> None:
 
 
 def store(retrained: Retrained, folder: str | Path) -> Stored:
-    """Write a model into a plugin's ``weights`` folder, with all that its card tells.
+    """Write a model into a plugin's ``weights`` folder, together with its card.
 
     Args:
         retrained: the model.
-        folder: the folder; made where it is missing. The file ``model.tag.safetensors`` and the
-            index that registration reads are written.
+        folder: the folder; created if it is missing. The file ``model.tag.safetensors`` and the
+            index that registration reads are written there.
 
     Raises:
         WeightsError: no storage makes the file small enough.
@@ -255,7 +255,7 @@ def store(retrained: Retrained, folder: str | Path) -> Stored:
 
 
 def figures(evaluation: Evaluation) -> dict[str, Any]:
-    """Return what an evaluation gave as one flat mapping, MSE first."""
+    """Return the figures of an evaluation as one flat mapping, MSE first."""
     found: dict[str, Any] = attrs.asdict(evaluation.model)
     if evaluation.pca is not None:
         found |= {f"pca_{name}": value for name, value in attrs.asdict(evaluation.pca).items()}
@@ -276,10 +276,10 @@ def _declared(name: str) -> tuple[ModelSpec, WeightsSpec]:
 
 
 def _smallest_good(retrained: Retrained, scratch: Path) -> tuple[str, Autoencoder, Evaluation]:
-    """Choose how to store a model: the way, the model as it comes back, and what that gives.
+    """Choose how to store a model: the dtype, the model as loaded again, and its evaluation.
 
-    The first way that fits the file and costs little; where none costs little, the one that costs
-    least of those that fit.
+    The first dtype that fits the file and costs little; if none costs little, the one with the
+    lowest MSE of those that fit.
     """
     device = str(retrained.model.device)
     found: list[tuple[str, Autoencoder, Evaluation]] = []
@@ -290,7 +290,7 @@ def _smallest_good(retrained: Retrained, scratch: Path) -> tuple[str, Autoencode
         except WeightsError:
             if dtype == "fp32":  # no storage helps
                 raise
-            continue  # a value beyond what it holds
+            continue  # a value beyond its range
         if path.stat().st_size > LARGEST_FILE - METADATA_ROOM:
             continue
         model = load_model(path)

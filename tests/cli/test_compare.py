@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -144,3 +146,27 @@ def test_images_of_other_channels_are_refused(run, trained, tmp_path):
     assert status == 1
     assert "in_channels=3" in err
     assert not list(tmp_path.glob("*.png"))
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        {},
+        {"recipe": None},
+        {"recipe": {"loss": 7}},
+        {"recipe": {"loss": "mse"}, "epochs_done": "2"},
+        {"recipe": {"loss": "mse"}, "epochs_done": True},
+        {"recipe": ["loss"], "epochs_done": 2},
+    ],
+)
+def test_a_run_whose_record_was_edited_is_one_line(run, trained, tmp_path, edited):
+    (tmp_path / "r").mkdir()
+    trained("r/model.safetensors")
+    (tmp_path / "r" / "run.json").write_text(json.dumps({"format_version": 1, **edited}))
+    status, out, err = run(
+        "compare", tmp_path / "r", "--dataset", "waves", "--out", tmp_path / "a.png"
+    )
+    assert (status, out) == (1, "")
+    assert err.startswith(f"error: {tmp_path / 'r' / 'run.json'} ")
+    assert err.count("\n") == 1
+    assert not (tmp_path / "a.png").exists()

@@ -38,7 +38,7 @@ def test_files_and_folders_can_be_given_together_but_not_two_of_one_name(tmp_pat
     touch(tmp_path, "one/a.png", "two/b.png", "two/a.png")
     found = find_images([tmp_path / "one", tmp_path / "two" / "b.png"])
     assert [name for name, _ in found] == ["a.png", "b.png"]
-    with pytest.raises(DataError, match="have one name"):
+    with pytest.raises(DataError, match="have the same name"):
         find_images([tmp_path / "one", tmp_path / "two"])
     with pytest.raises(DataError, match="no image file or folder"):
         find_images([tmp_path / "three"])

@@ -165,7 +165,7 @@ def test_another_mse_than_the_stored_one_is_refused(shop):
     index.write_text(json.dumps(document))
     shop()
     again = retrain.retrain("small.waves", device="cpu")
-    with pytest.raises(WeightsError, match=r"0\.98.* times the stored one, and 1% is allowed"):
+    with pytest.raises(WeightsError, match=r"0\.98.* times the stored one, and a difference of 1% is allowed"):
         retrain.check_reproduced(again)
 
 

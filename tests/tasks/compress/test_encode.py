@@ -229,6 +229,7 @@ def test_a_second_encode_into_one_file_says_who_holds_it(weights, folder, tmp_pa
     out, whole, told = tmp_path / "z.safetensors", encode._encode_part, []
 
     def meanwhile(*args):
+        monkeypatch.setattr(encode, "_encode_part", whole)
         with pytest.raises(UsageError) as caught:
             encoded(weights, folder, out)
         told.append(str(caught.value))
