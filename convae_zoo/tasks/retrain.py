@@ -21,7 +21,7 @@ from convae_zoo.evaluation.cost import training_flops
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.models.plan import plan_model
 from convae_zoo.registry import find_model
-from convae_zoo.registry.shipped_weights import add_to_index, open_folder
+from convae_zoo.registry.shipped_weights import INDEX, add_to_index, open_folder
 from convae_zoo.registry.specs import ModelSpec, Recipe, WeightsSpec
 from convae_zoo.runtime.device import choose_device, describe_device
 from convae_zoo.training import train
@@ -211,9 +211,15 @@ def store(retrained: Retrained, folder: str | Path) -> Stored:
 
     Raises:
         WeightsError: no storage makes the file small enough.
+        UsageError: another process stores weights there.
         FileError: the folder cannot be written.
     """
     open_folder(folder)
+    with files.claim_output(Path(folder) / INDEX):  # two would lose each other's entry
+        return _store(retrained, folder)
+
+
+def _store(retrained: Retrained, folder: str | Path) -> Stored:
     with tempfile.TemporaryDirectory() as scratch:
         dtype, model, evaluation = _smallest_good(retrained, Path(scratch))
     exact = retrained.evaluation

@@ -60,5 +60,5 @@ def rewrite(path, *, drop=(), text=None, document=None, **tensors):
 def as_version_1(path, **changes):
     """Turn a latents file into one that the first version of the format would have written."""
     document = {**document_in(path), "format_version": 1}
-    del document["sha256"]
+    document.pop("sha256", None)
     rewrite(path, document=document, **changes)
