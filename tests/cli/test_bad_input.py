@@ -1,16 +1,9 @@
 """What a user may get wrong in training and loading: one line, a status, nothing half-written."""
 
 import os
-import resource
-import signal
-import subprocess
-import sys
-import time
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 import convae_zoo as zoo
 
@@ -135,53 +128,3 @@ def test_weights_that_are_no_numbers_are_not_saved(trained, tmp_path):
     with pytest.raises(zoo.ZooError, match="NaN"):
         zoo.save_model(model, tmp_path / "nan.safetensors")
     assert not (tmp_path / "nan.safetensors").exists()
-
-
-@pytest.fixture
-def training(tmp_path):
-    """The call of a training run on a folder of small images, in a process of its own."""
-    (tmp_path / "data").mkdir()
-    draw = np.random.default_rng(0)
-    for index in range(40):
-        pixels = draw.integers(0, 256, (16, 16, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(tmp_path / "data" / f"{index:02}.png")
-    data = ("--dataset", "image-folder", "--data", str(tmp_path / "data"))
-    call = (sys.executable, "-m", "convae_zoo", "train", "convae-200", *data, *SMALL)
-    return (*call, "--out", str(tmp_path / "run"))
-
-
-@pytest.mark.slow
-def test_ctrl_c_keeps_the_last_finished_epoch_and_names_it(training, tmp_path):
-    folder = tmp_path / "run"
-    process = subprocess.Popen([*training, "--epochs", "5000"], stderr=subprocess.PIPE, text=True)
-    history = folder / "history.jsonl"
-    while not (history.exists() and '"kind": "epoch"' in history.read_text()):
-        assert process.poll() is None
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    err = process.communicate(timeout=120)[1]
-    assert process.returncode == 1
-    assert "error: interrupted; " in err
-    assert "epoch" in err.splitlines()[-1]
-    assert "Traceback" not in err
-    kept = list(folder.glob("*.safetensors"))
-    assert kept
-    assert all(zoo.load_model(p) for p in kept)
-
-
-@pytest.mark.slow
-def test_a_full_disk_is_one_line_and_leaves_no_partial_file(training, tmp_path):
-    limit = 100_000  # bytes of a file: room for the records, none for a checkpoint
-    done = subprocess.run(
-        [*training, "--set", "latent_dim=1000", "--epochs", "1"],
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert "File too large" in done.stderr.splitlines()[-1]
-    assert "Traceback" not in done.stderr
-    written = (tmp_path / "run").rglob("*.safetensors*")
-    assert all(p.stat().st_size < limit for p in written)
