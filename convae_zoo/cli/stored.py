@@ -15,6 +15,7 @@ def describe_file(path: str) -> dict[str, Any]:
     Raises:
         WeightsError: it is missing or damaged, or does not describe a model.
     """
+    from convae_zoo.models.plan import label_of
     from convae_zoo.registry.specs import DEFAULT_FILENAME
     from convae_zoo.weights.download.cache import digest
     from convae_zoo.weights.load import read_metadata, stored_model
@@ -27,7 +28,7 @@ def describe_file(path: str) -> dict[str, Any]:
         parts[role] |= {key: made_by[role][key] for key in ("plugin", "distribution", "version")}
     dataset, extra = _mapping(metadata["dataset"]), _mapping(metadata["extra"])
     storage = {"dtype": metadata["dtype"], "bytes": file.stat().st_size}
-    model = metadata["model"]["name"] or f"{parts['encoder']['name']}+{parts['decoder']['name']}"
+    model = label_of(metadata["model"])
     return {
         "kind": "weights",
         "name": path,

@@ -79,7 +79,7 @@ class Autoencoder(nn.Module):
     @property
     def name(self) -> str:
         """The model's name, or that of its parts where it was composed."""
-        return self.plan.name or f"{self.plan.encoder.name}+{self.plan.decoder.name}"
+        return self.plan.label
 
     def encode(self, x: Tensor) -> Tensor:
         """Map images N×C×H×W to latents N×D or N×C'×H'×W'.

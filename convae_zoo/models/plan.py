@@ -58,6 +58,11 @@ class Plan:
         """Shape of one latent, (D,) or (C, H, W)."""
         return cast("Shape", self.encoder_config.latent_shape)
 
+    @property
+    def label(self) -> str:
+        """The model's name, or those of its parts."""
+        return label_of(self.describe())
+
     def describe(self) -> dict[str, Any]:
         """Return what the model is built from, as JSON can hold it."""
         return {
@@ -72,6 +77,12 @@ class Plan:
             },
             "value_range": list(self.value_range),
         }
+
+
+def label_of(model: Mapping[str, Any]) -> str:
+    """Return the name of a model that `Plan.describe` describes, or those of its parts."""
+    name: str = model["name"] or f"{model['encoder']['name']}+{model['decoder']['name']}"
+    return name
 
 
 def plan_compose(

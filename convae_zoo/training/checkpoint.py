@@ -7,7 +7,6 @@ its metadata has the rest of the state as JSON, and a digest over both.
 import hashlib
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -154,15 +153,10 @@ def _flatten(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
             tensors[path] = value.detach().to("cpu", copy=True).contiguous()
             return {"tensor": path}
         case dict():
-            return {"dict": [[k, _flatten(v, p, tensors)] for k, v, p in _paths(value, path)]}
+            return {"dict": [[k, _flatten(v, f"{path}/{k}", tensors)] for k, v in value.items()]}
         case list() | tuple():
-            items = dict(enumerate(value))
-            return {"list": [_flatten(v, p, tensors) for _, v, p in _paths(items, path)]}
+            return {"list": [_flatten(v, f"{path}/{i}", tensors) for i, v in enumerate(value)]}
     return {"value": value}
-
-
-def _paths(value: dict[Any, Any], path: str) -> Iterator[tuple[Any, Any, str]]:
-    return ((k, v, f"{path}/{k}" if path else str(k)) for k, v in value.items())
 
 
 def _unflatten(outline: Any, tensors: dict[str, Tensor]) -> Any:

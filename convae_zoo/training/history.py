@@ -12,6 +12,8 @@ from attrs.validators import instance_of
 from convae_zoo import files
 from convae_zoo.errors import TrainingError
 
+_is_number = instance_of((int, float))
+
 
 @attrs.frozen(kw_only=True)
 class Epoch:
@@ -26,10 +28,10 @@ class Epoch:
     """
 
     epoch: int = attrs.field(validator=instance_of(int))
-    train_loss: float = attrs.field(validator=instance_of((int, float)))
-    val_loss: float = attrs.field(validator=instance_of((int, float)))
-    seconds: float = attrs.field(validator=instance_of((int, float)))
-    images_per_second: float = attrs.field(validator=instance_of((int, float)))
+    train_loss: float = attrs.field(validator=_is_number)
+    val_loss: float = attrs.field(validator=_is_number)
+    seconds: float = attrs.field(validator=_is_number)
+    images_per_second: float = attrs.field(validator=_is_number)
 
 
 class History:

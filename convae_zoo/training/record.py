@@ -80,12 +80,6 @@ class RunRecord:
     versions: dict[str, str] = attrs.field(factory=_versions)
 
     @property
-    def model_name(self) -> str:
-        """The model's name, or those of its parts."""
-        parts = (self.model[part]["name"] for part in ("encoder", "decoder"))
-        return self.model["name"] or "+".join(parts)
-
-    @property
     def digest(self) -> str:
         """Sha256 of all that stays the same for as long as a run is resumed.
 

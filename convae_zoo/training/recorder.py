@@ -8,6 +8,7 @@ import attrs
 
 from convae_zoo import files, visuals
 from convae_zoo.data import ImageSet
+from convae_zoo.models.plan import label_of
 from convae_zoo.training.engine import Engine
 from convae_zoo.training.history import Epoch, History, read_history
 from convae_zoo.training.record import RunRecord
@@ -96,7 +97,7 @@ class Recorder(NullRecorder):
                 self.folder.curves,
                 self.history.steps,
                 [e.val_loss for e in self.history.epochs],
-                title=f"{self.record.model_name} on {self.record.dataset['name']}",
+                title=f"{label_of(self.record.model)} on {self.record.dataset['name']}",
             )
 
     def _draw(self, epoch: Epoch, engine: Engine) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import attrs
 
 from convae_zoo.errors import TrainingError, UsageError
+from convae_zoo.models.plan import label_of
 from convae_zoo.registry.specs import Recipe
 from convae_zoo.training.record import RunRecord
 from convae_zoo.training.run_folder import RunFolder
@@ -101,4 +102,4 @@ def _weights_of(record: RunRecord) -> dict[str, str]:
 
 def _model_text(record: RunRecord) -> str:
     config = record.model["encoder"]["config"]
-    return f"{record.model_name} ({', '.join(f'{k}={v}' for k, v in config.items())})"
+    return f"{label_of(record.model)} ({', '.join(f'{k}={v}' for k, v in config.items())})"

@@ -20,6 +20,7 @@ from convae_zoo.errors import ConfigError, UsageError
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.models.create import build_plan
 from convae_zoo.models.losses import create_training_loss
+from convae_zoo.models.plan import label_of
 from convae_zoo.registry.specs import Recipe
 from convae_zoo.runtime.device import choose_device, describe_device
 from convae_zoo.runtime.distributed import World, join_world, was_restarted
@@ -255,7 +256,7 @@ def _summary(record: RunRecord, train_set: ImageSet, val_set: ImageSet) -> Itera
         yield f"starting from the weights {record.started_from['name']}"
     shards = f" in {record.processes} processes" if record.processes > 1 else ""
     yield (
-        f"training {record.model_name} on {len(train_set):,} images of {train_set.name}, "
+        f"training {label_of(record.model)} on {len(train_set):,} images of {train_set.name}, "
         f"{record.device}, {record.precision}, batch {recipe.batch_size}{shards}, learning rate "
         f"{recipe.learning_rate:g}"
     )

@@ -5,70 +5,34 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import attrs
-from filelock import FileLock, Timeout
-
 from convae_zoo import files
 from convae_zoo.errors import FileError, UsageError
 from convae_zoo.registry.specs import DEFAULT_FILENAME
 from convae_zoo.training.checkpoint import Checkpoints
 from convae_zoo.training.record import RunRecord, read_record
 
-LOCK = ".lock"
 _PICTURE = re.compile(r"epoch-\d{3,}\.png")
 
 
-@attrs.frozen
 class RunFolder:
     """The paths of a run's files."""
 
-    path: Path
-
-    @property
-    def record(self) -> Path:
-        """What is trained, how, on what, with which versions; and how far it is."""
-        return self.path / "run.json"
-
-    @property
-    def history(self) -> Path:
-        """The losses."""
-        return self.path / "history.jsonl"
-
-    @property
-    def model(self) -> Path:
-        """The weights after the last finished epoch."""
-        return self.path / DEFAULT_FILENAME
-
-    @property
-    def first_epoch(self) -> Path:
-        """The weights after the first epoch, to compare with."""
-        return self.path / "epoch-001.safetensors"
-
-    @property
-    def curves(self) -> Path:
-        """The loss curves."""
-        return self.path / "loss_curves.png"
-
-    @property
-    def pictures(self) -> Path:
-        """The folder of the epochs' grids."""
-        return self.path / "pictures"
-
-    @property
-    def checkpoints(self) -> Checkpoints:
-        """The states from which the run can be resumed."""
-        return Checkpoints(self.path / "checkpoints")
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.record = path / "run.json"  # what is trained, how, on what; and how far it is
+        self.history = path / "history.jsonl"  # the losses
+        self.model = path / DEFAULT_FILENAME  # the weights after the last finished epoch
+        self.first_epoch = path / "epoch-001.safetensors"  # those after the first, to compare with
+        self.curves = path / "loss_curves.png"
+        self.pictures = path / "pictures"  # a grid per epoch
+        self.checkpoints = Checkpoints(path / "checkpoints")
 
     def picture(self, epoch: int) -> Path:
         """Return the path of an epoch's grid."""
         return self.pictures / f"epoch-{epoch:03}.png"
 
     def read(self) -> RunRecord:
-        """Read ``run.json``.
-
-        Raises:
-            TrainingError: it is missing, damaged, edited, or of a newer format.
-        """
+        """Read ``run.json``, as `read_record` does."""
         return read_record(self.record)
 
     def write(self, record: RunRecord) -> None:
@@ -110,7 +74,7 @@ def check_run_folder(out: str | Path, *, overwrite: bool, resume: bool) -> RunRe
             names.discard(folder.pictures.name)
     except OSError as error:
         raise _unusable(out, error) from error
-    if names - {LOCK} and not overwrite:
+    if names - {".lock"} and not overwrite:  # earlier releases left a lock
         content = "another run" if folder.record.exists() else "other files"
         raise UsageError(
             f"{out} holds {content}; choose another --out, or pass --resume or --overwrite"
@@ -134,27 +98,16 @@ def open_run_folder(
         FileError: it cannot be created.
     """
     folder = RunFolder(Path(out))
-    lock = FileLock(folder.path / LOCK, timeout=0)
-    try:
-        folder.path.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout:
-        raise UsageError(f"another process trains into {out}; choose another --out") from None
-    except OSError as error:
-        raise _unusable(out, error) from error
-    try:
+    with files.claim_output(out):
         # Another process may have trained into it since it was checked: loading takes time.
-        resume = resumed is not None
-        if check_run_folder(out, overwrite=overwrite, resume=resume) != resumed:
+        if check_run_folder(out, overwrite=overwrite, resume=resumed is not None) != resumed:
             raise UsageError(f"another process has trained into {out} meanwhile; resume again")
         try:
-            folder.clear(everything=not resume)
-            folder.pictures.mkdir(exist_ok=True)
+            folder.pictures.mkdir(parents=True, exist_ok=True)
+            folder.clear(everything=resumed is None)
         except OSError as error:
             raise _unusable(out, error) from error
         yield folder
-    finally:
-        lock.release()
 
 
 def _unusable(out: str | Path, error: OSError) -> FileError:

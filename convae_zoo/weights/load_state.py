@@ -123,7 +123,7 @@ def _not_built(source: str, error: Exception) -> WeightsError:
 def _check(
     wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor], source: str, plan: Plan, hint: str
 ) -> None:
-    model = plan.name or f"{plan.encoder.name}+{plan.decoder.name}"
+    model = plan.label
     for name, mine in wanted.items():
         theirs = tensors.get(name)
         if theirs is None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 import convae_zoo as zoo
+from convae_zoo import cli
 from convae_zoo.data import ImageSet
 from convae_zoo.errors import ZooError
 from convae_zoo.training.run_folder import RunFolder
@@ -71,6 +72,11 @@ def killed_at(step):
         Engine.step = whole
 
 
+def start_command(arguments, said):
+    """Start ``convae-zoo`` in a warm child, which exits with its status; `said` gets its stderr."""
+    return _start(_command, arguments, said)
+
+
 def start_child(settings, *, result=None, env=None):
     """Start a run, or several one after the other, in a process that has everything imported.
 
@@ -79,13 +85,23 @@ def start_child(settings, *, result=None, env=None):
         result: a file for the losses of each run, as JSON, or the line of its error.
         env: environment variables; with a list of runs a list of them.
     """
+    return _start(_child, settings, result, env)
+
+
+def _start(target, *args):
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
         ["tiny_runs", "convae_zoo.training.run", "matplotlib.backends.backend_agg"]
     )
-    child = context.Process(target=_child, args=(settings, result, env), daemon=True)
+    child = context.Process(target=target, args=args, daemon=True)
     child.start()
     return child
+
+
+def _command(arguments, said):
+    torch.set_num_threads(1)
+    with Path(said).open("w", encoding="utf-8", buffering=1) as sys.stderr:
+        sys.exit(cli.main(arguments))
 
 
 def start_pair(runs, folder):

@@ -90,7 +90,7 @@ def test_a_device_that_this_machine_does_not_have_is_refused(name):
 
 def test_a_run_folder_that_cannot_be_made_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(FileError, match=r"cannot use .*: Not a directory"):
+    with pytest.raises(FileError, match=r"cannot write .*: Not a directory"):
         tiny_train(out=tmp_path / "file" / "run", epochs=1)
 
 

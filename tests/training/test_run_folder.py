@@ -99,7 +99,7 @@ def test_a_run_that_another_process_finished_meanwhile_is_not_erased(copy, tmp_p
 
 def test_a_second_process_in_the_same_folder_is_refused(copy):
     with open_run_folder(copy, overwrite=True):  # locks within one process, too
-        message = f"another process trains into {copy}; choose another --out"
+        message = f"{copy} is being written by process .*; wait until it ends, or choose another"
         with pytest.raises(UsageError, match=message):
             tiny_train(out=copy, epochs=1, overwrite=True)
 
