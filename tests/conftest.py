@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,9 @@ REPOSITORY = Path(__file__).parents[1]
 # Read once, when torch is imported: the tests use the cores by running side by side.
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
+
+# A shell starts a background job with SIGINT ignored, which every child would inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine is no defect: what hangs is ended by pytest-timeout.
 settings.register_profile("zoo", deadline=None)
