@@ -1,4 +1,4 @@
-"""Autoencoders: planned from names and configs, built and joined; and their losses.
+"""Autoencoders, planned and built from names and configs, and their losses.
 
-Planning imports no torch, so nothing is imported here.
+Planning imports no torch, so this module imports nothing.
 """

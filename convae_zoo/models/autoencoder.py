@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Terms = dict[str, Tensor]
-"""Loss terms that a part adds by itself, by name: scalars, already weighted."""
+"""A part's own loss terms by name: scalars, already weighted."""
 
-Run = Callable[[nn.Module, Tensor], tuple[Tensor, Terms]]
+RunPart = Callable[[nn.Module, Tensor], tuple[Tensor, Terms]]
 
 Picture = Union["Image", "np.ndarray[Any, Any]", Tensor, str, Path]
 
@@ -32,20 +32,20 @@ class Autoencoder(nn.Module):
     """An encoder and a decoder whose latents agree.
 
     The state dict's names are ``encoder.…`` and ``decoder.…``. Images are floats N×C×H×W in
-    `value_range`; `preprocess` and `postprocess` go from pictures to them and back.
+    `value_range`; `preprocess` creates them from pictures and `postprocess` converts them back.
 
     A part may do more than map its input to its output; each of these methods is optional:
 
-    - ``forward_with_terms(x) -> (output, terms)``: adds loss terms of its own (a variational
-      encoder's KL, say).
-    - ``start_from_data(images, value_range)``: sets fresh weights by the training images, which
-      are uint8 N×C×H×W.
-    - ``report(inputs) -> dict[str, float]``: figures of its own (a codebook's usage, say) over
-      its inputs, which come as an iterable of batches.
-    - ``sample_latent(count, generator)``, of an encoder: latents drawn from its prior.
-    - ``to_codes(latent)`` and ``from_codes(codes)``, with ``code_count``, of an encoder each of
-      whose latents is one of finitely many: int64 N×…, from 0 up to `code_count`, that hold all of
-      a latent. ``convae-zoo encode`` then stores these, in no more bits than they need.
+    - ``forward_with_terms(x) -> (output, terms)``: also returns the part's own loss terms, such as
+      a variational encoder's KL divergence.
+    - ``start_from_data(images, value_range)``: initialises the weights from the training images,
+      uint8 N×C×H×W.
+    - ``report(inputs) -> dict[str, float]``: metrics of the part's own, such as a codebook's usage;
+      `inputs` is an iterable of batches.
+    - ``sample_latent(count, generator)``, of an encoder: samples latents from its prior.
+    - ``to_codes(latent)`` and ``from_codes(codes)``, with ``code_count``, of an encoder with
+      discrete latents: convert latents to int64 codes N×…, from 0 up to `code_count`, and back
+      without loss. ``convae-zoo encode`` then stores the codes, in as few bits as they need.
 
     Args:
         encoder: maps images to latents.
@@ -58,7 +58,7 @@ class Autoencoder(nn.Module):
         self.encoder = encoder
         self.decoder = decoder
         self.plan = plan
-        self._sizes: set[tuple[int, ...]] = set()  # others than the model's that come back whole
+        self._checked_shapes: set[tuple[int, ...]] = set()  # other image shapes that work
         use_fast_layers(self)
 
     @property
@@ -78,7 +78,7 @@ class Autoencoder(nn.Module):
 
     @property
     def name(self) -> str:
-        """The model's name, or that of its parts where it was composed."""
+        """The model's name; of a composed model, ``encoder+decoder``."""
         return self.plan.label
 
     def encode(self, x: Tensor) -> Tensor:
@@ -87,20 +87,20 @@ class Autoencoder(nn.Module):
         In eval mode no gradients are computed; ``model.encoder(x)`` computes them.
 
         Raises:
-            ContractError: images of a size that the model cannot reconstruct.
-            PluginError: the encoder returns something else than it declares.
+            ContractError: the model cannot reconstruct images of this size.
+            PluginError: the encoder's output is not what it declares.
         """
         with self._no_grad_in_eval():
-            if self._declares(x):
+            if self._has_declared_shape(x):
                 latent: Tensor = self.encoder(x)
                 check_output(self.plan.encoder, self.latent_shape, latent, x)
                 return latent
             with self._other_size(x):
                 latent = self.encoder(x)
-                size = tuple(x.shape[1:])
-                if size not in self._sizes and not self.training:
+                shape = tuple(x.shape[1:])
+                if shape not in self._checked_shapes and not self.training:
                     self._check_size(self.decoder(latent[:1]), x)
-                    self._sizes.add(size)
+                    self._checked_shapes.add(shape)
             return latent
 
     def decode(self, z: Tensor) -> Tensor:
@@ -113,27 +113,27 @@ class Autoencoder(nn.Module):
             return images
 
     def forward(self, x: Tensor) -> Tensor:
-        """Reconstruct images N×C×H×W; the same shape comes back.
+        """Reconstruct images N×C×H×W; the output has the same shape.
 
-        Images of another size than the model's are taken where the parts map them back to their own
-        size, as fully convolutional parts do.
+        Images of other sizes are accepted if the parts preserve the size, as fully convolutional
+        parts do.
 
         Raises:
-            ContractError: images of a size that the model cannot reconstruct.
-            PluginError: a part returns something else than it declares.
+            ContractError: the model cannot reconstruct images of this size.
+            PluginError: a part's output is not what it declares.
         """
-        return self._through(x, _plain)[0]
+        return self._reconstruct(x, _plain)[0]
 
     def forward_with_terms(self, x: Tensor) -> tuple[Tensor, Terms]:
-        """Reconstruct images and collect the loss terms that the parts add by themselves.
+        """Reconstruct images and collect the parts' own loss terms.
 
         Raises:
             ZooError: as `forward` does.
         """
-        return self._through(x, _with_terms)
+        return self._reconstruct(x, _with_terms)
 
-    def _through(self, x: Tensor, run: Run) -> tuple[Tensor, Terms]:
-        if self._declares(x):
+    def _reconstruct(self, x: Tensor, run: RunPart) -> tuple[Tensor, Terms]:
+        if self._has_declared_shape(x):
             latent, encoder_terms = run(self.encoder, x)
             check_output(self.plan.encoder, self.latent_shape, latent, x)
             images, decoder_terms = run(self.decoder, latent)
@@ -143,21 +143,21 @@ class Autoencoder(nn.Module):
                 latent, encoder_terms = run(self.encoder, x)
                 images, decoder_terms = run(self.decoder, latent)
                 self._check_size(images, x)
-        for name, term in decoder_terms.items():  # both parts may have a term of one name
+        for name, term in decoder_terms.items():  # both parts may have a term of the same name
             encoder_terms[name] = encoder_terms[name] + term if name in encoder_terms else term
         return images, encoder_terms
 
-    def _declares(self, x: Tensor) -> bool:
+    def _has_declared_shape(self, x: Tensor) -> bool:
         return tuple(x.shape[1:]) == self.image_shape
 
     def _check_size(self, images: Tensor, x: Tensor) -> None:
         if images.shape[1:] != x.shape[1:]:
             got = shape_text(tuple(images.shape[1:]))
-            raise self._size_error(x, f"it makes images {got} of them")
+            raise self._size_error(x, f"it reconstructs them as images {got}")
 
     @contextlib.contextmanager
     def _other_size(self, x: Tensor) -> Iterator[None]:
-        """Say in one line what the parts have against images of another size."""
+        """Turn the parts' errors on images of another size into a `ContractError` of one line."""
         try:
             yield
         except torch.OutOfMemoryError:
@@ -175,7 +175,7 @@ class Autoencoder(nn.Module):
         return contextlib.nullcontext() if self.training else torch.no_grad()
 
     def start_from_data(self, images: Tensor) -> None:
-        """Let the parts set their fresh weights by the training images, where they can.
+        """Initialise the weights from the training images, in the parts that support it.
 
         Args:
             images: uint8, N×C×H×W.
@@ -187,11 +187,11 @@ class Autoencoder(nn.Module):
 
     @torch.no_grad()
     def report(self, images: Tensor, *, batch_size: int = 256) -> dict[str, float]:
-        """Collect the parts' own figures over a set of images; empty where they have none.
+        """Collect the parts' own metrics over a set of images; empty if they have none.
 
         Args:
             images: uint8, N×C×H×W.
-            batch_size: images that go through the parts at once.
+            batch_size: images per batch.
         """
         figures: dict[str, float] = {}
         encoder, decoder = (getattr(p, "report", None) for p in (self.encoder, self.decoder))
@@ -209,11 +209,11 @@ class Autoencoder(nn.Module):
 
     @torch.no_grad()
     def sample(self, count: int, *, generator: torch.Generator | None = None) -> Tensor:
-        """Decode latents that are drawn from the encoder's prior.
+        """Decode latents sampled from the encoder's prior.
 
         Args:
             count: how many images.
-            generator: of the draw, on the model's device; PyTorch's own where it is None.
+            generator: random generator on the model's device; None for PyTorch's default one.
 
         Returns:
             Images count×C×H×W in the model's value range, clipped to it.
@@ -221,15 +221,15 @@ class Autoencoder(nn.Module):
         Raises:
             UsageError: the encoder has no prior, or `count` is below 1.
         """
-        draw = getattr(self.encoder, "sample_latent", None)
-        if draw is None:
+        sample_latent = getattr(self.encoder, "sample_latent", None)
+        if sample_latent is None:
             raise UsageError(
-                f"model {self.name!r} cannot draw samples: its encoder "
-                f"{self.plan.encoder.name!r} has no prior; take a variational model"
+                f"model {self.name!r} cannot sample images: its encoder "
+                f"{self.plan.encoder.name!r} has no prior; use a variational model"
             )
         if count < 1:
             raise UsageError(f"count must be at least 1, got {count}")
-        images = self.decode(draw(count, generator))
+        images = self.decode(sample_latent(count, generator))
         return images.clamp(*self.value_range)
 
     def preprocess(self, images: Picture | Sequence[Picture]) -> Tensor:
@@ -237,11 +237,11 @@ class Autoencoder(nn.Module):
 
         Args:
             images: one picture or several: PIL images of any mode, paths, uint8 arrays H×W,
-                H×W×C or N×H×W×C, or uint8 tensors C×H×W or N×C×H×W. Their channels and size are
-                fitted to the model's as `convae_zoo.data.pixels.fit` says.
+                H×W×C or N×H×W×C, or uint8 tensors C×H×W or N×C×H×W. `convae_zoo.data.pixels.fit`
+                fits them to the model's channels and size.
 
         Raises:
-            DataError: a picture that cannot be read, or a form that is none of these.
+            DataError: a picture cannot be read, or is in none of these forms.
         """
         return self._to_float(pixels.load_pictures(images, self.image_shape))
 

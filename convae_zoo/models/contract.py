@@ -1,4 +1,4 @@
-"""What a fresh part makes of a tiny batch, checked against what it declares."""
+"""Check of a new part: its output on a tiny batch against what its config declares."""
 
 import itertools
 import math
@@ -14,10 +14,10 @@ from convae_zoo.registry.factories import plugin_error
 from convae_zoo.registry.specs import DecoderSpec, EncoderSpec, Shape, shape_text
 
 LARGEST = 3 * 64 * 64
-"""Values of an image up to which a part is checked when it is built.
+"""The largest image, in values, for which a part is checked when it is built.
 
-A forward pass takes a few milliseconds then, but as long as building a backbone for 224×224 pixels;
-such a part is checked when the model is first used.
+Up to this size a forward pass takes a few milliseconds. For a backbone at 224×224 pixels it takes
+as long as building the part; such a part is checked when the model is first used.
 """
 
 _BATCH = 2
@@ -27,28 +27,28 @@ def check_part(part: nn.Module, spec: EncoderSpec | DecoderSpec, config: Any) ->
     """Refuse a part whose output is not what its config declares.
 
     The part runs in eval mode on a batch of zeros, without gradients; its mode and the state of the
-    random generator are kept. Nothing is checked on the meta device, while stored weights are
-    loaded, or where images have more than `LARGEST` values.
+    random generator are restored. Nothing is checked on the meta device, while stored weights are
+    loaded, or for images of more than `LARGEST` values.
 
     Args:
-        part: just built.
-        spec: what it was built from.
+        part: the new part.
+        spec: the spec it was built from.
         config: its config.
 
     Raises:
-        PluginError: its forward pass fails, or returns something else than a tensor of the declared
-            shape and of the dtype of its input; or so does ``forward_with_terms``.
+        PluginError: the forward pass or ``forward_with_terms`` fails, or does not return a tensor
+            of the declared shape and the input's dtype.
     """
-    encodes = isinstance(spec, EncoderSpec)
-    taken = config.input_shape if encodes else config.latent_shape
-    declared = config.latent_shape if encodes else config.output_shape
+    is_encoder = isinstance(spec, EncoderSpec)
+    input_shape = config.input_shape if is_encoder else config.latent_shape
+    declared = config.latent_shape if is_encoder else config.output_shape
     device, dtype = _device_and_dtype(part)
-    too_large = math.prod(taken if encodes else declared) > LARGEST
+    too_large = math.prod(input_shape if is_encoder else declared) > LARGEST
     if too_large or is_loading() or device.type == "meta":
         return
     modes = {module: module.training for module in part.modules()}
     devices = [device] if device.type == "cuda" else []
-    x = torch.zeros(_BATCH, *taken, device=device, dtype=dtype)
+    x = torch.zeros(_BATCH, *input_shape, device=device, dtype=dtype)
     try:
         with torch.random.fork_rng(devices), torch.no_grad():
             part.eval()
@@ -59,7 +59,7 @@ def check_part(part: nn.Module, spec: EncoderSpec | DecoderSpec, config: Any) ->
         for output in outputs:
             check_output(spec, declared, output, x)
             if output.dtype != dtype or len(output) != len(x):
-                raise _wrong(spec, declared, output, dtype)
+                raise _output_error(spec, declared, output, dtype)
     finally:
         for module, training in modes.items():
             module.training = training
@@ -68,23 +68,23 @@ def check_part(part: nn.Module, spec: EncoderSpec | DecoderSpec, config: Any) ->
 def check_output(
     spec: EncoderSpec | DecoderSpec, declared: Shape, output: object, x: Tensor
 ) -> None:
-    """Refuse what a part returned where it is no batch of the declared shape.
+    """Refuse an output that is not a batch of the declared shape.
 
     Args:
-        spec: of the part.
+        spec: the part's spec.
         declared: the shape of one latent or image.
         output: what the part returned.
-        x: the batch that it was given.
+        x: the input batch.
 
     Raises:
-        PluginError: it is something else.
+        PluginError: the output is no tensor, or has another shape.
     """
-    # The batch size is not compared: torch.export would fix it.
+    # Comparing the batch size would make torch.export fix it.
     if not isinstance(output, Tensor) or tuple(output.shape[1:]) != tuple(declared):
-        raise _wrong(spec, declared, output, x.dtype)
+        raise _output_error(spec, declared, output, x.dtype)
 
 
-def _wrong(
+def _output_error(
     spec: EncoderSpec | DecoderSpec, declared: Shape, output: object, dtype: torch.dtype
 ) -> PluginError:
     name = "latent" if isinstance(spec, EncoderSpec) else "output"

@@ -1,4 +1,4 @@
-"""From a name and a config to a module. What does not fit is refused before anything is built."""
+"""Modules built from names and configs; parts that do not fit are refused before building."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -18,8 +18,8 @@ def build_plan(plan: Plan) -> Autoencoder:
     """Build both parts of a plan with fresh weights and join them.
 
     Raises:
-        PluginError: a part's factory fails or does not return an ``nn.Module``, or what the part
-            makes of a tiny batch is not what it declares.
+        PluginError: a part's factory fails or does not return an ``nn.Module``, or the part's
+            output on a tiny batch is not what it declares.
     """
     encoder = _build_part(plan.encoder, plan.encoder_config)
     decoder = _build_part(plan.decoder, plan.decoder_config)
@@ -30,7 +30,7 @@ def create_encoder(name: str, **config: Any) -> nn.Module:
     """Build a registered encoder with fresh weights.
 
     Args:
-        name: an encoder's name, as `list_encoders` gives it, maybe with config values:
+        name: an encoder's name, as `list_encoders` returns it, optionally with config values:
             ``convae(width=8)``.
         config: further config values.
 
@@ -39,7 +39,7 @@ def create_encoder(name: str, **config: Any) -> nn.Module:
 
     Raises:
         UnknownNameError: no such encoder or field; the nearest are suggested.
-        ConfigError: a value of the wrong type or out of range, or a string that cannot be read.
+        ConfigError: a value of the wrong type or out of range, or a string that cannot be parsed.
         PluginError: as `build_plan` does.
     """
     return _create_part("encoder", name, config)
@@ -49,7 +49,7 @@ def create_decoder(name: str, **config: Any) -> nn.Module:
     """Build a registered decoder with fresh weights.
 
     Args:
-        name: a decoder's name, as `list_decoders` gives it, maybe with config values.
+        name: a decoder's name, as `list_decoders` returns it, optionally with config values.
         config: further config values.
 
     Returns:
@@ -79,20 +79,20 @@ def create_model(name: str, **overrides: Any) -> Autoencoder:
     """Build a registered model with fresh weights.
 
     Args:
-        name: a model's name, as `list_models` gives it, or ``encoder+decoder``.
-        overrides: config values; each goes to every part that has a field of that name.
+        name: a model's name, as `list_models` returns it, or ``encoder+decoder``.
+        overrides: config values; each applies to every part that has a field of that name.
 
     Raises:
         UnknownNameError: no such model or field; the nearest are suggested.
         ConfigError: a value of the wrong type or out of range.
-        ContractError: the overridden parts do not fit; nothing was built.
-        UsageError: the name has a weights tag, which fresh weights would belie.
+        ContractError: the parts do not fit with these overrides; nothing was built.
+        UsageError: the name has a weights tag; `load_model` loads trained weights.
     """
     model, dot, _ = name.partition(".")
     if dot:
         raise UsageError(
             f"{name!r} names trained weights: load_model({name!r}) loads them, "
-            f"create_model({model!r}) makes fresh ones"
+            f"create_model({model!r}) builds the model with fresh ones"
         )
     return build_plan(plan_model(name, **overrides))
 
@@ -117,7 +117,7 @@ def compose(
     Raises:
         UnknownNameError: no such part or field; the nearest are suggested.
         ConfigError: a value of the wrong type or out of range.
-        ContractError: the latents or the images differ; both shapes are named.
+        ContractError: the parts' latent shapes or image shapes differ; both are named.
     """
     plan = plan_compose(encoder, decoder, encoder_config, decoder_config, value_range=value_range)
     return build_plan(plan)

@@ -1,4 +1,4 @@
-"""Whether a model that is being built gets stored weights next."""
+"""Whether stored weights will be loaded into the model that is being built."""
 
 import contextlib
 from collections.abc import Iterator
@@ -8,17 +8,17 @@ _loading: ContextVar[bool] = ContextVar("_loading", default=False)
 
 
 def is_loading() -> bool:
-    """Tell whether stored weights are loaded into what is being built.
+    """Return whether stored weights will be loaded into the part that is being built.
 
-    A part that starts from a file or a download skips that then: a stored model must load where
-    the file is missing.
+    If so, a part that initialises its weights from a file or a download skips that: a stored model
+    must load even if that file is missing.
     """
     return _loading.get()
 
 
 @contextlib.contextmanager
 def loading_state() -> Iterator[None]:
-    """Let `is_loading` return True for a while."""
+    """Make `is_loading` return True within the block."""
     token = _loading.set(True)
     try:
         yield

@@ -12,7 +12,7 @@ from convae_zoo.registry.specs import LossSpec
 
 
 class WeightedSum(nn.Module):
-    """A sum of losses, each times its weight.
+    """A weighted sum of losses.
 
     Args:
         weights: one number per loss.
@@ -44,15 +44,15 @@ def create_loss(name: str, **config: Any) -> nn.Module:
     Args:
         name: a loss's name, with config values where they differ from the defaults, or a weighted
             sum.
-        config: further config values; in a sum each goes to every loss that has the field.
+        config: further config values; in a sum each applies to every loss that has the field.
 
     Returns:
         A module that maps (reconstruction, target), both N×C×H×W, to a scalar.
 
     Raises:
         UnknownNameError: no such loss or field.
-        ConfigError: a value of the wrong type or out of range, or a string that cannot be read. The
-            error names the place in the string.
+        ConfigError: a value of the wrong type or out of range, or a string that cannot be parsed.
+            The error names the place in the string.
     """
     terms = _terms(name)
     known = {field for _, spec in terms for field in field_names(spec)}
@@ -72,14 +72,16 @@ def create_loss(name: str, **config: Any) -> nn.Module:
 def create_training_loss(
     name: str, value_range: tuple[float, float], in_channels: int = 3
 ) -> nn.Module:
-    """Build a loss for a model's images: their range and channels go to every loss that asks.
+    """Build a loss for a model's images.
+
+    The config fields ``value_range`` and ``in_channels`` of a loss are set to the model's.
 
     Raises:
-        ZooError: as `create_loss` does; a range or channels other than the model's are refused.
+        ZooError: as `create_loss` does; also where `name` sets one of them to another value.
     """
-    asked = {field for _, spec in _terms(name) for field in field_names(spec)}
+    known = {field for _, spec in _terms(name) for field in field_names(spec)}
     images = {"value_range": value_range, "in_channels": in_channels}
-    return create_loss(name, **{k: v for k, v in images.items() if k in asked})
+    return create_loss(name, **{k: v for k, v in images.items() if k in known})
 
 
 def _terms(text: str) -> list[tuple[Term, LossSpec]]:

@@ -1,4 +1,4 @@
-"""A checked model that is not built yet; imports no torch."""
+"""Plans: models that are validated but not built yet. Imports no torch."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -14,7 +14,7 @@ from convae_zoo.registry.specs import DecoderSpec, EncoderSpec, ModelSpec, Shape
 
 @attrs.frozen(kw_only=True)
 class Plan:
-    """A checked model that is not built yet: two specs, two configs, a value range."""
+    """A validated model that is not built yet: two specs, two configs and a value range."""
 
     encoder: EncoderSpec
     encoder_config: Any
@@ -24,28 +24,29 @@ class Plan:
     name: str | None = None
 
     def __attrs_post_init__(self) -> None:
-        made, taken = self.encoder_config.latent_shape, self.decoder_config.latent_shape
-        if made != taken:
+        latent, expected = self.encoder_config.latent_shape, self.decoder_config.latent_shape
+        if latent != expected:
             raise ContractError(
-                f"encoder {self.encoder.name!r} makes a latent of shape {shape_text(made)} but "
-                f"decoder {self.decoder.name!r} takes {shape_text(taken)}; "
-                "give both the same latent"
+                f"encoder {self.encoder.name!r} returns a latent of shape {shape_text(latent)} but "
+                f"decoder {self.decoder.name!r} expects {shape_text(expected)}; "
+                "give both the same latent shape"
             )
         for spec, config in (
             (self.encoder, self.encoder_config),
             (self.decoder, self.decoder_config),
         ):
-            set_to = getattr(config, "value_range", self.value_range)
-            if set_to != self.value_range:
+            value_range = getattr(config, "value_range", self.value_range)
+            if value_range != self.value_range:
                 raise ContractError(
-                    f"{kind_of(spec)} {spec.name!r} is set to value_range {set_to} but the model's "
-                    f"is {self.value_range}; leave it out, and it follows the model's"
+                    f"{kind_of(spec)} {spec.name!r} has value_range {value_range} but the model "
+                    f"has {self.value_range}; leave it out to use the model's"
                 )
-        image, back = self.encoder_config.input_shape, self.decoder_config.output_shape
-        if image != back:
+        image, reconstruction = self.encoder_config.input_shape, self.decoder_config.output_shape
+        if image != reconstruction:
             raise ContractError(
-                f"encoder {self.encoder.name!r} takes images of shape {shape_text(image)} but "
-                f"decoder {self.decoder.name!r} gives {shape_text(back)}; give both the same image"
+                f"encoder {self.encoder.name!r} expects images of shape {shape_text(image)} but "
+                f"decoder {self.decoder.name!r} returns {shape_text(reconstruction)}; "
+                "give both the same image shape"
             )
 
     @property
@@ -64,7 +65,7 @@ class Plan:
         return label_of(self.describe())
 
     def describe(self) -> dict[str, Any]:
-        """Return what the model is built from, as JSON can hold it."""
+        """Return what the model is built from, as JSON values."""
         return {
             "name": self.name,
             "encoder": {
@@ -94,12 +95,12 @@ def plan_compose(
     value_range: tuple[float, float] = (-1.0, 1.0),
     name: str | None = None,
 ) -> Plan:
-    """Check that an encoder and a decoder exist, are well configured and fit; import no torch.
+    """Plan a model from an encoder and a decoder, and check that they fit.
 
     Raises:
         UnknownNameError: no such part or field.
         ConfigError: a config value, or the value range, of the wrong type or out of range.
-        ContractError: the latents or the images differ.
+        ContractError: the parts' latent shapes or image shapes differ.
     """
     registry = get_registry()
     encoder_spec = cast("EncoderSpec", registry.get("encoder", encoder))
@@ -134,7 +135,7 @@ def _checked_range(value_range: Any) -> tuple[float, float]:
 
 
 def plan_model(name: str, **overrides: Any) -> Plan:
-    """Check a model with overrides; an override goes to every part that has the field.
+    """Plan a registered model; an override applies to every part that has the field.
 
     Args:
         name: a registered model's name, or ``encoder+decoder``.

@@ -34,7 +34,7 @@ def line_of(done, status):
         (
             ("residual-spatial+convae",),
             2,
-            "makes a latent of shape 3×8×8 but decoder 'convae' takes 200; give both the same",
+            "returns a latent of shape 3×8×8 but decoder 'convae' expects 200; give both the same",
         ),
     ],
 )

@@ -41,5 +41,5 @@ def test_a_model_without_a_prior_is_told(run, trained, tmp_path):
     path = tmp_path / "samples.png"
     status, out, err = run("sample", trained(), "--out", path)
     assert (status, out) == (2, "")
-    assert "cannot draw samples: its encoder 'convae' has no prior; take a variational model" in err
+    assert "cannot sample images: its encoder 'convae' has no prior; use a variational model" in err
     assert not path.exists()

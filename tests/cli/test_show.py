@@ -121,7 +121,7 @@ def test_weights_are_shown_by_tag_and_whether_they_are_trained(plugin_site):
     ("name", "problem"),
     [
         ("orphan", "unknown encoder 'gone'; known: convae"),
-        ("torn", "encoder 'convae' makes a latent of shape 3 but decoder 'convae' takes 200"),
+        ("torn", "encoder 'convae' returns a latent of shape 3 but decoder 'convae' expects 200"),
     ],
 )
 def test_a_model_that_cannot_be_built_is_shown_with_the_reason(plugin_site, name, problem):

@@ -96,7 +96,7 @@ def test_its_encoder_is_composed_saved_and_loaded_as_it_was_by_another_process(f
     composed, total, refusal = fresh_environment.code(COMPOSED).splitlines()
     assert composed == "convae_plain.encoder (2, 3, 32, 32)"
     assert refusal.startswith(
-        "encoder 'plain' makes a latent of shape 16 but decoder 'convae' take"
+        "encoder 'plain' returns a latent of shape 16 but decoder 'convae' expect"
     )
     assert fresh_environment.code(LOADED).split() == [total, "convae-plain"]
 

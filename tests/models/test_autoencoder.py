@@ -51,7 +51,7 @@ def test_forward_is_decode_of_encode(model):
     assert model(x).shape == x.shape == (3, *model.image_shape)
 
 
-def test_it_says_what_it_is(model):
+def test_its_repr_names_the_model_and_its_shapes(model):
     assert model.name == "convae-200"
     assert model.device == torch.device("cpu")
     assert "name='convae-200', image_shape=(3, 8, 8), latent=(5,)" in repr(model)
@@ -79,7 +79,7 @@ def test_terms_of_both_parts_are_collected_and_carry_gradients(model):
     assert both.encoder.part.net[0].weight.grad.abs().sum() > 0
 
 
-def test_terms_of_one_name_are_added_and_none_is_lost(model):
+def test_terms_of_the_same_name_are_added(model):
     both = Autoencoder(
         Penalized(model.encoder, kl=2.0), Penalized(model.decoder, kl=3.0), plan=model.plan
     )
@@ -88,7 +88,7 @@ def test_terms_of_one_name_are_added_and_none_is_lost(model):
     torch.testing.assert_close(terms["kl"], 2 * model.encode(x).mean() + 3 * images.mean())
 
 
-def test_every_uint8_value_comes_back_from_the_models_range(model):
+def test_every_uint8_value_survives_the_models_range(model):
     values = torch.arange(256, dtype=torch.uint8)
     images = torch.zeros(3, 8, 8, dtype=torch.uint8).repeat(4, 1, 1, 1)
     images.view(-1)[:256] = values
@@ -103,7 +103,7 @@ def test_what_is_outside_the_range_is_clipped(model):
     assert model.postprocess(x).view(2, -1).tolist() == [[0] * 192, [255] * 192]
 
 
-def test_pictures_come_in_many_forms(model, tmp_path):
+def test_pictures_of_many_forms_are_accepted(model, tmp_path):
     array = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
     path = tmp_path / "a.png"
     Image.fromarray(array).save(path)
@@ -136,7 +136,7 @@ def test_a_model_can_be_copied(model):
     assert other.name == model.name
 
 
-def test_a_decoder_that_gives_another_shape_than_it_declares_is_told_with_its_plugin(model):
+def test_a_decoder_whose_output_has_another_shape_than_declared_is_reported_with_its_plugin(model):
     model.decoder = nn.Sequential(model.decoder, nn.Upsample(scale_factor=2))
     for call in (model, model.forward_with_terms):
         with pytest.raises(PluginError) as caught:
@@ -149,7 +149,7 @@ def test_a_decoder_that_gives_another_shape_than_it_declares_is_told_with_its_pl
 
 
 @pytest.mark.parametrize("latent", [None, "tuple", "wide"])
-def test_an_encoder_that_gives_another_latent_than_it_declares_is_told_with_its_plugin(
+def test_an_encoder_whose_latent_has_another_shape_than_declared_is_reported_with_its_plugin(
     model, latent
 ):
     class Odd(nn.Module):
@@ -196,7 +196,7 @@ def test_images_of_other_channels_are_refused(model):
         model(torch.zeros(2, 1, 8, 8))
 
 
-def test_a_fully_convolutional_model_takes_every_size_that_it_gives_back():
+def test_a_fully_convolutional_model_accepts_every_size_that_it_preserves():
     torch.manual_seed(0)
     model = create_model("residual-spatial-192", width=2, image_size=8).eval()
     for size in ((8, 8), (12, 8), (64, 40)):

@@ -53,14 +53,14 @@ def test_gradients_of_a_sum_are_the_weighted_gradients():
     torch.testing.assert_close(gradient("0.5*l1 + 3*mse"), expected)
 
 
-def test_a_field_goes_to_every_loss_of_a_sum_that_has_it():
+def test_a_field_applies_to_every_loss_of_a_sum_that_has_it():
     loss = create_loss("l1 + bce + ssim + charbonnier", value_range=(0.0, 1.0), epsilon=1e-2)
     _, bce, ssim, charbonnier = loss.losses
     assert bce.value_range == ssim.value_range == (0.0, 1.0)
     assert bce.epsilon == charbonnier.epsilon == 1e-2
 
 
-def test_a_loss_takes_its_config_in_the_string():
+def test_a_loss_reads_its_config_from_the_string():
     x, y = _batches()
     loss = create_loss("0.8*l1 + 0.2*charbonnier(epsilon=0.1)")
     assert [part.epsilon for part in loss.losses[1:]] == [0.1]
@@ -69,7 +69,7 @@ def test_a_loss_takes_its_config_in_the_string():
     assert create_loss("ssim(value_range=0:1, window=7)").value_range == (0, 1)
 
 
-def test_a_wrong_config_in_the_string_is_told_with_its_place():
+def test_a_wrong_config_in_the_string_is_reported_with_its_place():
     with pytest.raises(UnknownNameError) as caught:
         create_loss("0.8*l1 + 0.2*ssim(windw=7)")
     assert str(caught.value) == (
@@ -88,7 +88,7 @@ def test_a_field_in_the_string_that_contradicts_the_model_is_refused():
         create_training_loss("ssim(value_range=(0, 1))", (-1.0, 1.0))
 
 
-def test_an_unknown_loss_or_field_is_told_with_the_nearest():
+def test_an_unknown_loss_or_field_is_reported_with_the_nearest():
     with pytest.raises(UnknownNameError, match="'charbonnier'"):
         create_loss("0.5*charbonier + l1")
     with pytest.raises(UnknownNameError, match="did you mean 'epsilon'"):
@@ -107,12 +107,12 @@ def test_an_unknown_loss_or_field_is_told_with_the_nearest():
         ("ssim", {"value_range": 1.0}),
     ],
 )
-def test_a_value_out_of_range_is_told(name, config):
+def test_a_value_out_of_range_is_reported(name, config):
     with pytest.raises(ConfigError, match=f"loss '{name}': {next(iter(config))} must be"):
         create_loss(name, **config)
 
 
-def test_training_gives_the_models_range_to_every_loss_that_asks():
+def test_in_training_every_loss_with_the_field_gets_the_models_range():
     loss = create_training_loss("l1 + 0.5*bce + 0.5*ssim", (0.0, 1.0))
     assert [getattr(part, "value_range", None) for part in loss.losses] == [
         None,
@@ -122,7 +122,7 @@ def test_training_gives_the_models_range_to_every_loss_that_asks():
     assert isinstance(create_training_loss("mse", (0.0, 1.0)), nn.MSELoss)
 
 
-def test_a_factory_that_gives_no_module_is_told_with_its_name():
+def test_a_factory_that_returns_no_module_is_reported_with_its_name():
     @hookimpl
     def register_losses(register) -> None:
         register(LossSpec(name="plain", factory=lambda: max))
@@ -142,7 +142,7 @@ def test_a_factory_that_gives_no_module_is_told_with_its_name():
 
 @pytest.mark.usefixtures("defects")
 @pytest.mark.parametrize("name", ["loss-scalar", "0.5*mse + 2*loss-scalar"])
-def test_a_loss_that_returns_a_vector_is_told_with_its_plugin(name):
+def test_a_loss_that_returns_a_vector_is_reported_with_its_plugin(name):
     images = torch.rand(4, 3, 8, 8)
     with pytest.raises(PluginError) as caught:
         create_loss(name)(images, images)

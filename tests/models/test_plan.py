@@ -131,14 +131,14 @@ def test_parts_that_fit_are_joined(calls):
     assert model.name == "vector+flat"
 
 
-def test_a_part_that_asks_for_the_value_range_is_given_the_models(calls):
+def test_a_part_with_a_value_range_field_gets_the_models(calls):
     compose("vector", "ranged", value_range=(0, 1))
     assert calls[-1] == {"size": 4, "channels": 1, "value_range": (0.0, 1.0)}
 
 
 def test_a_part_set_to_another_value_range_is_refused(calls):
     message = (
-        r"decoder 'ranged' is set to value_range \(0.0, 2.0\) but the model's is \(0.0, 1.0\); "
+        r"decoder 'ranged' has value_range \(0.0, 2.0\) but the model has \(0.0, 1.0\); "
         "leave it out"
     )
     with pytest.raises(ContractError, match=message):
@@ -154,8 +154,8 @@ def test_a_part_set_to_another_value_range_is_refused(calls):
             {"size": 5},
             {"size": 6},
             (
-                "encoder 'vector' makes a latent of shape 5 but decoder 'flat' takes 6; "
-                "give both the same latent"
+                "encoder 'vector' returns a latent of shape 5 but decoder 'flat' expects 6; "
+                "give both the same latent shape"
             ),
         ),
         (
@@ -163,8 +163,8 @@ def test_a_part_set_to_another_value_range_is_refused(calls):
             {},
             {},
             (
-                "encoder 'vector' makes a latent of shape 4 but decoder 'spatial' takes 4×1×1; "
-                "give both the same latent"
+                "encoder 'vector' returns a latent of shape 4 but decoder 'spatial' expects 4×1×1; "
+                "give both the same latent shape"
             ),
         ),
         (
@@ -172,8 +172,8 @@ def test_a_part_set_to_another_value_range_is_refused(calls):
             {},
             {"channels": 3},
             (
-                "encoder 'vector' takes images of shape 1×2×2 but decoder 'flat' gives 3×2×2; "
-                "give both the same image"
+                "encoder 'vector' expects images of shape 1×2×2 but decoder 'flat' returns 3×2×2; "
+                "give both the same image shape"
             ),
         ),
     ],
@@ -188,14 +188,18 @@ def test_parts_that_do_not_fit_are_refused_with_both_shapes_and_nothing_is_built
 
 
 @given(st.integers(1, 9), st.integers(1, 9))
-def test_parts_of_the_reference_fit_exactly_where_their_latents_agree(made, taken):
+def test_parts_of_the_reference_fit_if_and_only_if_their_latents_agree(encoder_dim, decoder_dim):
     def plan():
-        return plan_compose("convae", "convae", {"latent_dim": made}, {"latent_dim": taken})
+        return plan_compose(
+            "convae", "convae", {"latent_dim": encoder_dim}, {"latent_dim": decoder_dim}
+        )
 
-    if made == taken:
-        assert plan().latent_shape == (made,)
+    if encoder_dim == decoder_dim:
+        assert plan().latent_shape == (encoder_dim,)
     else:
-        with pytest.raises(ContractError, match=f"latent of shape {made} .* takes {taken};"):
+        with pytest.raises(
+            ContractError, match=f"latent of shape {encoder_dim} .* expects {decoder_dim};"
+        ):
             plan()
 
 
@@ -236,7 +240,7 @@ def test_a_wrong_call_says_what_is_wrong_and_builds_nothing(calls, call, error, 
     assert calls == []
 
 
-def test_an_override_goes_to_every_part_that_has_the_field(calls):
+def test_an_override_applies_to_every_part_that_has_the_field(calls):
     model = create_model("tiny", size=3, only_here="b")
     assert calls == [{"size": 3, "only_here": "b"}, {"size": 3, "channels": 1}]
     assert model.name == "tiny"
@@ -255,7 +259,7 @@ def test_an_override_goes_to_every_part_that_has_the_field(calls):
     ],
 )
 @pytest.mark.usefixtures("calls")
-def test_a_factory_that_keeps_no_promise_is_the_plugins_fault(decoder, message):
+def test_a_factory_that_breaks_its_contract_is_the_plugins_fault(decoder, message):
     with pytest.raises(PluginError) as caught:
         compose("vector", decoder)
     line = str(caught.value)
@@ -275,7 +279,7 @@ def test_a_factory_that_keeps_no_promise_is_the_plugins_fault(decoder, message):
         ("site_raising:Part", "RuntimeError: no luck"),
     ],
 )
-def test_a_factory_string_that_leads_nowhere_says_why(tmp_path, monkeypatch, factory, reason):
+def test_a_factory_string_that_cannot_be_resolved_says_why(tmp_path, monkeypatch, factory, reason):
     (tmp_path / "site_raising.py").write_text("raise RuntimeError('no luck')")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(PluginError, match=f"factory '{factory}' cannot be imported: {reason}"):
@@ -294,15 +298,15 @@ configs = st.dictionaries(
 
 
 @given(configs)
-def test_any_config_is_taken_or_refused_in_one_line(config):
+def test_any_config_is_accepted_or_refused_in_one_line(config):
     spec = registry.get_registry().get("encoder", "convae")
     try:
-        made = build.make_config(spec, config)
+        built = build.make_config(spec, config)
     except ZooError as refused:
         error = refused
     else:
-        assert build.make_config(spec, build.config_values(made)) == made
-        assert all(n > 0 for n in (*made.input_shape, *made.latent_shape))
+        assert build.make_config(spec, build.config_values(built)) == built
+        assert all(n > 0 for n in (*built.input_shape, *built.latent_shape))
         return
     assert error.exit_status == 2
     assert len(str(error).splitlines()) == 1
@@ -349,7 +353,7 @@ def test_fresh_weights_follow_the_seed():
         ),
     ],
 )
-def test_a_size_that_no_memory_holds_names_its_field(sizes, words):
+def test_the_error_of_a_size_too_large_for_memory_names_its_field(sizes, words):
     with pytest.raises(ConfigError) as caught:
         create_model("convae-200", **sizes)
     assert words in str(caught.value)

@@ -66,7 +66,7 @@ def test_samples_have_the_models_shape_and_range_and_follow_the_generator(model)
 
 
 def test_a_model_without_a_prior_says_that_it_cannot_draw_samples(small_model):
-    with pytest.raises(UsageError, match=r"'residual-200' cannot draw samples.*variational"):
+    with pytest.raises(UsageError, match=r"'residual-200' cannot sample images.*variational"):
         small_model("residual-200").sample(16)
 
 

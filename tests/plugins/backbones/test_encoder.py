@@ -41,7 +41,7 @@ def test_both_value_ranges_give_equal_latents(images):
 
 
 def test_another_value_range_than_the_models_is_refused():
-    with pytest.raises(ContractError, match=r"'vgg16' is set to value_range \(0.0, 1.0\)"):
+    with pytest.raises(ContractError, match=r"'vgg16' has value_range \(0.0, 1.0\)"):
         create_model("vgg16-512", value_range=[0.0, 1.0])
 
 
