@@ -1,6 +1,6 @@
 """convae_zoo: a zoo of convolutional autoencoders that anyone can extend by installing a package.
 
-Importing this, and listing what there is, imports no torch.
+Importing it and listing its entries imports no torch.
 """
 
 import importlib
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_MODULES = {  # imported when first asked for: torch, and pluggy, cost more than the rest
+_MODULES = {  # imported on first access: torch and pluggy take most of the import time
     "data": ("ImageSet", "load_dataset"),
     "errors": ("ZooError",),
     "evaluation": ("evaluate",),
@@ -80,7 +80,7 @@ _MODULES = {  # imported when first asked for: torch, and pluggy, cost more than
     "training": ("TrainResult", "train"),
     "weights": ("load_model", "save_model"),
 }
-_HOME = {name: module for module, names in _MODULES.items() for name in names}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "Autoencoder",
@@ -125,9 +125,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    value = getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
     globals()[name] = value
     return value
 

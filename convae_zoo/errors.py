@@ -1,13 +1,13 @@
-"""What can go wrong: `ZooError` and its few kinds.
+"""The exceptions: `ZooError` and its subclasses.
 
-Every message is one line that says what was wrong, what was expected and what to do.
+Every message is one line: what was wrong, what was expected, what to do.
 """
 
 from collections.abc import Iterable
 
 
 class ZooError(Exception):
-    """The work failed. The command line exits with status 1."""
+    """The operation failed. The command line exits with status 1."""
 
     exit_status = 1
 
@@ -22,7 +22,7 @@ class UsageError(ZooError):
 
 
 class UnknownNameError(UsageError):
-    """A name, option or field that nothing knows."""
+    """A name, option or field that does not exist."""
 
 
 class ConfigError(UsageError):
@@ -30,7 +30,7 @@ class ConfigError(UsageError):
 
 
 class ContractError(UsageError):
-    """Two things that do not fit, for example an encoder's latent and a decoder's."""
+    """Two things are incompatible, for example an encoder's latent and a decoder's."""
 
 
 class PluginError(ZooError):
@@ -50,31 +50,30 @@ class WeightsError(ZooError):
 
 
 class TrainingError(ZooError):
-    """A training run that cannot start or cannot go on."""
+    """A training run that cannot start or continue."""
 
 
 class ZooWarning(UserWarning):
-    """Something was left out, and everything else works on."""
+    """Something was left out; everything else still works."""
 
 
 def escaped(text: object) -> str:
-    """Return a text of any origin with its control characters escaped, its spaces kept."""
+    """Return any text with its control characters escaped; its spaces are kept."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
 
 
 def printable(text: object) -> str:
-    """Return a text of any origin as one line, its control characters escaped.
+    """Return any text as one line with its control characters escaped.
 
-    Whatever a file, a server or a plugin says can be printed this way without driving the
-    terminal.
+    Text from a file, a server or a plugin then cannot control the terminal it is printed on.
     """
     return escaped(" ".join(str(text).split()))
 
 
 def reason(error: BaseException, limit: int = 300) -> str:
-    """Say an exception of any origin in one line: its type and its message.
+    """Describe any exception in one line: its type and its message.
 
-    A `ZooError` is a sentence already. torch's C++ stack is left out, and a long message is cut
+    Of a `ZooError` the message is enough. torch's C++ stack is left out, and a long message is cut
     to `limit` characters.
     """
     try:
@@ -91,8 +90,8 @@ def reason(error: BaseException, limit: int = 300) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Say which known names come nearest to a name: the tail of an error line."""
-    import difflib  # wanted only when something went wrong
+    """Suggest the known names that are nearest to a name, as the end of an error message."""
+    import difflib  # needed only when something went wrong
 
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
@@ -105,5 +104,5 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> UnknownNameError:
-    """Make the error for a name of some kind that nothing knows."""
+    """Create the error for an unknown name of some kind."""
     return UnknownNameError(f"unknown {kind} {name!r}; {nearest(str(name), known)}")

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, by one process at a time, never over an input."""
+"""Files that are written atomically, by one process at a time, and never over an input."""
 
 import contextlib
 import errno
@@ -18,11 +18,11 @@ if sys.platform != "win32":
 
 @contextlib.contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`, which takes its place when the block ends well.
+    """Yield a temporary path beside `path`, and rename it to `path` when the block succeeds.
 
-    The temporary name starts with a dot and ends as `path` does, so that writers which go by the
-    suffix work. The file and its folder are synced to disk. If the block raises, whatever it
-    raises, the temporary file is removed and what was at `path` stays.
+    The temporary name starts with a dot and keeps the suffix, which some writers go by. The file
+    and its folder are synced to disk. If the block raises anything, the temporary file is removed
+    and `path` is left as it was.
 
     Raises:
         FileError: it cannot be written: no such folder, no permission, a full disk.
@@ -31,7 +31,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     temporary = target.parent / f".tmp-{secrets.token_hex(8)}{target.suffix}"
     try:
         if target.exists() and not target.is_file():
-            raise FileError(f"cannot write {path}: a folder or device is there; give a file's name")
+            raise FileError(f"cannot write {path}: it is a folder or a device; name a file")
         yield temporary
         _sync(temporary, os.O_RDWR)
         temporary.replace(target)
@@ -47,7 +47,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 
 def write_bytes(path: str | Path, *parts: bytes | memoryview) -> None:
-    """Write a file of these bytes, whole or not at all.
+    """Write bytes to a file atomically.
 
     Raises:
         FileError: it cannot be written.
@@ -57,7 +57,7 @@ def write_bytes(path: str | Path, *parts: bytes | memoryview) -> None:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a UTF-8 text file, whole or not at all.
+    """Write a UTF-8 text file atomically.
 
     Raises:
         FileError: it cannot be written.
@@ -66,16 +66,16 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def check_output(path: str | Path, inputs: Iterable[str | Path] = ()) -> None:
-    """Refuse an output that would overwrite something that the same command reads.
+    """Refuse an output that would overwrite an input of the same command.
 
     Args:
-        path: the file or folder that is going to be written.
-        inputs: files that are read, and folders: every file in them is an input. What does not
-            exist is passed over.
+        path: the file or folder to be written.
+        inputs: files and folders that are read; every file in a folder is an input. Missing ones
+            are ignored.
 
     Raises:
-        UsageError: the output is one of the inputs, under whatever name.
-        FileError: no file can have that path.
+        UsageError: the output is one of the inputs, by whatever path.
+        FileError: `path` is not a valid path.
     """
     target = _resolve(path)
     if not target.exists():
@@ -92,18 +92,18 @@ def check_output(path: str | Path, inputs: Iterable[str | Path] = ()) -> None:
 
 @contextlib.contextmanager
 def claim_output(path: str | Path, inputs: Iterable[str | Path] = ()) -> Iterator[Path]:
-    """Hold an output file or folder while it is written, so that no other process writes it.
+    """Lock an output file or folder against other processes while it is written.
 
-    The lock is a hidden file beside the output, ``.lock-…``, which ends with its process: one that
-    a killed process left behind holds nothing. A missing folder of the output is made, and removed
-    again if nothing was put into it.
+    The lock is held on a hidden file beside the output, ``.lock-…``. It ends with its process: a
+    file left behind by a killed process locks nothing. Missing parent folders are created, and
+    removed again if they stay empty.
 
     Args:
-        path: the file or folder that is going to be written.
+        path: the file or folder to be written.
         inputs: what the command reads, for `check_output`.
 
     Raises:
-        UsageError: the output is an input, or another process is writing it; it is named.
+        UsageError: the output is an input, or another process, which is named, is writing it.
         FileError: the folder cannot be written.
     """
     check_output(path, inputs)
@@ -112,7 +112,7 @@ def claim_output(path: str | Path, inputs: Iterable[str | Path] = ()) -> Iterato
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         descriptor = _lock(target.with_name(_lock_name(target)), path)
-    except FileExistsError as error:  # a file is where the folder should be
+    except FileExistsError as error:  # a parent is a file
         raise FileError(f"cannot write {path}: {os.strerror(errno.ENOTDIR)}") from error
     except OSError as error:
         _remove_empty(missing)
@@ -127,12 +127,12 @@ def claim_output(path: str | Path, inputs: Iterable[str | Path] = ()) -> Iterato
 
 
 def _resolve(path: str | Path) -> Path:
-    """Return the place that a path means; links are followed, so a link is written through."""
+    """Resolve a path; of a symbolic link, the target is what is written."""
     try:
         os.fsencode(path)
         return Path(os.path.realpath(path))
     except ValueError as error:  # a NUL, or a surrogate
-        raise FileError(f"cannot write {str(path)!r}: no file can have that name") from error
+        raise FileError(f"cannot write {str(path)!r}: it is not a valid file name") from error
 
 
 def _lock_name(target: Path) -> str:
@@ -140,11 +140,11 @@ def _lock_name(target: Path) -> str:
 
 
 def _lock(lock: Path, path: str | Path) -> int:
-    """Take a lock and return its descriptor; whoever holds it is named in the file."""
+    """Acquire a lock and return its descriptor; the file names the holder."""
     while True:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            if sys.platform != "win32":  # elsewhere a second process is not noticed
+            if sys.platform != "win32":  # on Windows a second process is not detected
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is_same_file(descriptor, lock):
                 _name_holder(descriptor)
@@ -158,11 +158,11 @@ def _lock(lock: Path, path: str | Path) -> int:
         except BaseException:
             os.close(descriptor)
             raise
-        os.close(descriptor)  # its holder removed it between our opening and our locking
+        os.close(descriptor)  # its holder removed it between our open and our lock
 
 
 def _name_holder(descriptor: int) -> None:
-    with contextlib.suppress(OSError):  # on a full disk the lock holds all the same
+    with contextlib.suppress(OSError):  # on a full disk the lock still works
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
 
@@ -189,7 +189,7 @@ def _sync(path: Path, flags: int) -> None:
 
 
 def is_path(name_or_path: str | Path) -> bool:
-    """Tell a path from a registered name.
+    """Return whether a model argument is a path rather than a registered name.
 
     A path contains a separator, ends with ``.safetensors``, or exists on disk.
     """

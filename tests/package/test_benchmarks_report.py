@@ -132,7 +132,7 @@ def test_tables_and_a_chart_show_ours_beside_pytorchs(tmp_path):
 
 
 @pytest.mark.parametrize("content", [None, "{}", "not json", '{"benchmarks": [{}]}'])
-def test_a_file_that_is_something_else_is_one_line(content, tmp_path):
+def test_a_wrong_file_is_refused_in_one_line(content, tmp_path):
     path = tmp_path / "x.json"
     if content is not None:
         path.write_text(content)

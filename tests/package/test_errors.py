@@ -30,7 +30,7 @@ def test_a_long_list_is_cut():
     assert nearest("zzz", [f"a{i}" for i in range(30)]).endswith("a18, a19, ....")
 
 
-def test_where_there_are_none_it_says_so():
+def test_without_known_names_the_message_says_so():
     assert str(unknown("loss", "mse", [])) == "unknown loss 'mse'; there are none."
 
 

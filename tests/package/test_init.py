@@ -9,11 +9,11 @@ import convae_zoo
 
 
 def test_the_public_names_are_those_that_are_imported_lazily():
-    assert sorted(convae_zoo.__all__) == sorted(convae_zoo._HOME)
+    assert sorted(convae_zoo.__all__) == sorted(convae_zoo._MODULE_OF)
 
 
 @pytest.mark.parametrize("name", convae_zoo.__all__)
-def test_every_public_name_is_there_and_documented(name):
+def test_every_public_name_exists_and_is_documented(name):
     assert getattr(convae_zoo, name).__doc__ or name == "hookimpl"
     assert name in dir(convae_zoo)
 

@@ -46,7 +46,7 @@ def check(tmp_path):
     return run
 
 
-def test_the_imports_as_they_are_keep_them(check):
+def test_the_current_imports_keep_the_contract(check):
     assert check()[0] == 0
 
 
