@@ -1,7 +1,7 @@
 """Runs each writing command with a fault at its write boundaries, in forked processes.
 
-Usage: driver.py FOLDER few|all, with shim.c preloaded. Prints one JSON list of what was tried, with
-the problems that were found.
+Usage: driver.py FOLDER few|all|COMMAND, with shim.c preloaded. Prints one JSON list of what was
+tried, with the problems that were found.
 """
 
 import ctypes
@@ -154,10 +154,11 @@ def boundaries(count: int, number: int, few: int) -> list[int]:
     return sorted({(number + place * len(FAULTS)) * 7919 % count for place in range(few)})
 
 
-def run(bench: Bench, *, everything: bool) -> list[dict[str, object]]:
+def run(bench: Bench, which: str) -> list[dict[str, object]]:
+    everything = which != "few"
     tried: list[dict[str, object]] = []
     for case in bench.cases():
-        if not (everything or case.few):
+        if which not in {"all", case.name} and not (which == "few" and case.few):
             continue
         case.run(str(bench.inputs / f"warm-{case.output}"))  # so that no child imports anything
         bench.fresh(case)
@@ -184,5 +185,5 @@ def is_hidden(name: str) -> bool:
 
 
 if __name__ == "__main__":
-    done = run(Bench(Path(sys.argv[1])), everything=sys.argv[2] == "all")
+    done = run(Bench(Path(sys.argv[1])), sys.argv[2])
     print(f"\n{json.dumps(done)}")

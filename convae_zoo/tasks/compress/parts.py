@@ -10,7 +10,8 @@ from convae_zoo.errors import DataError, FileError, UsageError
 from convae_zoo.tasks.compress.latents import open_latents
 
 _PLAN = "plan.json"
-_OURS = (_PLAN, "part-*.safetensors", ".tmp-*", ".lock-*")
+_OURS = ("part-*.safetensors", ".tmp-*", ".lock-*", _PLAN)
+"""What is removed, in this order: whose the parts are must be known until the last is gone."""
 
 
 def parts_folder(out: Path) -> Path:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -267,6 +268,26 @@ def test_what_a_user_puts_among_the_parts_stays(weights, folder, tmp_path, monke
     mine.write_text("mine")
     assert encoded(weights, folder, tmp_path / "lat", dtype="fp16").reused_parts == 0
     assert [p.name for p in mine.parent.iterdir()] == ["mine.txt"]
+
+
+def test_parts_whose_removal_was_cut_short_are_still_known(weights, folder, tmp_path, monkeypatch):
+    """Found by a kill between the removal of the plan and that of the parts."""
+    monkeypatch.setattr(encode, "PART", 8)
+    unlink, calls = Path.unlink, []
+
+    def stopping(path, **options):
+        if path.parent.name == "lat.parts":
+            calls.append(path)
+            if len(calls) > 1:
+                raise OSError
+        unlink(path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", stopping)
+        encoded(weights, folder, tmp_path / "lat")
+    assert (tmp_path / "lat.parts").exists()
+    assert encoded(weights, folder, tmp_path / "lat", overwrite=True).count == COUNT
+    assert not (tmp_path / "lat.parts").exists()
 
 
 def test_a_damaged_part_is_encoded_again(weights, folder, tmp_path, monkeypatch):
