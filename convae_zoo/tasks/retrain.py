@@ -150,7 +150,7 @@ def retrain(
         out=out,
         resume=resume,
         progress=progress,
-        **attrs.asdict(recipe),
+        recipe=recipe,
     )
     evaluation = evaluate(result.model, val_set, train=train_set, device=device)
     return Retrained(

@@ -88,7 +88,6 @@ class RunRecord:
         rate does not depend on them.
         """
         recipe = attrs.asdict(self.recipe, filter=lambda field, value: value != field.default)
-        recipe.pop("precision", None)
         if self.recipe.schedule == "constant":
             recipe.pop("epochs", None)
         fixed = [self.id, self.model, self.started_from, recipe, self.dataset, self.precision]

@@ -145,7 +145,8 @@ def test_resuming_where_there_is_no_run_starts_one(tmp_path):
     assert run(tmp_path / "new", resume=True, epochs=1).val_losses == expected
 
 
-def test_a_run_of_an_older_release_is_resumed_extended_and_evaluated(tmp_path):
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_run_of_an_older_release_is_resumed_extended_and_evaluated(tmp_path, compiled):
     """Written by the release before runs had ids; stopped after step 5 of 9."""
 
     def images(count, start):
@@ -154,6 +155,11 @@ def test_a_run_of_an_older_release_is_resumed_extended_and_evaluated(tmp_path):
         return zoo.ImageSet(name="hashed", split="train", images=pixels)
 
     path = Path(shutil.copytree(OLD_RUN, tmp_path / "run"))
+    if compiled:  # such a run could not be resumed by a plain model
+        checkpoints = RunFolder(path).checkpoints
+        state, _ = checkpoints.read_latest()
+        state["model"] = {f"_orig_mod.{name}": value for name, value in state["model"].items()}
+        checkpoints.write(state["steps"], state)
     assert zoo.evaluate(zoo.load_model(path), images(6, 9999), baseline=False).model.mse > 0
     settings = {"dataset": (images(20, 0), images(6, 9999)), "out": path, "resume": True}
     settings["overrides"] = {"width": 1, "latent_dim": 4}

@@ -155,6 +155,7 @@ def test_a_damaged_record_is_one_line(copy, damage):
         edited(lambda d: d["recipe"].update(seed=5)),
         edited(lambda d: d["recipe"].update(batch_size=5)),
         edited(lambda d: d["recipe"].update(loss="l1")),
+        edited(lambda d: d["recipe"].update(precision="auto")),
         edited(lambda d: d["model"]["encoder"]["config"].update(latent_dim=4)),
         edited(lambda d: d["dataset"].update(val_fingerprint="0")),
         edited(lambda d: d.update(id="0")),
