@@ -14,10 +14,9 @@ from convae_zoo.errors import ZooError, reason
 
 
 class OtherProcess:
-    """A Python process with the same import path, computing on one thread as the checks do."""
+    """A Python process with an import path, computing on one thread as the checks do."""
 
-    def __init__(self) -> None:
-        path = os.pathsep.join(p for p in sys.path if p)
+    def __init__(self, path: str) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-c", f"from {__name__} import main; main()"],
             stdin=subprocess.PIPE,
@@ -38,7 +37,7 @@ class OtherProcess:
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
         if not answer:
-            other_process.cache_clear()
+            _started.cache_clear()
             raise ZooError(f"the other process died with status {self._process.wait()}")
         if error := json.loads(answer)["error"]:
             raise ZooError(f"in another process: {error}")
@@ -50,10 +49,15 @@ class OtherProcess:
         self._process.wait()
 
 
-@functools.cache
 def other_process() -> OtherProcess:
-    """Return the process, started at the first call and ended with this one."""
-    process = OtherProcess()
+    """Return the process with this one's import path, started at the first call for it."""
+    return _started(os.pathsep.join(p for p in sys.path if p))
+
+
+@functools.cache
+def _started(path: str) -> OtherProcess:
+    """Start a process that ends with this one."""
+    process = OtherProcess(path)
     atexit.register(process.close)
     return process
 
