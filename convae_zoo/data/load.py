@@ -7,7 +7,8 @@ import attrs
 
 from convae_zoo.data.image_set import NOT_STATED, ImageSet
 from convae_zoo.errors import UsageError, unknown
-from convae_zoo.registry.expressions import Term, find_spec, parse_entry, term_config
+from convae_zoo.registry.expression_terms import Term
+from convae_zoo.registry.expressions import find_spec, parse_entry, term_config
 from convae_zoo.registry.factories import build, field_names, plugin_error
 from convae_zoo.registry.specs import DatasetSpec
 

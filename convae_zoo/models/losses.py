@@ -6,7 +6,8 @@ from typing import Any, cast
 from torch import Tensor, nn
 
 from convae_zoo.errors import unknown
-from convae_zoo.registry.expressions import Term, find_spec, parse_expression, term_config
+from convae_zoo.registry.expression_terms import Term
+from convae_zoo.registry.expressions import find_spec, parse_expression, term_config
 from convae_zoo.registry.factories import build, field_names, plugin_error
 from convae_zoo.registry.specs import LossSpec
 

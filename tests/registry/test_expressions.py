@@ -7,9 +7,8 @@ from hypothesis import strategies as st
 
 from convae_zoo.errors import ConfigError, UnknownNameError
 from convae_zoo.registry import Registry, fields, get_registry, override
+from convae_zoo.registry.expression_terms import Expression, Term
 from convae_zoo.registry.expressions import (
-    Expression,
-    Term,
     find_spec,
     parse_entry,
     parse_expression,
