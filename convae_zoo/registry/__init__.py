@@ -1,6 +1,6 @@
-"""What is installed: names to specs, from the plugins. Imports no torch.
+"""The installed entries: specs by name, registered by the plugins. Imports no torch.
 
-Besides the names below it has a ``list_*`` function for each kind of the table, as `list_models`.
+Besides the names below there is a ``list_*`` function for each kind, such as `list_models`.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Which addresses a file may be downloaded from; no network here."""
+"""The addresses that a file may be downloaded from. Uses no network."""
 
 from urllib.parse import urlsplit
 
@@ -6,7 +6,7 @@ _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 def is_allowed(url: str) -> bool:
-    """Tell whether a request may go there: https, or http to this machine itself."""
+    """Return whether requests to an address are allowed: https, or http to this machine."""
     if not url.isascii() or not url.isprintable() or " " in url:
         return False
     try:

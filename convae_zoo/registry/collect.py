@@ -1,4 +1,4 @@
-"""Specs that the plugins' hooks register, checked and collected by kind."""
+"""Collection of the specs that the plugins' hooks register, with their checks."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -53,7 +53,7 @@ def _call_hooks(manager: PluginManager, plugin: Plugin, taken: Entries) -> Entri
 
 @attrs.frozen
 class _Registrar:
-    """Takes one plugin's specs of one kind; a name that is taken is an error.
+    """Registers one plugin's specs of one kind; a duplicate name is an error.
 
     Attributes:
         taken: what earlier plugins registered.
@@ -71,7 +71,7 @@ class _Registrar:
         if isinstance(spec, BuiltSpec):
             _check_config(self.kind, spec)
         if isinstance(spec, WeightsSpec) and not spec.model:
-            raise PluginError(f"weights {spec.tag!r} must name their model")
+            raise PluginError(f"weights {spec.tag!r} must name their model (model=...)")
         self._stage(spec)
         if isinstance(spec, ModelSpec):
             for weights in spec.weights:

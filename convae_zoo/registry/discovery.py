@@ -1,4 +1,4 @@
-"""Discovery of plugins: entry points one at a time, with provenance, broken ones isolated."""
+"""Discovery of plugins: each entry point is loaded separately, and a broken one is left out."""
 
 import functools
 import os
@@ -25,7 +25,7 @@ BLOCKED = "CONVAE_ZOO_DISABLED_PLUGINS"
 
 @attrs.frozen
 class Plugin:
-    """An installed plugin: where it comes from, and whether it loaded.
+    """An installed plugin: its provenance, and whether it loaded.
 
     Attributes:
         status: ``loaded``, ``broken`` or ``blocked``.
@@ -50,10 +50,10 @@ class PluginManager:
     found: dict[Provenance, Plugin] = attrs.field(factory=dict)
 
     def add(self, provenance: Provenance, load: Callable[[], object]) -> None:
-        """Load a plugin and register its hooks, or leave it out whole and warn once.
+        """Load a plugin and register its hooks, or leave it out entirely and warn once.
 
         Args:
-            provenance: the plugin's name and the distribution that it comes from.
+            provenance: the plugin's name and its distribution.
             load: imports the plugin and returns its module or object.
 
         Raises:
@@ -62,7 +62,7 @@ class PluginManager:
         first = next((p for p in self.found if p.plugin == provenance.plugin), None)
         if first is not None:
             self.leave_out(
-                provenance, f"{first.distribution} has a plugin of that name too; uninstall one"
+                provenance, f"{first.distribution} also has a plugin of that name; uninstall one"
             )
             return
         self.found[provenance] = Plugin(provenance)
@@ -74,7 +74,7 @@ class PluginManager:
             self.leave_out(provenance, error)
 
     def _check_hooks(self, plugin: object) -> None:
-        """Refuse what pluggy accepts or explains badly; it checks the signatures itself."""
+        """Refuse what pluggy accepts or explains badly; pluggy checks the signatures."""
         hash(plugin)  # pluggy keeps plugins in a set: an unhashable one would break the others
         if self.hooks.is_registered(plugin):
             raise PluginError(f"it is the same object as plugin {self.hooks.get_name(plugin)!r}")
@@ -89,7 +89,7 @@ class PluginManager:
             )
 
     def leave_out(self, provenance: Provenance, error: BaseException | str) -> None:
-        """Leave a plugin out whole, record the reason, and warn; in strict mode, raise.
+        """Leave out a plugin, record the reason, and warn; in strict mode, raise.
 
         Raises:
             PluginError: the mode is strict.
@@ -118,7 +118,7 @@ def new_manager() -> PluginManager:
 
 
 def strict() -> bool:
-    """Tell whether a broken plugin raises instead of being left out."""
+    """Return whether a broken plugin raises an error instead of being left out."""
     return os.environ.get(STRICT, "") not in {"", "0"}
 
 
@@ -132,13 +132,13 @@ def warn_or_raise(message: str) -> None:
 def load_entry_points() -> PluginManager:
     """Load every installed plugin that is not blocked; blocked plugins are never imported.
 
-    The zoo's own distribution comes first, the others follow by name: which of two plugins keeps a
-    disputed name depends on the names alone.
+    The zoo's own distribution comes first, then the others in the order of their names. So which of
+    two plugins keeps a name that both have depends on their distributions' names only.
 
     Raises:
-        PluginError: one is broken and the mode is strict.
+        PluginError: a plugin is broken and the mode is strict.
     """
-    from convae_zoo.registry.entry_points import find_entry_points  # a third of a listing's time
+    from convae_zoo.registry.entry_points import find_entry_points  # a third of the time of `list`
 
     manager = new_manager()
     found = sorted(find_entry_points(hookspecs.PROJECT), key=lambda f: _order(f.provenance))
@@ -153,12 +153,12 @@ def load_entry_points() -> PluginManager:
 
 
 def _load(plugin: "Found") -> object:
-    """Import a plugin, unless its distribution requires another version of the zoo.
+    """Import a plugin.
 
     Raises:
-        PluginError: it does.
+        PluginError: its distribution requires another version of the zoo, or the import fails.
     """
-    own = plugin.provenance.distribution == OWN_DISTRIBUTION  # whose extras require the zoo
+    own = plugin.provenance.distribution == OWN_DISTRIBUTION  # its extras require the zoo itself
     if not own and (unmet := unmet_requirement(plugin.requires)):
         raise PluginError(
             f"it requires {unmet} but {zoo_version()} is installed; pip install {unmet!r}"
@@ -179,7 +179,7 @@ def _listed(variable: str) -> set[str]:
 
 
 def _check_lists(installed: Iterable[str]) -> None:
-    """Warn of a name on the allow or block list that no plugin has."""
+    """Warn about names on the allow and block lists that no installed plugin has."""
     names = set(installed)
     for variable in (ALLOWED, BLOCKED):
         for name in sorted(_listed(variable) - names):

@@ -1,4 +1,4 @@
-"""Names of distributions, and the version of the zoo that they require."""
+"""Distribution names, and the zoo versions that distributions require."""
 
 import functools
 import re
@@ -8,23 +8,23 @@ OWN_DISTRIBUTION = "convae-zoo"
 
 
 def normal_name(distribution: str) -> str:
-    """Normalize a distribution's name: pip takes ``-``, ``_`` and ``.`` for the same."""
+    """Normalise a distribution's name: to pip, ``-``, ``_`` and ``.`` are the same."""
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 @functools.cache
 def zoo_version() -> str:
-    """Return the version of the zoo that is installed."""
-    from importlib.metadata import version  # a third of the time that a listing takes
+    """Return the installed version of the zoo."""
+    from importlib.metadata import version  # a third of the time of `list`
 
     return version(OWN_DISTRIBUTION)
 
 
 def unmet_requirement(required: Iterable[str]) -> str:
-    """Return the requirement on the zoo that the installed one does not meet; empty where none is.
+    """Return a requirement on the zoo that the installed version does not meet; empty if none.
 
-    Importing packaging takes a tenth of the time of a listing, so it is imported only where the
-    zoo is required.
+    Importing packaging takes a tenth of the time of ``list``, so it is imported only for
+    distributions that require the zoo.
 
     Args:
         required: a distribution's requirements.
@@ -38,7 +38,7 @@ def unmet_requirement(required: Iterable[str]) -> str:
         try:
             requirement = Requirement(text)
         except InvalidRequirement:
-            continue  # pip let it pass
+            continue  # pip accepted it
         applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
         if (
             normal_name(requirement.name) == OWN_DISTRIBUTION

@@ -1,4 +1,4 @@
-"""Entry points of the installed distributions; one with damaged metadata spoils no other."""
+"""Entry points of the installed distributions; damaged metadata affects only its distribution."""
 
 import email.parser
 import functools
@@ -18,10 +18,10 @@ _NAME = re.compile(r"^\s*([^\[=#;]+?)\s*=", re.MULTILINE)
 
 @attrs.frozen(eq=False)
 class Found:
-    """A plugin's entry point as a distribution declares it.
+    """A plugin's entry point, as its distribution declares it.
 
     Attributes:
-        entry_point: None where the distribution's ``entry_points.txt`` is damaged.
+        entry_point: None if the distribution's ``entry_points.txt`` is damaged.
         requires: the distribution's requirements.
     """
 
@@ -43,7 +43,7 @@ class Found:
 
 
 def find_entry_points(group: str) -> list[Found]:
-    """List the entry points of a group, of each distribution once, in the order of the path."""
+    """List the entry points of a group, each distribution once, in the order of ``sys.path``."""
     found: list[Found] = []
     seen: set[str] = set()
     for distribution in distributions():
@@ -71,7 +71,7 @@ def _of_distribution(distribution: Distribution, group: str) -> Iterator[Found]:
 
 
 def _names(text: str, group: str) -> list[str]:
-    """Find the names under a group's head in an ``entry_points.txt``."""
+    """List the names in a group's section of an ``entry_points.txt``."""
     sections = _SECTION.split(text)[1:]
     return [
         name
@@ -81,9 +81,9 @@ def _names(text: str, group: str) -> list[str]:
     ]
 
 
-@functools.cache  # a METADATA file, a whole README, is parsed at each access
+@functools.cache  # each access parses METADATA, which holds the README
 def _metadata(distribution: Distribution) -> tuple[str, str, tuple[str, ...]]:
-    """Return a distribution's name, version and requirements, placeholders where it has none."""
+    """Return a distribution's name, version and requirements, or placeholders for missing ones."""
     try:
         metadata = distribution.metadata
         name, version = metadata["Name"], metadata["Version"]
@@ -97,12 +97,12 @@ def _metadata(distribution: Distribution) -> tuple[str, str, tuple[str, ...]]:
 
 
 def _decoded(error: UnicodeDecodeError) -> str:
-    """Return the text that is not UTF-8, with replacement characters for what is wrong."""
+    """Return the text that is not UTF-8, with replacement characters for the invalid bytes."""
     return bytes(error.object).decode(errors="replace")
 
 
 def _key(distribution: Distribution) -> str:
-    """Return what tells distributions apart: the normalised name, without reading METADATA."""
+    """Return a distribution's identity: its normalised name, if possible without METADATA."""
     folder = getattr(getattr(distribution, "_path", None), "name", None)
     name = folder.partition("-")[0] if folder else _metadata(distribution)[0]
     return normal_name(name)

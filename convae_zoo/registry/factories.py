@@ -1,4 +1,4 @@
-"""Entries of the registry built from their configs; an error in a plugin names the plugin."""
+"""Building entries from their configs; errors in a plugin's code name the plugin."""
 
 import importlib
 import re
@@ -14,7 +14,7 @@ from convae_zoo.registry.specs import BuiltSpec, Factory, Provenance
 
 
 def resolve(factory: Factory) -> Any:
-    """Import what a factory string ``"package.module:Attribute"`` names.
+    """Import the object that a factory string ``"package.module:Attribute"`` names.
 
     Raises:
         PluginError: the module cannot be imported, or has no such attribute.
@@ -37,7 +37,7 @@ def make_config(spec: BuiltSpec, values: Mapping[str, Any]) -> Any:
     """Create an entry's config from the values that differ from its defaults.
 
     Raises:
-        UnknownNameError: a field that the config does not have.
+        UnknownNameError: the config has no such field.
         ConfigError: a value of the wrong type or out of range.
     """
     names = field_names(spec)
@@ -51,7 +51,7 @@ def make_config(spec: BuiltSpec, values: Mapping[str, Any]) -> Any:
 
 
 def config_values(config: Any) -> dict[str, Any]:
-    """Return a config as keyword arguments, all of them JSON values."""
+    """Return a config's values by field; all are JSON values."""
     return {f.name: getattr(config, f.name) for f in attrs.fields(type(config))}
 
 
@@ -59,8 +59,8 @@ def build(spec: BuiltSpec, config: Any, **more: Any) -> Any:
     """Call an entry's factory with its config's fields as keyword arguments.
 
     Raises:
-        PluginError: the factory is missing, does not take the config's fields, or fails.
-        ConfigError: the config asks for more memory than there is.
+        PluginError: the factory is missing, does not accept the config's fields, or fails.
+        ConfigError: the config needs more memory than the machine has.
     """
     try:
         return resolve(spec.factory)(**config_values(config), **more)
@@ -75,17 +75,17 @@ def build(spec: BuiltSpec, config: Any, **more: Any) -> Any:
 
 
 def _too_large(error: Exception) -> bool:
-    """Tell whether sizes are at fault; torch raises a plain RuntimeError for them."""
+    """Return whether a size is too large; torch raises a plain RuntimeError for that."""
     text = str(error).lower()
     return isinstance(error, MemoryError) or "allocate" in text or "overflow" in text
 
 
 def _size_error(spec: BuiltSpec, config: Any, error: Exception) -> ConfigError:
-    """Name the config's largest size, and the memory that it would take."""
+    """Create the error that names the config's largest size and the memory it needs."""
     sizes = [(v, n) for n, v in config_values(config).items() if type(v) is int]
     size, name = max(sizes, default=(0, "its config"))
-    wanted = re.search(r"allocate ([\d.]+ ?\w+)", str(error))
-    needs = f"{wanted[1]} of memory at once" if wanted else "more memory than can be addressed"
+    needed = re.search(r"allocate ([\d.]+ ?\w+)", str(error))
+    needs = f"{needed[1]} of memory at once" if needed else "more memory than can be addressed"
     return ConfigError(
         f"{kind_of(spec)} {spec.name!r}: {name}={size} is too large: it needs {needs}; choose a "
         "smaller one"
@@ -93,9 +93,10 @@ def _size_error(spec: BuiltSpec, config: Any, error: Exception) -> ConfigError:
 
 
 def plugin_error(spec: BuiltSpec, what: str) -> PluginError:
-    """Create the error for an entry that broke a rule: the entry, its plugin, what to do."""
+    """Create the error for an entry that breaks its contract: entry, plugin and what to do."""
     source = spec.provenance or Provenance("?", "an unknown distribution", "?")
     return PluginError(
         f"{kind_of(spec)} {spec.name!r} of plugin {source.plugin!r} ({source.distribution} "
-        f"{source.version}): {what}; tell its author what 'convae-zoo verify {spec.name}' says"
+        f"{source.version}): {what}; report the output of 'convae-zoo verify {spec.name}' to its "
+        "author"
     )

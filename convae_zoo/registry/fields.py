@@ -1,4 +1,4 @@
-"""Fields for config classes: a default, a check, and an error that says what was expected.
+"""Fields for config classes: a default, a validator, and an error that names the valid values.
 
 A config is an attrs class whose fields all have defaults::
 
@@ -7,8 +7,8 @@ A config is an attrs class whose fields all have defaults::
         latent_dim: int = fields.integer(64)
         activation: str = fields.choice("relu", ("relu", "gelu"))
 
-The checks raise `ValueError`; the zoo turns it into a `ConfigError` that names the part. Each field
-says what it accepts: in words, and as a domain if values can be drawn from one.
+The validators raise `ValueError`; the zoo turns it into a `ConfigError` that names the entry. Each
+field describes what it accepts: in words, and as a domain if values can be generated from one.
 """
 
 import math
@@ -23,7 +23,7 @@ T = TypeVar("T", str, int)
 _SMALLEST, _LARGEST = 1e-6, 1e6
 """Bounds on the larger end of a value range."""
 
-_BITS = 64  # of the largest whole number that torch takes, which is a seed
+_BITS = 64  # of a seed, the largest whole number that torch accepts
 
 ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu", "tanh")
 """The names that `activation` takes."""
@@ -60,17 +60,17 @@ Domain: TypeAlias = Integers | Numbers | Choices
 
 
 def accepted(attribute: "attrs.Attribute[Any]") -> str:
-    """Return what a config's field accepts, in a few words; empty if the field does not say."""
+    """Return what a config's field accepts, in a few words; empty if it is not declared."""
     return cast("str", attribute.metadata.get(_ACCEPTED, ""))
 
 
 def domain_of(attribute: "attrs.Attribute[Any]") -> Domain | None:
-    """Return the values that a config's field accepts, or None if it does not say."""
+    """Return the values that a config's field accepts, or None if it is not declared."""
     return cast("Domain | None", attribute.metadata.get(_DOMAIN))
 
 
 def help_of(attribute: "attrs.Attribute[Any]") -> str:
-    """Return what a config's field is, in a sentence; empty where the field does not say."""
+    """Return a config field's help, one sentence; empty if it has none."""
     return cast("str", attribute.metadata.get(_HELP, ""))
 
 
@@ -100,7 +100,7 @@ def _is_number(value: object) -> TypeGuard[float]:
         return False
     try:
         return math.isfinite(value)
-    except OverflowError:  # a whole number that no float holds
+    except OverflowError:  # a whole number too large for a float
         return False
 
 
@@ -128,7 +128,7 @@ def integer(
 
 
 def _whole(value: Any) -> Any:
-    """Convert to int what `operator.index` takes; leave the rest to the check."""
+    """Convert to int what `operator.index` accepts; leave the rest to the validator."""
     if isinstance(value, bool):
         return value
     try:

@@ -1,4 +1,4 @@
-"""What a plugin may implement: one hook for each kind of entry, each given a typed registrar.
+"""The hooks that a plugin may implement: one per kind of entry, called with a typed registrar.
 
 A plugin is a module (or object) named by an entry point in the group ``convae_zoo``. It must not
 import torch: a spec names its factory by import string, and its config is an attrs class.
@@ -28,13 +28,13 @@ S_contra = TypeVar("S_contra", contravariant=True)
 
 
 class Registrar(Protocol[S_contra]):
-    """Takes specs of one kind, and records the plugin and distribution that call it."""
+    """Registers specs of one kind, with the provenance of the plugin that calls it."""
 
     def __call__(self, spec: S_contra) -> None:
         """Register one spec.
 
         Raises:
-            PluginError: the spec is of another kind, or its name is taken.
+            PluginError: the spec is of another kind, or its name is already registered.
         """
 
 

@@ -1,7 +1,7 @@
-"""The table of kinds: a new one is a class in specs.py, a hook in hookspecs.py and a row here.
+"""The table of kinds. A new kind is a class in specs.py, a hook in hookspecs.py and a row here.
 
-Whatever works on entries of every kind reads this table: the registry, listing and showing, the
-conformance kit.
+All code that works on entries of every kind reads this table: the registry, ``list`` and ``show``,
+the conformance kit.
 """
 
 from collections.abc import Mapping
@@ -28,8 +28,8 @@ class Kind:
     """A row of the table.
 
     Attributes:
-        name: of one entry, as in ``convae-zoo show --kind loss``.
-        plural: of several, as in ``convae-zoo list losses``.
+        name: the singular, as in ``convae-zoo show --kind loss``.
+        plural: the plural, as in ``convae-zoo list losses``.
         spec: the class of its specs.
         shapes: the properties of its configs that hold a shape.
     """
@@ -51,13 +51,13 @@ class Kind:
 
     @property
     def own_fields(self) -> list[str]:
-        """Names of what a spec of this kind declares beyond what every built entry has."""
+        """Names of the fields that a spec of this kind adds to `BuiltSpec`."""
         common = {field.name for field in attrs.fields(BuiltSpec)}
         return [f.name for f in attrs.fields(self.spec) if f.name not in common]
 
     @property
     def built(self) -> bool:
-        """Whether an entry is built: a factory called with the fields of a config."""
+        """Whether an entry is built by calling a factory with the fields of a config."""
         return issubclass(self.spec, BuiltSpec)
 
 

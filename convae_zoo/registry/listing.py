@@ -1,4 +1,4 @@
-"""Entries listed and found by name."""
+"""Listing entries and finding them by name."""
 
 import fnmatch
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ from convae_zoo.registry.specs import ModelSpec, WeightsSpec
 
 
 class ListFunction(Protocol):
-    """A function that lists the entries of one kind, as `list_encoders`."""
+    """A function that lists the entries of one kind, such as `list_encoders`."""
 
     def __call__(self, pattern: str = "*") -> list[str]:
         """List the names that match a wildcard pattern, sorted."""
 
 
 def list_function(name: str) -> ListFunction | None:
-    """Make the function of that name, such as ``list_losses``; None where no kind has it."""
+    """Create the function of that name, such as ``list_losses``; None if no kind has it."""
     kind = next((kind for kind in KINDS.values() if kind.list_function == name), None)
     if kind is None:
         return None
@@ -37,8 +37,8 @@ def list_models(pattern: str = "*", *, pretrained: bool = False) -> list[str]:
     """List the models whose name matches a wildcard pattern.
 
     With `pretrained`, list the names of their trained weights instead, such as
-    ``convae-200.photos``, including those whose file `convae-zoo pull` must download once. The
-    pattern may match the whole name or the model's alone.
+    ``convae-200.photos``, including those whose file must first be downloaded, as ``convae-zoo
+    pull`` does. The pattern may match the whole name or just the model's.
     """
     registry = get_registry()
     if not pretrained:
@@ -56,17 +56,17 @@ def model_info(name: str) -> ModelSpec:
     """Return the spec of a model, by its name with or without a weights tag.
 
     Raises:
-        UnknownNameError: no model has that name, or the model has no such weights.
+        UnknownNameError: no such model, or the model has no such weights.
     """
     return find_model(name)[0]
 
 
 def find_model(name: str) -> tuple[ModelSpec, WeightsSpec | None]:
-    """Return the model of a name, and the weights where the name has a tag.
+    """Return the model that a name refers to, and the weights if the name has a tag.
 
     Raises:
-        UnknownNameError: no model has that name, or the model has no such weights; where known,
-            the message names the distribution to install.
+        UnknownNameError: no such model, or the model has no such weights; the message names the
+            distribution to install, if it is known.
     """
     base, dot, tag = name.partition(".")
     registry = get_registry()
@@ -84,7 +84,7 @@ def find_model(name: str) -> tuple[ModelSpec, WeightsSpec | None]:
 
 
 def why_unusable(weights: WeightsSpec) -> str:
-    """Say that the model of registered weights is not installed; empty where it is."""
+    """Explain that the model of registered weights is not installed; empty if it is."""
     registry = get_registry()
     if weights.model in registry.entries["model"]:
         return ""
@@ -98,12 +98,12 @@ def why_unusable(weights: WeightsSpec) -> str:
 
 
 def more_weights(spec: ModelSpec) -> str:
-    """Name the distribution with more weights of a model: the end of an error, or nothing.
+    """Name the distribution with more weights of a model, as the end of an error message.
 
-    It is nothing where the model names none, or where a plugin of it is installed.
+    Empty if the model declares none, or if one of its plugins is installed.
     """
-    wanted = spec.weights_distribution
+    distribution = spec.weights_distribution
     installed = {normal_name(p.provenance.distribution) for p in get_registry().plugins}
-    if not wanted or normal_name(wanted) in installed:
+    if not distribution or normal_name(distribution) in installed:
         return ""
-    return f" (more trained weights of {spec.name!r}: pip install {wanted})"
+    return f" (more trained weights of {spec.name!r}: pip install {distribution})"

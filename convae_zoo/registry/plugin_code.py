@@ -1,4 +1,4 @@
-"""Plugins' code, called so that whatever it does at import spoils nothing else."""
+"""Calling plugins' code, isolated from the rest of the program."""
 
 import contextlib
 import signal
@@ -15,12 +15,12 @@ T = TypeVar("T")
 
 
 def call_plugin(call: Callable[[], T]) -> T:
-    """Import or call a plugin's code; what it prints goes to stderr.
+    """Call a plugin's code, an import included; its stdout is redirected to stderr.
 
-    Warning filters that it sets end with the call.
+    Warning filters that it sets are reset after the call.
 
     Raises:
-        PluginError: it raised something, whatever that is.
+        PluginError: it raised any exception.
         KeyboardInterrupt: the user interrupted it.
     """
     with (
@@ -40,9 +40,9 @@ def call_plugin(call: Callable[[], T]) -> T:
 
 @contextlib.contextmanager
 def _interrupted() -> Iterator[Callable[[], bool]]:
-    """Give a function that tells whether SIGINT came: a plugin may raise KeyboardInterrupt itself.
+    """Yield a function that returns whether SIGINT was received within the block.
 
-    Only the main thread receives signals.
+    A plugin may raise KeyboardInterrupt itself. Only the main thread receives signals.
     """
     before = signal.getsignal(signal.SIGINT)
     received: list[int] = []

@@ -1,4 +1,4 @@
-"""What an entry's config declares and what its factory returns, beyond an ordinary module."""
+"""Protocols: what an entry's config must declare and what its factory must return."""
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 class EncoderConfig(Protocol):
     """What an encoder's config declares besides its fields.
 
-    A field named ``value_range`` is set to the model's range; a decoder's too.
+    A field named ``value_range`` is set to the model's range, in a decoder's config too.
     """
 
     @property
@@ -37,37 +37,37 @@ class DecoderConfig(Protocol):
 
 
 class Corruption(Protocol):
-    """What a corruption's factory returns: a function, or a module without trained weights."""
+    """What a corruption's factory returns: a function, or a module without parameters."""
 
     def __call__(self, images: "Tensor", generator: "Generator") -> "Tensor":
-        """Return damaged images.
+        """Corrupt images.
 
-        Every random number comes from `generator`: the same state gives the same result, and each
-        image gets random numbers of its own.
+        All random numbers come from `generator`: the same state yields the same result. Each image
+        is corrupted independently.
 
         Args:
-            images: the clean images, uint8 N×C×H×W of any N, C, H and W; they are not changed.
-            generator: on the device of the images.
+            images: the clean images, uint8 N×C×H×W of any N, C, H and W; not modified.
+            generator: on the images' device.
 
         Returns:
-            The same shape and device: uint8, or float32 in units of 255, where values below 0 and
-            above 255 are allowed.
+            The corrupted images, on the same device and of the same shape: uint8, or float32 in
+            units of 255, where values below 0 and above 255 are allowed.
         """
 
 
 class Score(Protocol):
     """What a score's factory returns: an anomaly score, usually an ``nn.Module`` with buffers.
 
-    Its life: made by the factory; fitted to normal images where its spec says ``needs_fit``; stored
-    by `state_dict` and restored by `load_state_dict`; called. `model` is the same autoencoder each
-    time, in eval mode; ``model.preprocess(images)`` maps images to the model's value range. No
-    gradients are recorded.
+    Life cycle: created by the factory; fitted to normal images if its spec has ``needs_fit``;
+    stored with `state_dict` and restored with `load_state_dict`; called. `model` is always the same
+    autoencoder, in eval mode; ``model.preprocess(images)`` maps images to the model's value range.
+    No gradients are recorded.
     """
 
     def fit(self, batches: "Iterable[Tensor]", model: Any) -> None:
-        """Learn what normal images look like; only called where ``needs_fit``.
+        """Fit to normal images; called only if the spec has ``needs_fit``.
 
-        A second call replaces what the first learned.
+        A second call replaces the first fit.
 
         Args:
             batches: normal images, uint8 N×C×H×W of the model's shape; may be iterated repeatedly.
@@ -75,21 +75,21 @@ class Score(Protocol):
         """
 
     def __call__(self, images: "Tensor", model: Any) -> "tuple[Tensor, Tensor | None]":
-        """Return the scores, and a map where the score gives one; higher is more anomalous.
+        """Return the scores, and anomaly maps if the score has them; higher is more anomalous.
 
-        The score of an image does not depend on the other images of the batch.
+        The score of an image does not depend on the other images in the batch.
 
         Args:
             images: uint8 N×C×H×W of the model's shape.
             model: the autoencoder.
 
         Returns:
-            Scores, finite float32 of shape (N,); and a map of them, finite float32 N×H×W, where
-            the spec says ``gives_map``, else None.
+            Scores, finite float32 of shape (N,); and anomaly maps, finite float32 N×H×W, if the
+            spec has ``gives_map``, else None.
         """
 
     def state_dict(self) -> "Mapping[str, Tensor]":
-        """Return everything that `fit` learned, as tensors; empty where there is no fit."""
+        """Return the fitted state as tensors; empty if there is no fit."""
 
     def load_state_dict(self, state: "Mapping[str, Tensor]") -> Any:
-        """Restore what `fit` learned, whatever the tensors' shapes, into a score not yet fitted."""
+        """Restore the fitted state, with tensors of any shape, in a score not yet fitted."""

@@ -1,4 +1,4 @@
-"""The registry: names to specs, built once from the plugins and then frozen."""
+"""The registry: specs by kind and name, built once from the plugins and then frozen."""
 
 import contextlib
 import fnmatch
@@ -42,7 +42,7 @@ class Registry:
         return UnknownNameError(f"{unknown(what, name, known)}{self.broken_note()}")
 
     def broken_note(self) -> str:
-        """Name the broken plugins, as the end of an error about a missing entry; else nothing."""
+        """Name the broken plugins, as the end of an error message; empty if there are none."""
         broken = ", ".join(p.name for p in self.plugins if p.status == "broken")
         return f" (broken plugins: {broken}; see 'convae-zoo plugins')" if broken else ""
 
@@ -50,7 +50,7 @@ class Registry:
 def build_registry(manager: PluginManager) -> Registry:
     """Call every plugin's hooks and freeze what they register.
 
-    A plugin whose hook raises is left out whole.
+    A plugin with a hook that raises is left out entirely.
 
     Raises:
         PluginError: a hook raises and the mode is strict.
@@ -64,16 +64,16 @@ _overrides: list[Registry] = []
 
 
 def get_registry() -> Registry:
-    """Return the registry of everything installed; built once, at the first call.
+    """Return the registry of everything installed; the first call builds it.
 
     Raises:
-        PluginError: a plugin is broken and the mode is strict; or a plugin asks for the registry
-            while it is being built.
+        PluginError: a plugin is broken and the mode is strict, or a plugin calls this while the
+            registry is being built.
     """
     if _BUILDING.get():
         raise PluginError(
-            "the registry was asked for while plugins are loading; "
-            "ask when something is built, not at import or in a hook"
+            "the registry is not available while plugins are loading; "
+            "use it in a factory, not at import or in a hook"
         )
     if _overrides:
         return _overrides[-1]
@@ -109,9 +109,9 @@ def override(
     """Make `get_registry` return another registry within the block, in all threads; for tests.
 
     Args:
-        registry: the registry; by default one of the installed plugins, discovered again.
-        plugins: modules or objects with hooks, loaded after the installed plugins, each as a
-            plugin and distribution of its own name.
+        registry: the registry; by default, the installed plugins are discovered again.
+        plugins: modules or objects with hooks, loaded after the installed plugins. The plugin and
+            its distribution get the object's name.
 
     Raises:
         PluginError: a plugin is broken and the mode is strict.

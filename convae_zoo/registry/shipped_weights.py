@@ -1,7 +1,7 @@
-"""Trained weights inside a plugin's own package, listed in its ``weights/index.json``.
+"""Trained weights in a plugin's own package, listed in its ``weights/index.json``.
 
-A plugin declares which weights it has. Which of them are trained, and their metrics, is data that
-`convae-zoo retrain --store` writes next to the files. No torch here.
+A plugin declares its weights in code. Which of them are trained, and their metrics, is data that
+``convae-zoo retrain --store`` writes next to the files. Imports no torch.
 """
 
 import json
@@ -29,7 +29,7 @@ class Shipped:
     """The weights files of a package.
 
     Attributes:
-        package: the package's name.
+        package: the package's import name.
         entries: the sha256, metrics and card of each file, by ``model.tag``.
     """
 
@@ -37,7 +37,7 @@ class Shipped:
     entries: Mapping[str, Entry]
 
     def fill(self, model: str, weights: WeightsSpec) -> WeightsSpec:
-        """Return declared weights with their file and metrics; unchanged if there is no file."""
+        """Add the file and its metrics to declared weights; without a file, return them as is."""
         name = f"{model}.{weights.tag}"
         entry = self.entries.get(name)
         if entry is None:
@@ -52,10 +52,10 @@ class Shipped:
 
 
 def shipped_weights(package: str) -> Shipped:
-    """Read which weights a package ships; none if it has no index.
+    """Read the index of a package's weights; a package without one ships none.
 
     Args:
-        package: its import name; it is imported if it is not yet.
+        package: its import name; it is imported.
 
     Raises:
         PluginError: the index is damaged, or of a newer format.
@@ -100,7 +100,7 @@ def add_to_index(folder: str | Path, name: str, entry: Entry) -> None:
     Args:
         folder: the package's ``weights``.
         name: ``model.tag``.
-        entry: ``sha256``, ``metrics`` and ``card``; what JSON can hold.
+        entry: ``sha256``, ``metrics`` and ``card``, as JSON values.
 
     Raises:
         WeightsError: the existing index cannot be read.
@@ -113,7 +113,11 @@ def add_to_index(folder: str | Path, name: str, entry: Entry) -> None:
 
 
 def _entries(data: bytes) -> dict[str, Entry]:
-    """Read an index; a `ValueError` says what is wrong with it."""
+    """Parse an index.
+
+    Raises:
+        ValueError: the index is invalid; its name is to go before the message.
+    """
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:

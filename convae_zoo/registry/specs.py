@@ -1,6 +1,6 @@
-"""What a plugin registers: attrs classes that describe an entry without importing torch.
+"""Specs, which plugins register: attrs classes that describe an entry without importing torch.
 
-`convae_zoo.registry.protocols` says what a config must declare and what a factory must return.
+`convae_zoo.registry.protocols` documents what configs must declare and factories must return.
 """
 
 import re
@@ -20,11 +20,11 @@ Factory: TypeAlias = str | Callable[..., Any]
 """An import string ``"package.module:Attribute"``, or the callable itself."""
 
 Shape: TypeAlias = tuple[int, ...]
-"""A shape without the batch: ``(C, H, W)`` for images and spatial latents, ``(D,)`` for vectors."""
+"""A shape without the batch axis: ``(C, H, W)`` of images and spatial latents, or ``(D,)``."""
 
 
 def shape_text(shape: Shape) -> str:
-    """Write a shape for people: ``3×32×32``."""
+    """Format a shape for messages: ``3×32×32``."""
     return "×".join(str(n) for n in shape)
 
 
@@ -35,12 +35,12 @@ _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 
 @attrs.frozen
 class EmptyConfig:
-    """The config of an entry without settings."""
+    """The config of an entry without fields."""
 
 
 @attrs.frozen
 class Provenance:
-    """Where an entry comes from: the plugin, and the distribution that installed it."""
+    """The origin of an entry: the plugin, and the distribution that installed it."""
 
     plugin: str
     distribution: str
@@ -84,7 +84,7 @@ def _freeze(values: Mapping[str, Any]) -> Mapping[str, Any]:
 
 @attrs.frozen(kw_only=True)
 class Spec:
-    """What every entry has: a name, a line of summary, and where it comes from."""
+    """What every entry has: a name, a one-line summary and its provenance."""
 
     name: str = attrs.field(validator=check_name)
     summary: str = ""
@@ -101,12 +101,12 @@ class BuiltSpec(Spec):
 
 @attrs.frozen(kw_only=True)
 class EncoderSpec(BuiltSpec):
-    """An encoder: images N×C×H×W to latents. Its config is an `EncoderConfig`."""
+    """An encoder maps images N×C×H×W to latents. Its config is an `EncoderConfig`."""
 
 
 @attrs.frozen(kw_only=True)
 class DecoderSpec(BuiltSpec):
-    """A decoder: latents to images N×C×H×W. Its config is a `DecoderConfig`."""
+    """A decoder maps latents to images N×C×H×W. Its config is a `DecoderConfig`."""
 
 
 @attrs.frozen(kw_only=True)
@@ -114,10 +114,10 @@ class LossSpec(BuiltSpec):
     """A loss: an ``nn.Module`` that maps (reconstruction, target) to a scalar.
 
     In training, config fields named ``value_range`` and ``in_channels`` are set to the model's. A
-    loss that has parameters of its own is trained as `convae_zoo.training.trainable_losses` says.
+    loss with parameters of its own is trained as `convae_zoo.training.trainable_losses` describes.
 
     Attributes:
-        minimum: the value for equal images, or None where it depends on the images.
+        minimum: the value for equal images, or None if it depends on the images.
         symmetric: whether swapping the two arguments leaves the value unchanged.
     """
 
@@ -129,13 +129,13 @@ class LossSpec(BuiltSpec):
 class DatasetSpec(BuiltSpec):
     """A dataset: the factory is called with ``split`` and the config's fields.
 
-    Two config fields are set where the class has them: ``path`` to the user's folder and
-    ``image_size`` to the model's. A field ``download`` means that the data can be downloaded.
+    If the config has them, two fields are set: ``path`` to the user's folder and ``image_size`` to
+    the model's. A field ``download`` means that the data can be downloaded.
 
     Attributes:
         splits: the names of the splits; the first is for training, the second for validation.
-        license: the licence of the images, as the source states it.
-        source: where the images come from.
+        license: the licence of the images, as stated by the source.
+        source: the origin of the images.
     """
 
     splits: tuple[str, ...] = ("train", "val")
@@ -145,19 +145,19 @@ class DatasetSpec(BuiltSpec):
 
 @attrs.frozen(kw_only=True)
 class CorruptionSpec(BuiltSpec):
-    """A corruption: clean images to what a model is given; the factory returns a `Corruption`.
+    """A corruption maps clean images to a model's input; the factory returns a `Corruption`.
 
-    The clean images stay the target.
+    The clean images remain the target.
     """
 
 
 @attrs.frozen(kw_only=True)
 class ScoreSpec(BuiltSpec):
-    """A score: how unlike normal images an image is; the factory returns a `Score`.
+    """A score measures how anomalous an image is; the factory returns a `Score`.
 
     Attributes:
         needs_fit: whether it must be fitted to normal images before it is called.
-        gives_map: whether it returns a map N×H×W besides the score of each image.
+        gives_map: whether it also returns an anomaly map N×H×W.
     """
 
     needs_fit: bool = False
@@ -166,10 +166,7 @@ class ScoreSpec(BuiltSpec):
 
 @attrs.frozen(kw_only=True)
 class Recipe:
-    """How a model is trained; each field says what it is.
-
-    The help of ``convae-zoo train`` is made of these fields.
-    """
+    """How a model is trained; each field has its help, which ``convae-zoo train --help`` prints."""
 
     loss: str = fields.text(
         "mse", help="A loss, or a weighted sum such as '0.8*l1 + 0.2*ssim(window=7)'."
@@ -180,55 +177,56 @@ class Recipe:
         1e-3, minimum=1e-12, maximum=1e3, help="Highest learning rate of the optimiser."
     )
     schedule: str = fields.choice(
-        "constant", ("constant", "cosine"), help="constant, or cosine: falls to zero at the end."
+        "constant", ("constant", "cosine"), help="constant, or cosine, which decays to zero."
     )
     warmup_steps: int = fields.integer(
-        0, minimum=0, help="Optimiser steps over which the learning rate rises."
+        0, minimum=0, help="Optimiser steps of linear learning-rate warm-up."
     )
     optimizer: str = fields.choice(
-        "adam", ("adam", "adamw", "sgd"), help="adam, adamw or sgd, otherwise as PyTorch has it."
+        "adam", ("adam", "adamw", "sgd"), help="adam, adamw or sgd, with PyTorch's defaults."
     )
     shuffle: bool = fields.flag(
-        default=False, help="Draw a new order each epoch, or keep the data's own."
+        default=False, help="Shuffle the images every epoch, or keep the data's order."
     )
     augment: str = fields.choice(
         "none",
         ("none", "flip", "dihedral"),
-        help="none, flip (left and right) or dihedral (flips and quarter turns), at random.",
+        help="none, or at random: flip (left-right) or dihedral (flips and quarter turns).",
     )
     precision: str = fields.choice(
         "auto",
         ("auto", "fp32", "bf16"),
-        help="auto (the fastest), fp32 (on a CPU a plain loop's, bit for bit) or bf16.",
+        help="auto (the fastest), bf16, or fp32 (on a CPU bit-identical to a plain loop).",
     )
-    seed: int = fields.integer(0, minimum=0, help="Seed of the initial weights and of the order.")
+    seed: int = fields.integer(0, minimum=0, help="Seed of the initial weights and the shuffling.")
 
 
 @attrs.frozen(kw_only=True)
 class WeightsSpec(Spec):
-    """Trained weights of a model, found under the name ``model.tag``.
+    """Trained weights of a model, named ``model.tag``.
 
     They are registered by ``register_weights``, from any distribution, or belong to a `ModelSpec`.
 
     Attributes:
         model: the model's name; in a `ModelSpec` it may be left out.
         tag: the part of the name after the dot.
-        name: ``model.tag``; not set, it follows from the two.
-        model_distribution: what to install for the model, such as ``convae-backbones``.
-        dataset: the dataset that they were trained on: a name, or with config values as in
+        name: ``model.tag``; derived from the two.
+        model_distribution: the distribution to install for the model, such as
+            ``convae-backbones``.
+        dataset: the training dataset: a name, or with config values as in
             ``image-folder(val_fraction=0.2)``.
-        file: the file in an installed package, ``"package:folder/name.safetensors"``; None where
-            it is stored elsewhere, or where nobody has trained the weights yet.
-        hub: instead, the repository on the Hugging Face Hub that holds them, ``"org/name"``.
+        file: the file in an installed package, ``"package:folder/name.safetensors"``; None if it
+            is stored elsewhere or the weights are not trained yet.
+        hub: instead of `file`, the repository on the Hugging Face Hub, ``"org/name"``.
         filename: the safetensors file in that repository.
         revision: branch, tag or commit of that repository; None for its main branch.
-        url: instead, an https address (http only on localhost).
-        sha256: 64 hex digits, of the file; always checked before the file is used.
-        recipe: how they were trained, where it differs from the model's recipe.
+        url: instead of `file`, an https address (http only on localhost).
+        sha256: of the file, 64 hex digits; always checked before the file is used.
+        recipe: the training recipe, if it differs from the model's.
         metrics: what `evaluate` measured on the validation split.
         license: of the weights.
-        card: what else is worth knowing: the data's fingerprints and licence, how the weights are
-            stored and what that costs, what training took.
+        card: further facts: the data's fingerprints and licence, the storage format and its loss
+            of accuracy, the cost of training.
     """
 
     model: str = attrs.field(default="", validator=_check_model)
@@ -273,12 +271,12 @@ class WeightsSpec(Spec):
 
     @property
     def trained(self) -> bool:
-        """Whether there is a file, in a package or elsewhere."""
+        """Whether trained weights exist, in a package or elsewhere."""
         return self.file is not None or self.remote
 
     @property
     def remote(self) -> bool:
-        """Whether the file is stored elsewhere and must be downloaded once."""
+        """Whether the file must be downloaded once."""
         return self.hub is not None or self.url is not None
 
 
@@ -292,13 +290,13 @@ class ModelSpec(Spec):
 
     Attributes:
         value_range: the (low, high) that uint8 images are mapped to.
-        weights: those that the model's own plugin ships. In the registry, all that are registered
-            for the model.
-        weights_distribution: a distribution with more trained weights of the model, named where a
+        weights: the weights that the model's own plugin ships; in the registry, all weights
+            registered for the model.
+        weights_distribution: a distribution with more trained weights of the model, suggested if a
             tag is not found.
-        parameters: how many numbers its parameters hold, or None where that is not declared.
-        flops: floating-point operations of one forward pass per image, a multiply-add as two, as
-            ``torch.utils.flop_counter`` counts; or None where that is not declared.
+        parameters: the number of parameters, or None if it is not declared.
+        flops: floating-point operations of a forward pass per image, a multiply-add counted as two,
+            as ``torch.utils.flop_counter`` counts them; None if they are not declared.
     """
 
     encoder: str
@@ -315,7 +313,9 @@ class ModelSpec(Spec):
     def __attrs_post_init__(self) -> None:
         tags = [w.tag for w in self.weights]
         if len(set(tags)) < len(tags):
-            raise ValueError(f"model {self.name!r} has two weights of one tag: {', '.join(tags)}")
+            raise ValueError(
+                f"model {self.name!r} has two weights with the same tag: {', '.join(tags)}"
+            )
         for other in (w.model for w in self.weights if w.model not in {"", self.name}):
             raise ValueError(f"model {self.name!r} has weights of model {other!r}")
         owned = tuple(attrs.evolve(w, model=self.name) for w in self.weights)

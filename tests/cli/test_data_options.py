@@ -78,7 +78,7 @@ def test_training_the_picture_and_the_leaderboard_take_them_too(run, trained, fo
         (["--dataset", "photos + photos"], "must be one entry, without a sum or a weight"),
         (
             ["--dataset", "image-folder(path='x')"],
-            "path of 'image-folder' is set to",
+            "path of 'image-folder' is already set to",
         ),
     ],
 )

@@ -154,5 +154,5 @@ def test_a_dataset_takes_its_config_in_its_name():
     assert load_dataset("ramp(image_size=5)").image_shape == (3, 5, 5)
     with pytest.raises(UnknownNameError, match=r"did you mean 'image_size'\? \(character 6 of"):
         load_dataset("ramp(img_size=5)")
-    with pytest.raises(ConfigError, match=r"image_size of 'ramp' is set to 6 already"):
+    with pytest.raises(ConfigError, match=r"image_size of 'ramp' is already set to 6"):
         load_dataset("ramp(image_size=5)", image_size=6)

@@ -144,7 +144,7 @@ def test_a_decoder_whose_output_has_another_shape_than_declared_is_reported_with
         assert str(caught.value) == (
             f"decoder 'convae' of plugin 'reference' (convae-zoo {__version__}): its output must "
             "be a tensor float32 N×3×8×8, got float32 2×3×16×16; "
-            "tell its author what 'convae-zoo verify convae' says"
+            "report the output of 'convae-zoo verify convae' to its author"
         )
 
 

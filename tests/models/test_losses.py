@@ -84,7 +84,7 @@ def test_a_wrong_config_in_the_string_is_reported_with_its_place():
 
 def test_a_field_in_the_string_that_contradicts_the_model_is_refused():
     assert create_training_loss("ssim(value_range=(0, 1))", (0.0, 1.0)).value_range == (0, 1)
-    with pytest.raises(ConfigError, match=r"value_range of 'ssim' is set to \(-1.0, 1.0\) already"):
+    with pytest.raises(ConfigError, match=r"value_range of 'ssim' is already set to \(-1.0, 1.0\)"):
         create_training_loss("ssim(value_range=(0, 1))", (-1.0, 1.0))
 
 
@@ -148,6 +148,6 @@ def test_a_loss_that_returns_a_vector_is_reported_with_its_plugin(name):
         create_loss(name)(images, images)
     assert str(caught.value) == (
         "loss 'loss-scalar' of plugin 'defects' (convae-defects 0.1): a loss must return a scalar "
-        "tensor, such as the mean, got shape (4,); tell its author what "
-        "'convae-zoo verify loss-scalar' says"
+        "tensor, such as the mean, got shape (4,); report the output "
+        "of 'convae-zoo verify loss-scalar' to its author"
     )

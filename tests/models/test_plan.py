@@ -265,7 +265,7 @@ def test_a_factory_that_breaks_its_contract_is_the_plugins_fault(decoder, messag
     line = str(caught.value)
     assert message in line
     assert line.startswith(f"decoder {decoder!r} of plugin 'mine' (")
-    assert line.endswith(f"; tell its author what 'convae-zoo verify {decoder}' says")
+    assert line.endswith(f"; report the output of 'convae-zoo verify {decoder}' to its author")
     assert caught.value.exit_status == 1
 
 

@@ -42,7 +42,7 @@ def _terms(text):
 
 
 @given(expression=EXPRESSIONS)
-def test_what_is_written_is_read_back_equal(expression):
+def test_an_expression_survives_writing_and_parsing(expression):
     read = parse_expression(str(expression), "loss")
     assert read == expression
     assert [[*map(type, t.config.values())] for t in read.terms] == [
@@ -57,7 +57,7 @@ def test_what_is_written_is_read_back_equal(expression):
 @example("l1 if l1 else l1")
 @example("l1(*l1, **l1)")
 @example("l1(a:=1)")
-def test_any_text_is_read_or_refused_in_one_line(text):
+def test_any_text_is_parsed_or_refused_in_one_line(text):
     try:
         read = parse_expression(text, "loss")
     except ConfigError as error:
@@ -133,8 +133,8 @@ def test_a_range_equals_its_tuple():
         ("l1(3=3)", "at character 4 of 'l1(3=3)': expected FIELD=VALUE"),
         ("l1(a=1, a=2)", "at character 9 of 'l1(a=1, a=2)': field 'a' is given twice"),
         ("l1(a=1", "at character 3 of 'l1(a=1': '(' is never closed"),
-        ("l1)", "at character 3 of 'l1)': ')' closes nothing"),
-        ("l1(a=(1]", "at character 8 of 'l1(a=(1]': ']' closes nothing"),
+        ("l1)", "at character 3 of 'l1)': ')' has no matching"),
+        ("l1(a=(1]", "at character 8 of 'l1(a=(1]': ']' has no matching"),
         ("l1(a=1 2)", "at character 8 of"),
         ("l1(a=1:2:3)", "at character 6 of 'l1(a=1:2:3)': expected a number"),
         ("l1(a=b:c)", "at character 6 of 'l1(a=b:c)': expected a number"),
@@ -150,10 +150,10 @@ def test_a_range_equals_its_tuple():
         ("l1, l1", "at character 1 of"),
         ("é", "at character 1 of"),
         ("\0", r"at character 1 of '\x00'"),
-        (7, "a loss is named by a string, got 7"),
+        (7, "a loss must be named by a string, got 7"),
     ],
 )
-def test_what_cannot_be_read_is_one_line_that_names_the_place(text, place):
+def test_what_cannot_be_parsed_is_refused_in_one_line_with_the_place(text, place):
     with pytest.raises(ConfigError) as caught:
         parse_expression(text, "loss")
     assert place in str(caught.value)
@@ -182,12 +182,14 @@ def test_huge_input_is_refused_in_a_short_line(text):
     assert len(str(caught.value)) < 250
 
 
-def test_where_one_entry_is_named_a_sum_or_a_weight_is_refused():
+def test_a_sum_or_a_weight_is_refused_in_place_of_one_entry():
     assert parse_entry("image-folder(val_fraction=0.2)", "dataset").config == {"val_fraction": 0.2}
     for text in ("photos + photos", "0.5*photos"):
         with pytest.raises(ConfigError, match="must be one entry, without a sum or a weight"):
             parse_entry(text, "dataset")
-    with pytest.raises(ConfigError, match=r"expected a name, maybe with config values: NAME\("):
+    with pytest.raises(
+        ConfigError, match=r"expected a name, optionally with config values: NAME\("
+    ):
         parse_entry("photos photos", "dataset")
 
 
@@ -197,7 +199,7 @@ def test_fields_are_added_to_an_entry():
     assert with_fields("photos", "dataset", {}) == "photos"
     for values, message in [
         ({"image_size": 9}, "field 'image_size' of dataset 'image-folder' is given twice"),
-        ({"a b": 9}, "'a b' is no name of a field"),
+        ({"a b": 9}, "'a b' is not a valid field name"),
         ({"path": {"a": 1}}, "must be a finite number, a string, true, false, None or a list"),
         ({"path": float("nan")}, "must be a finite number"),
     ]:
@@ -230,7 +232,7 @@ def _config(text, more=None):
 
 
 @pytest.mark.usefixtures("_waves")
-def test_a_term_s_values_make_the_config_with_those_given_beside_it():
+def test_a_config_has_the_values_of_the_term_and_the_further_ones():
     assert _config("wave(low=5, high=6)") == WaveConfig(low=5, high=6)
     assert _config("wave(low=5)", {"low": 5, "high": 9}) == WaveConfig(low=5, high=9)
 
@@ -264,18 +266,18 @@ def test_a_term_s_values_make_the_config_with_those_given_beside_it():
         ),
     ],
 )
-def test_a_wrong_name_field_or_value_is_told_with_its_place(text, kind, message):
+def test_a_wrong_name_field_or_value_is_reported_with_its_place(text, kind, message):
     with pytest.raises(kind) as caught:
         _config(text)
     assert str(caught.value) == message
 
 
 @pytest.mark.usefixtures("_waves")
-def test_a_value_that_is_set_elsewhere_already_is_refused():
-    with pytest.raises(ConfigError, match=r"low of 'wave' is set to 4 already \(character 6 of"):
+def test_a_value_already_set_elsewhere_is_refused():
+    with pytest.raises(ConfigError, match=r"low of 'wave' is already set to 4 \(character 6 of"):
         _config("wave(low=5)", {"low": 4})
 
 
-def test_a_bare_name_is_told_without_its_place():
+def test_the_error_of_a_bare_name_has_no_place():
     with pytest.raises(UnknownNameError, match=r"^unknown loss 'ms'; known?|did you mean [^(]*$"):
         find_spec(parse_entry("ms", "loss"), "loss")

@@ -21,7 +21,7 @@ anything = st.one_of(
 
 
 @given(st.integers(-5, 50), st.integers(1, 7), st.one_of(st.integers(-100, 1000), anything))
-def test_an_integer_takes_exactly_the_whole_numbers_it_says(minimum, multiple_of, value):
+def test_an_integer_accepts_exactly_the_declared_whole_numbers(minimum, multiple_of, value):
     default = minimum + -minimum % multiple_of
     made = config(fields.integer(default, minimum=minimum, multiple_of=multiple_of))
     good = type(value) is int and minimum <= value < 2**64 and value % multiple_of == 0
@@ -33,7 +33,7 @@ def test_an_integer_takes_exactly_the_whole_numbers_it_says(minimum, multiple_of
 
 
 @given(st.one_of(st.floats(), anything))
-def test_a_number_takes_finite_numbers_in_its_range_both_ends_included(value):
+def test_a_number_accepts_finite_numbers_in_its_closed_range(value):
     made = config(fields.number(0.5, minimum=0, maximum=1))
     if type(value) in {int, float} and math.isfinite(value) and 0 <= value <= 1:
         assert made(value).x == value
@@ -43,13 +43,13 @@ def test_a_number_takes_finite_numbers_in_its_range_both_ends_included(value):
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan, 10**400])
-def test_a_number_without_a_range_is_finite_still(value):
+def test_a_number_without_a_range_must_be_finite(value):
     with pytest.raises(ValueError, match="x must be a number, got"):
         config(fields.number(0.5))(value)
 
 
 @given(anything)
-def test_a_choice_takes_its_options_only(value):
+def test_a_choice_accepts_only_its_options(value):
     made = config(fields.choice("relu", ["relu", "gelu"]))
     assert made("gelu").x == "gelu"
     with pytest.raises(ValueError, match="x must be one of relu, gelu, got"):
@@ -57,7 +57,7 @@ def test_a_choice_takes_its_options_only(value):
 
 
 @pytest.mark.parametrize("value", [7.0, True, 4, "7"])
-def test_a_choice_of_whole_numbers_takes_no_number_of_another_type(value):
+def test_a_choice_of_whole_numbers_accepts_no_other_type(value):
     made = config(fields.choice(1, [1, 7]))
     assert made(7).x == 7
     with pytest.raises(ValueError, match="x must be one of 1, 7, got"):
@@ -65,7 +65,7 @@ def test_a_choice_of_whole_numbers_takes_no_number_of_another_type(value):
 
 
 @given(anything)
-def test_a_flag_takes_true_and_false_and_no_number(value):
+def test_a_flag_accepts_true_and_false_but_no_number(value):
     made = config(fields.flag(default=False))
     if isinstance(value, bool):
         assert made(value).x is value
@@ -74,7 +74,7 @@ def test_a_flag_takes_true_and_false_and_no_number(value):
             made(value)
 
 
-def test_a_text_takes_none_only_where_none_is_its_default():
+def test_a_text_accepts_none_only_as_its_default():
     assert config(fields.text())(None).x is None
     assert config(fields.text("a"))("b").x == "b"
     with pytest.raises(ValueError, match="x must be a string, got None"):
@@ -107,7 +107,7 @@ def test_a_value_range_read_from_json_is_the_same_as_one_in_python():
         3,
     ],
 )
-def test_a_value_range_is_two_finite_numbers_the_lower_first(value):
+def test_a_value_range_is_two_finite_numbers_in_ascending_order(value):
     with pytest.raises(
         ValueError,
         match=r"x must be \(low, high\) with low < high, far enough apart for float32, got",
@@ -121,7 +121,7 @@ def test_an_overlong_value_is_cut_in_the_message():
     assert len(str(caught.value)) < 200
 
 
-def test_a_default_is_checked_as_any_value():
+def test_a_default_is_checked_like_any_value():
     with pytest.raises(ValueError, match="at least 1, got 0"):
         config(fields.integer(0))()
 
@@ -141,7 +141,7 @@ def test_a_default_is_checked_as_any_value():
         (attrs.field(default=3), "", None),
     ],
 )
-def test_a_field_says_what_it_accepts_in_words_and_as_a_domain(field, words, domain):
+def test_a_field_describes_what_it_accepts_in_words_and_as_a_domain(field, words, domain):
     attribute = attrs.fields(config(field)).x
     assert fields.accepted(attribute) == words
     assert fields.domain_of(attribute) == domain

@@ -64,7 +64,7 @@ def test_a_hook_registers_specs_of_its_kind_with_their_provenance(hook):
 
 
 @pytest.mark.parametrize("hook", SPECS)
-def test_a_hook_takes_the_registrar_alone_and_is_documented(hook):
+def test_a_hook_takes_only_the_registrar_and_is_documented(hook):
     function = getattr(hookspecs, hook)
     assert list(inspect.signature(function).parameters) == ["register"]
     assert function.__doc__

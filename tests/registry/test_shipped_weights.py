@@ -62,7 +62,7 @@ def test_what_the_index_lists_is_trained_and_the_rest_is_as_declared(package):
         ('{"format_version": 1, "weights": {"m.photos": {"sha256": "0"}}}', "must hold 'weights'"),
     ],
 )
-def test_a_damaged_index_is_told_and_never_written_over(package, text, reason):
+def test_a_damaged_index_is_reported_and_never_overwritten(package, text, reason):
     package.mkdir()
     (package / "index.json").write_text(text)
     with pytest.raises(PluginError, match=r"weights/index.json of package 'stall'") as told:
@@ -73,7 +73,7 @@ def test_a_damaged_index_is_told_and_never_written_over(package, text, reason):
     assert (package / "index.json").read_text() == text
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path):
+def test_a_folder_that_cannot_be_made_is_reported(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(FileError, match="cannot write"):
         open_folder(tmp_path / "file" / "weights")

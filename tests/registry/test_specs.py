@@ -129,7 +129,7 @@ def test_weights_without_a_source_are_untrained():
         ({"url": "https://[h/a"}, "url must be an https address"),
     ],
 )
-def test_weights_refuse_a_source_that_cannot_be(values, message):
+def test_weights_refuse_an_invalid_source(values, message):
     with pytest.raises(ValueError, match=message):
         WeightsSpec(**{"tag": "t", "dataset": "d", "sha256": SHA256, **values})
 
@@ -141,13 +141,13 @@ def test_a_model_finds_its_weights_by_tag():
     assert model.tag("three") is None
 
 
-def test_two_weights_of_one_tag_are_refused():
+def test_two_weights_with_the_same_tag_are_refused():
     weights = [WeightsSpec(tag="one", dataset=d) for d in ("photos", "mnist")]
-    with pytest.raises(ValueError, match="model 'm' has two weights of one tag"):
+    with pytest.raises(ValueError, match="model 'm' has two weights with the same tag"):
         ModelSpec(name="m", encoder="e", decoder="d", weights=weights)
 
 
-def test_a_spec_cannot_be_changed_not_even_through_the_mapping_it_was_made_with():
+def test_a_spec_cannot_be_changed_not_even_through_the_mapping_passed_to_it():
     config = {"latent_dim": 3}
     model = ModelSpec(name="m", encoder="e", decoder="d", encoder_config=config)
     config["latent_dim"] = 4
