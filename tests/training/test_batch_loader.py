@@ -86,7 +86,7 @@ def test_a_file_that_cannot_be_made_is_one_line(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(large.platformdirs, "user_cache_dir", lambda _: str(tmp_path / "file"))
     with pytest.raises(
-        zoo.ZooError, match=r"5 images take .* cannot be made: File exists"
+        zoo.ZooError, match=r"5 images take .* cannot be created: File exists"
     ) as caught:
         empty_images(5, (3, 8, 8), budget=0)
     assert "\n" not in str(caught.value)
