@@ -38,8 +38,8 @@ _BYTES_PER_PIXEL = {
 """Memory that Pillow's decoders take, measured; a progressive JPEG's for all JPEGs."""
 
 _OTHER_BYTES_PER_PIXEL = 8
-_AFFORDED_BYTES_PER_PIXEL = 12
-_DECODING_BYTES = 768 * 2**20
+_AFFORDED_BYTES_PER_PIXEL = 10
+_DECODING_BYTES = 512 * 2**20
 _READ_WHOLE = frozenset({"AVIF", "WEBP", "ICNS", "JPEG2000"})
 _READ_WHOLE_BYTES = 2**26
 _RUNS_PROGRAMS = frozenset({"EPS"})  # Pillow would start Ghostscript
@@ -53,7 +53,7 @@ def read_image(
 ) -> Tensor:
     """Read an image file of any mode as uint8 3×H×W, upright as its EXIF data says.
 
-    Transparency is laid over black. Decoders that several threads run at once share 768 MiB.
+    Transparency is laid over black. Decoders that several threads run at once share 512 MiB.
 
     Args:
         path: the file.
