@@ -7,7 +7,6 @@ import click
 
 from convae_zoo.cli.options import dataset_options, device_option
 from convae_zoo.cli.outputs import claimed
-from convae_zoo.errors import UsageError
 
 if TYPE_CHECKING:
     from convae_zoo.models.autoencoder import Autoencoder
@@ -53,6 +52,7 @@ def command(
     """  # noqa: D301 - \b keeps click from wrapping
     from convae_zoo import visuals
     from convae_zoo.data.load import dataset_for
+    from convae_zoo.models.autoencoder import common_image_shape
     from convae_zoo.runtime.device import choose_device
     from convae_zoo.tasks.reconstruct import reconstruct
     from convae_zoo.weights.load import load_model
@@ -62,7 +62,8 @@ def command(
         device_chosen = choose_device(device)
         stored = [entry for argument in models for entry in _stored(argument, last=last)]
         loaded = [load_model(source, device=device_chosen) for source, _, _ in stored]
-        images = dataset_for(dataset, split, _one_shape(loaded), data=data, download=download)
+        shape = common_image_shape((model.name, model) for model in loaded)
+        images = dataset_for(dataset, split, shape, data=data, download=download)
         chosen = images.exemplars(count).tolist()
         originals = images.images[chosen]
         visuals.save_comparison(
@@ -92,19 +93,6 @@ def _stored(argument: str, *, last: bool) -> list[tuple[str | Path, str, str]]:
     if done > 1 and run.first_epoch.exists() and not last:
         return [(run.first_epoch, name, f"epoch 1 of {loss}"), newest]
     return [newest]
-
-
-def _one_shape(models: "list[Autoencoder]") -> tuple[int, int, int]:
-    from convae_zoo.registry.specs import shape_text
-
-    first = models[0]
-    for model in models:
-        if model.image_shape != first.image_shape:
-            raise UsageError(
-                f"{first.name} takes images of {shape_text(first.image_shape)} and {model.name} "
-                f"of {shape_text(model.image_shape)}; compare models of one image shape"
-            )
-    return first.image_shape
 
 
 def _label(name: str, epoch: str, model: "Autoencoder") -> str:

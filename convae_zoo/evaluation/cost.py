@@ -1,4 +1,4 @@
-"""What a model costs: its parameters, the floating-point operations of a pass, its time."""
+"""The cost of a model: its parameters, the operations of a forward pass, its throughput."""
 
 import time
 from typing import Any
@@ -16,27 +16,28 @@ _WARM_UP = 2
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Count the numbers in a module's parameters, frozen ones too."""
+    """Count a module's parameters, frozen ones included."""
     return sum(p.numel() for p in model.parameters())
 
 
 def count_flops(model: nn.Module, x: Tensor) -> int:
-    """Count the floating-point operations of one forward pass, a multiply-add as two."""
+    """Count the floating-point operations of a forward pass, a multiply-add as two."""
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model(x)
     return int(counter.get_total_flops())
 
 
 def image_flops(model: Autoencoder) -> int:
-    """Count the operations of one image's way through an autoencoder."""
-    with evaluating(model):  # as it is used
+    """Count the floating-point operations of encoding and decoding one image."""
+    with evaluating(model):  # the mode in which the model is used
         return count_flops(model, torch.zeros(1, *model.image_shape, device=model.device))
 
 
 def training_flops(model: Autoencoder) -> int:
-    """Count the operations of one image's way through an autoencoder and of its gradients.
+    """Count the floating-point operations of a forward and backward pass of one image.
 
-    The model's gradients are cleared; a loss and an optimiser come to little beside these.
+    The model's gradients are cleared. The operations of a loss and an optimiser are negligible and
+    not counted.
     """
     x = torch.zeros(1, *model.image_shape, device=model.device)
     with torch.enable_grad(), FlopCounterMode(display=False) as counter:
@@ -46,32 +47,32 @@ def training_flops(model: Autoencoder) -> int:
 
 
 def measure_speed(model: Autoencoder, device: str = "auto") -> dict[str, Any]:
-    """Measure how many images a second go there and back on this machine, in float32.
+    """Measure the throughput of encoding and decoding on this machine, in float32.
 
     Returns:
         ``images_per_second``, ``batch_size`` and ``device``.
 
     Raises:
-        UsageError: the device is not there.
+        UsageError: the device is not available.
     """
-    where, batches = choose_device(device), 0
-    x = torch.zeros(BATCH_SIZE, *model.image_shape, device=where)
-    with evaluating(model, where):
+    chosen, batches = choose_device(device), 0
+    x = torch.zeros(BATCH_SIZE, *model.image_shape, device=chosen)
+    with evaluating(model, chosen):
         for _ in range(_WARM_UP):
             model(x)
-        _wait(where)
+        _synchronize(chosen)
         start = time.perf_counter()
         while (seconds := time.perf_counter() - start) < _SECONDS:
             model(x)
-            _wait(where)
+            _synchronize(chosen)
             batches += 1
     return {
         "images_per_second": batches * BATCH_SIZE / seconds,
         "batch_size": BATCH_SIZE,
-        "device": describe_device(where),
+        "device": describe_device(chosen),
     }
 
 
-def _wait(device: torch.device) -> None:
+def _synchronize(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -1,4 +1,4 @@
-"""Models of one image shape measured on the same images, with PCA of many sizes beside them."""
+"""Comparison of models on the same images, with PCA of many sizes as the baseline."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,29 +15,28 @@ from convae_zoo.evaluation.cost import count_parameters, image_flops
 from convae_zoo.evaluation.measure import evaluate, ratio_of
 from convae_zoo.evaluation.metrics import Metrics, measure
 from convae_zoo.evaluation.pca import Baseline, fit_pca, fitted_images
-from convae_zoo.models.autoencoder import Autoencoder
+from convae_zoo.models.autoencoder import Autoencoder, common_image_shape
 from convae_zoo.models.plan import plan_model
 from convae_zoo.registry import find_model, list_models
 from convae_zoo.registry.expressions import parse_entry
-from convae_zoo.registry.specs import shape_text
 from convae_zoo.runtime.modes import BATCH_SIZE
 
 _STEP = 2.0 ** (1 / 2)
-"""From one size of PCA in the line to the next."""
+"""The ratio of one PCA size to the next."""
 
 
 @attrs.frozen(kw_only=True)
 class Row:
-    """A model's place.
+    """A model's row.
 
     Attributes:
-        name: what it was loaded by.
+        name: the name that it was loaded by.
         latent_floats: floats of one latent.
-        parameters: numbers in its parameters.
-        flops: operations of one image there and back.
+        parameters: number of parameters.
+        flops: floating-point operations of encoding and decoding one image.
         metrics: on the split.
-        pca_mse: the MSE of PCA with as many components as a latent has floats; None where there
-            is no such PCA.
+        pca_mse: the MSE of PCA with as many components as a latent has floats; None if there is
+            no such PCA.
     """
 
     name: str
@@ -49,13 +48,13 @@ class Row:
 
     @property
     def ratio_to_pca(self) -> float | None:
-        """The model's MSE divided by PCA's; None where PCA is exact."""
+        """The model's MSE divided by PCA's; None if there is no PCA or PCA is exact."""
         return None if self.pca_mse is None else ratio_of(self.metrics.mse, self.pca_mse)
 
 
 @attrs.frozen(kw_only=True)
 class PcaPoint:
-    """PCA of one size: its latent floats, operations an image there and back, and metrics."""
+    """PCA of one size: its latent floats, its operations per image, and its metrics."""
 
     latent_floats: int
     flops: int
@@ -64,14 +63,14 @@ class PcaPoint:
 
 @attrs.frozen(kw_only=True)
 class Leaderboard:
-    """What `leaderboard` found.
+    """The result of `leaderboard`.
 
     Attributes:
         dataset: the dataset's name.
         split: the split that was measured.
-        images: how many images that is.
-        rows: the models, the least MSE first.
-        pca: PCA of several sizes, the least first; empty where there is none.
+        images: number of images in the split.
+        rows: the models, by ascending MSE.
+        pca: PCA of several sizes, in ascending order; empty if there is none.
     """
 
     dataset: str
@@ -81,13 +80,13 @@ class Leaderboard:
     pca: tuple[PcaPoint, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Return all of it as what JSON can hold."""
+        """Return all fields as JSON values."""
         rows = [{**attrs.asdict(row), "ratio_to_pca": row.ratio_to_pca} for row in self.rows]
         return {**attrs.asdict(self), "rows": rows}
 
 
 def trained_on(dataset: str) -> list[str]:
-    """List the names of registered weights that are trained on a dataset, whatever its config."""
+    """List the registered weights that were trained on a dataset, with any config values."""
     name = parse_entry(dataset, "dataset").name
     found = {name: find_model(name)[1] for name in list_models(pretrained=True)}
     return [full for full, weights in found.items() if weights and weights.dataset_name == name]
@@ -103,7 +102,7 @@ def leaderboard(
 ) -> Leaderboard:
     """Measure models on a dataset's validation split, and PCA of sizes around theirs.
 
-    PCA is fitted once on the train split; a smaller one is its first components.
+    PCA is fitted once on the train split; smaller sizes use its first components.
 
     Args:
         models: autoencoders of one image shape, by name.
@@ -122,22 +121,22 @@ def leaderboard(
             f"there are no models to compare: no weights trained on {dataset!r} are installed and "
             "none were given; pass weights files or run folders"
         )
-    shape = _one_shape(models)
+    shape = common_image_shape(models.items())
     train, val = train_and_val(dataset, shape, data=data, download=download)
-    measured = {
+    evaluations = {
         name: evaluate(model, val, baseline=False, device=device) for name, model in models.items()
     }
-    sizes = {found.latent_floats for found in measured.values()}
-    pca = _pca_line(train, val, sizes)
+    sizes = {evaluation.latent_floats for evaluation in evaluations.values()}
+    pca = _pca_points(train, val, sizes)
     pca_mse = {point.latent_floats: point.metrics.mse for point in pca}
     rows = [
         Row(
             name=name,
-            latent_floats=measured[name].latent_floats,
+            latent_floats=evaluations[name].latent_floats,
             parameters=count_parameters(model),
             flops=image_flops(model),
-            metrics=measured[name].model,
-            pca_mse=pca_mse.get(measured[name].latent_floats),
+            metrics=evaluations[name].model,
+            pca_mse=pca_mse.get(evaluations[name].latent_floats),
         )
         for name, model in models.items()
     ]
@@ -151,36 +150,25 @@ def leaderboard(
 
 
 def fits(name: str, shape: tuple[int, int, int]) -> bool:
-    """Tell whether a registered model takes images of a shape."""
+    """Return whether a registered model has this image shape."""
     return plan_model(name.partition(".")[0]).image_shape == shape
 
 
-def _one_shape(models: Mapping[str, Autoencoder]) -> tuple[int, int, int]:
-    (first, model), *others = models.items()
-    for name, other in others:
-        if other.image_shape != model.image_shape:
-            raise UsageError(
-                f"{first} takes images of {shape_text(model.image_shape)} and {name} of "
-                f"{shape_text(other.image_shape)}; compare models of one image shape"
-            )
-    return model.image_shape
-
-
-def _pca_line(train: ImageSet, val: ImageSet, sizes: set[int]) -> list[PcaPoint]:
-    """Measure PCA of these sizes, and of others from half the least to twice the greatest."""
+def _pca_points(train: ImageSet, val: ImageSet, sizes: set[int]) -> list[PcaPoint]:
+    """Measure PCA of these sizes and of others, from half the minimum to twice the maximum."""
     values = math.prod(val.image_shape)
     limit = min(values, fitted_images(len(train), values))
-    wanted = {size for size in {*sizes, *_between(min(sizes) / 2, max(sizes) * 2)} if size <= limit}
-    if not wanted:
+    chosen = {size for size in {*sizes, *_between(min(sizes) / 2, max(sizes) * 2)} if size <= limit}
+    if not chosen:
         return []
-    whole = fit_pca(train.images, max(wanted))
+    largest = fit_pca(train.images, max(chosen))
     return [
         PcaPoint(
             latent_floats=size,
             flops=4 * values * size,  # two products of a vector and a matrix
-            metrics=_measure_pca(attrs.evolve(whole, components=whole.components[:size]), val),
+            metrics=_measure_pca(attrs.evolve(largest, components=largest.components[:size]), val),
         )
-        for size in sorted(wanted)
+        for size in sorted(chosen)
     ]
 
 

@@ -1,4 +1,4 @@
-"""A model's metrics on a dataset, beside those of PCA of the same latent size."""
+"""A model's metrics on a dataset, compared with those of PCA of the same latent size."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -13,36 +13,37 @@ from convae_zoo.data import ImageSet, pixels
 from convae_zoo.data.load import dataset_for, training_split
 from convae_zoo.errors import UsageError
 from convae_zoo.evaluation.metrics import Metrics, measure
-from convae_zoo.evaluation.pca import Baseline, fit_pca, obstacle
+from convae_zoo.evaluation.pca import Baseline, fit_pca, why_no_pca
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.runtime.device import choose_device
 from convae_zoo.runtime.modes import BATCH_SIZE, evaluating
 
 Progress = Callable[[str, int, int], None]
-"""Told what is being done, how many images of it are done, and how many there are."""
+"""Called with a description of the current work, the images done, and their total."""
 
 
 EXACT = 1e-9
-"""An MSE in [0, 1] below which a reconstruction is exact: a thousandth of what 8 bits round off."""
+"""An MSE in [0, 1] below which a reconstruction counts as exact: a thousandth of the error of
+rounding to 8 bits."""
 
 
 @attrs.frozen(kw_only=True)
 class Evaluation:
-    """What `evaluate` found.
+    """The result of `evaluate`.
 
     Attributes:
-        name: the model's.
+        name: the model's name.
         dataset: the dataset's name.
         split: the split that was measured.
-        images: how many images that is.
+        images: number of images in the split.
         fingerprint: sha256 of these images, fitted to the model.
         latent_floats: floats of one latent.
-        compression_ratio: pixel values of an image for each float of its latent.
+        compression_ratio: pixel values of an image per float of its latent.
         value_range: the model's, to which `Metrics.mse_in_range` refers.
-        figures: what the model's parts report of themselves, a codebook's usage for example.
+        figures: the metrics that the model's parts report, such as a codebook's usage.
         model: the model's metrics.
-        pca: the metrics of PCA with `latent_floats` components; None where there is none.
-        pca_images: how many images of the train split PCA was fitted on.
+        pca: the metrics of PCA with `latent_floats` components; None if there is none.
+        pca_images: number of images of the train split that PCA was fitted on.
         pca_reason: why there is no PCA.
     """
 
@@ -64,18 +65,18 @@ class Evaluation:
     def ratio_to_pca(self) -> float | None:
         """The model's MSE divided by PCA's: below 1 the model is better.
 
-        None without PCA, or where PCA is exact but for rounding, as it is where images have no more
-        values that differ than the latent has floats.
+        None without PCA, or if PCA is exact up to rounding, as it is if no more pixel values vary
+        than the latent has floats.
         """
         return None if self.pca is None else ratio_of(self.model.mse, self.pca.mse)
 
     def to_json(self) -> dict[str, Any]:
-        """Return all of it as what JSON can hold."""
+        """Return all fields as JSON values."""
         return {**attrs.asdict(self), "ratio_to_pca": self.ratio_to_pca}
 
 
 def ratio_of(mse: float, pca_mse: float) -> float | None:
-    """Divide a model's MSE by PCA's, both in [0, 1]; None where PCA is exact."""
+    """Divide a model's MSE by PCA's, both in [0, 1]; None if PCA is exact."""
     return None if pca_mse < EXACT else mse / pca_mse
 
 
@@ -92,27 +93,27 @@ def evaluate(
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Measure a model's reconstructions, and those of PCA with as many components as its latent.
+    """Measure a model's reconstructions, and those of PCA with one component per latent float.
 
-    The images are fitted to the model's shape; every figure is a mean over images, whatever the
-    batch size. The model comes back in the mode and on the device that it had.
+    The images are fitted to the model's shape. Every figure is a mean over images, independent of
+    the batch size. The model's mode and device are restored.
 
     Args:
         model: an autoencoder.
         dataset: a dataset's name, or a set of images (then `split` is the set's own).
         split: the split to measure; by default the one that models are validated on.
-        train: the images that PCA is fitted on, where `dataset` is a set; by name it is the
-            dataset's train split.
+        train: the images to fit PCA on if `dataset` is a set of images; for a dataset's name they
+            are its train split.
         data: the folder that holds the data, for datasets that read one.
         download: download missing data, for datasets that can.
         baseline: whether to fit PCA.
-        batch_size: images at a time.
+        batch_size: images per batch.
         device: ``auto``, ``cpu`` or ``cuda``.
-        progress: told how far the work is.
+        progress: called after each batch; see `Progress`.
 
     Raises:
         UnknownNameError: no such dataset or split.
-        UsageError: a batch size below 1, or a device that is not there.
+        UsageError: a batch size below 1, or a device that is not available.
         DataError: the data is missing, cannot be read or cannot be fitted to the model, or the
             reconstructions are not finite.
     """
@@ -136,10 +137,10 @@ def evaluate(
         return images if split == first else load(dataset, first)
 
     floats, values = math.prod(model.latent_shape), math.prod(model.image_shape)
-    found: Baseline | str = "PCA was not asked for"
+    fitted_or_reason: Baseline | str = "PCA was not requested"
     if baseline:
-        found = _fit(train_images, model.image_shape, floats, report)
-    fitted = None if isinstance(found, str) else found
+        fitted_or_reason = _fit(train_images, model.image_shape, floats, report)
+    fitted = None if isinstance(fitted_or_reason, str) else fitted_or_reason
     pca = None
     if fitted is not None:
         parts = _batches(f"measuring PCA-{floats}", images, batch_size, report)
@@ -157,7 +158,7 @@ def evaluate(
         figures=figures,
         pca=pca,
         pca_images=fitted.images if fitted else None,
-        pca_reason=found if isinstance(found, str) else None,
+        pca_reason=fitted_or_reason if isinstance(fitted_or_reason, str) else None,
     )
 
 
@@ -167,14 +168,14 @@ def _fit(
     floats: int,
     report: Progress,
 ) -> Baseline | str:
-    """Fit PCA, or say why there is none; the images are loaded only if there may be one."""
+    """Fit PCA, or return why it cannot be fitted; load the images only if it may be possible."""
     values = math.prod(image_shape)
-    if reason := obstacle(floats, values):
+    if reason := why_no_pca(floats, values):
         return reason
     train = train_images()
     if train is None:
         return "no train images were given to fit PCA on"
-    if reason := obstacle(floats, values, len(train)):
+    if reason := why_no_pca(floats, values, len(train)):
         return reason
     report(f"fitting PCA-{floats}", 0, 0)
     return fit_pca(train.fitted(image_shape).images, floats)

@@ -13,7 +13,7 @@ from torchmetrics.functional.image import (
 from convae_zoo.errors import DataError
 
 PSNR_LIMIT = 100.0
-"""The PSNR in dB of an image that comes back exactly, and the most that any image counts."""
+"""The PSNR in dB of an exact reconstruction; higher values are clipped to it."""
 
 _WINDOW = 11
 _SIGMA = 1.5
@@ -22,17 +22,17 @@ _SMALLEST = 3
 
 @attrs.frozen(kw_only=True)
 class Metrics:
-    """How near reconstructions are to their originals, in means over images.
+    """Quality of reconstructions, as means over images.
 
     Attributes:
-        mse: mean squared error with black at 0 and white at 1, of values as they come out.
-        mse_in_range: the same in the model's value range; what an MSE validation loss gives.
+        mse: mean squared error of unclipped values, with black at 0 and white at 1.
+        mse_in_range: the same in the model's value range; equals an MSE validation loss.
         psnr: peak signal-to-noise ratio in dB of values clipped to [0, 1], at most `PSNR_LIMIT`.
-        ssim: structural similarity of values clipped to [0, 1]; None where the images have a side
-            of less than three pixels.
-        sharpness: the mean strength of the edges of values clipped to [0, 1], divided by that of
-            the originals' edges: below 1 they are blurred, above 1 they have edges or noise that
-            the originals lack. None where the originals have no edges.
+        ssim: structural similarity of values clipped to [0, 1]; None for images with a side of
+            less than three pixels.
+        sharpness: the mean edge strength of values clipped to [0, 1], divided by the originals':
+            below 1 reconstructions are blurred, above 1 they have edges or noise that the originals
+            lack. None if the originals have no edges.
     """
 
     mse: float
@@ -50,27 +50,27 @@ def measure(pairs: Iterable[tuple[Tensor, Tensor]], value_range: tuple[float, fl
         value_range: the model's, for `Metrics.mse_in_range`.
 
     Raises:
-        DataError: there are no images, or a reconstruction has a value that is not finite.
+        DataError: there are no images, or a reconstruction has non-finite values.
     """
     count, total = 0, torch.zeros(5, dtype=torch.float64)
     has_ssim = False
     for originals, reconstructions in pairs:
         if not reconstructions.isfinite().all():
             raise DataError(
-                "the reconstructions have values that are not finite: the weights are damaged or "
-                "come from a run whose loss grew without bound"
+                "the reconstructions have values that are not finite: the weights are damaged, or "
+                "come from a run whose loss diverged"
             )
-        shown = reconstructions.clamp(0, 1)
-        similarity = ssim(shown, originals)
+        clipped = reconstructions.clamp(0, 1)
+        similarity = ssim(clipped, originals)
         has_ssim = similarity is not None
-        each = (
+        per_image = (
             (reconstructions - originals).square().mean((1, 2, 3)),
-            psnr(shown, originals),
+            psnr(clipped, originals),
             torch.zeros(len(originals)) if similarity is None else similarity,
-            edge_strength(shown),
+            edge_strength(clipped),
             edge_strength(originals),
         )
-        total += torch.stack([values.double().sum().cpu() for values in each])
+        total += torch.stack([values.double().sum().cpu() for values in per_image])
         count += len(originals)
     if count == 0:
         raise DataError("there are no images to measure")
@@ -99,11 +99,11 @@ def psnr(reconstructions: Tensor, originals: Tensor) -> Tensor:
 
 
 def ssim(reconstructions: Tensor, originals: Tensor) -> Tensor | None:
-    """Structural similarity of each image, N; None where a side is shorter than three pixels.
+    """Structural similarity of each image, N; None if a side is shorter than three pixels.
 
-    The window is the usual Gaussian of 11 pixels and sigma 1.5, and goes over the whole image,
-    mirrored at its edges. Where a side is shorter than the window, the window is the largest odd
-    size that fits, and sigma shrinks in proportion.
+    The window is the usual Gaussian of 11 pixels with sigma 1.5, over the whole image with
+    reflected borders. If a side is shorter than the window, the window is the largest odd size that
+    fits, with sigma in proportion.
 
     Args:
         reconstructions: floats N×C×H×W in [0, 1].
@@ -123,20 +123,20 @@ def ssim(reconstructions: Tensor, originals: Tensor) -> Tensor | None:
         reduction="none",
         data_range=1.0,
     )
-    # A single image comes back without its batch axis.
+    # For a single image torchmetrics drops the batch axis.
     return values.reshape(-1) if isinstance(values, Tensor) else values[0].reshape(-1)
 
 
 def edge_strength(images: Tensor) -> Tensor:
-    """Mean length of the gradient of each image, N; 0 where a side has a single pixel.
+    """Mean gradient magnitude of each image, N; 0 if a side has a single pixel.
 
-    The gradient of a pixel is its difference from the one below and from the one to the right, in
-    each channel; the last row and column have none.
+    The gradient of a pixel is its difference to the pixel below and to the pixel on the right, in
+    each channel; the last row and column are left out.
 
     Args:
         images: floats N×C×H×W.
     """
-    if min(images.shape[-2:]) < 2:  # noqa: PLR2004 - a difference takes two
+    if min(images.shape[-2:]) < 2:  # noqa: PLR2004 - a difference needs two
         return images.new_zeros(len(images))
     down, across = images.diff(dim=-2)[..., :-1], images.diff(dim=-1)[..., :-1, :]
     return torch.hypot(down, across).mean((1, 2, 3))

@@ -8,7 +8,7 @@ from sklearn.decomposition import PCA
 from torch import Tensor
 
 COVARIANCE_LIMIT = 4096
-"""The most pixel values an image may have for the exact fit; a wider one is fitted randomised."""
+"""The maximum of pixel values per image for the exact fit; above it the fit is randomised."""
 
 _VALUES_LIMIT = 2**28  # one GiB of float32: 87,381 images of 3×32×32, 1,783 of 3×224×224
 
@@ -20,7 +20,7 @@ class Baseline:
     Attributes:
         mean: float32, D, of pixel values in [0, 1].
         components: float32, K×D, orthonormal rows.
-        images: how many it was fitted on.
+        images: number of images that it was fitted on.
     """
 
     mean: Tensor
@@ -34,44 +34,49 @@ class Baseline:
 
 
 def fitted_images(count: int, values: int) -> int:
-    """Say how many of `count` images of so many pixel values are fitted on: what 1 GiB holds."""
+    """Return how many of `count` images PCA is fitted on: as many as fit in 1 GiB.
+
+    Args:
+        count: images that are available.
+        values: pixel values per image.
+    """
     return min(count, max(1, _VALUES_LIMIT // values))
 
 
-def obstacle(components: int, values: int, count: int | None = None) -> str | None:
-    """Say why there can be no PCA of so many components, or None.
+def why_no_pca(components: int, values: int, count: int | None = None) -> str | None:
+    """Return why PCA cannot have this many components, or None if it can.
 
     Args:
-        components: how many are asked for.
-        values: pixel values of an image.
-        count: how many images there are to fit on; None where it is not known yet.
+        components: their number.
+        values: pixel values per image.
+        count: number of images to fit on; None if it is not known yet.
     """
     if components > values:
         return f"PCA-{components} is not defined: an image has only {values} values"
     used = None if count is None else fitted_images(count, values)
     if used is not None and components > used:
-        return f"PCA-{components} needs as many images to be fitted on, and there are {used}"
+        return f"PCA-{components} must be fitted on at least as many images, and there are {used}"
     return None
 
 
 def fit_pca(images: Tensor, components: int) -> Baseline:
     """Fit PCA on uint8 images N×C×H×W, as float32 with black at 0 and white at 1.
 
-    Up to `COVARIANCE_LIMIT` pixel values an image it is exact, from the covariance's eigenvectors;
-    above it is randomised, with a fixed seed. Where the images exceed 1 GiB as float32, it is
-    fitted on as many as that holds, evenly spaced.
+    Up to `COVARIANCE_LIMIT` pixel values per image the fit is exact, from the eigenvectors of the
+    covariance; above it is randomised, with a fixed seed. If the images exceed 1 GiB as float32,
+    PCA is fitted on as many evenly spaced images as fit in it.
 
     Raises:
-        ValueError: there can be none, as `obstacle` says.
+        ValueError: PCA is not possible; see `why_no_pca`.
     """
     values = math.prod(images.shape[1:])
-    if reason := obstacle(components, values, len(images)):
+    if reason := why_no_pca(components, values, len(images)):
         raise ValueError(reason)
     used = fitted_images(len(images), values)
     if used < len(images):
         images = images[torch.linspace(0, len(images) - 1, used).long()]
     data = images.flatten(1).float().div_(255)
-    # scikit-learn centres the covariance and not the data, which loses digits in float32.
+    # scikit-learn centres the covariance, not the data, which loses precision in float32.
     mean = data.mean(0, dtype=torch.float64).float()
     data -= mean
     exact = values <= COVARIANCE_LIMIT

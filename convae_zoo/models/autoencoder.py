@@ -2,7 +2,7 @@
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
@@ -261,6 +261,22 @@ class Autoencoder(nn.Module):
     def extra_repr(self) -> str:
         """Name the model and its shapes."""
         return f"name={self.name!r}, image_shape={self.image_shape}, latent={self.latent_shape}"
+
+
+def common_image_shape(models: Iterable[tuple[str, Autoencoder]]) -> tuple[int, int, int]:
+    """Return the image shape that named models have in common.
+
+    Raises:
+        UsageError: two of them differ in it.
+    """
+    (first, model), *others = models
+    for name, other in others:
+        if other.image_shape != model.image_shape:
+            raise UsageError(
+                f"{first} takes images of {shape_text(model.image_shape)} and {name} of "
+                f"{shape_text(other.image_shape)}; compare models of one image shape"
+            )
+    return model.image_shape
 
 
 def _plain(part: nn.Module, x: Tensor) -> tuple[Tensor, Terms]:

@@ -57,11 +57,11 @@ def test_the_split_and_the_baseline_can_be_chosen(run, trained):
     status, out, _ = run(*args)
     assert status == 0
     assert "split train: 60 images" in out
-    assert out.splitlines()[-1] == "no PCA: PCA was not asked for"
+    assert out.splitlines()[-1] == "no PCA: PCA was not requested"
     assert "PCA-6" not in out
 
 
-def test_a_baseline_that_cannot_be_says_why(run, trained):
+def test_the_reason_for_a_missing_baseline_is_printed(run, trained):
     path = trained(latent_dim=61)
     status, out, _ = run("evaluate", path, "--dataset", "waves")
     assert status == 0

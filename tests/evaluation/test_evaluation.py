@@ -13,7 +13,7 @@ from convae_zoo.errors import DataError, UsageError
 from convae_zoo.evaluation import evaluate
 from convae_zoo.evaluation import pca as pca_module
 from convae_zoo.evaluation.metrics import PSNR_LIMIT, measure, psnr, ssim
-from convae_zoo.evaluation.pca import fit_pca, obstacle
+from convae_zoo.evaluation.pca import fit_pca, why_no_pca
 from convae_zoo.tasks.reconstruct import reconstruct
 
 
@@ -77,7 +77,7 @@ def test_metrics_equal_plain_float64_formulas(pair):
     assert found.sharpness == pytest.approx(edges[0].mean() / edges[1].mean(), rel=1e-6)
 
 
-def test_sharpness_is_one_for_the_original_less_for_blur_and_more_for_noise(pair):
+def test_sharpness_is_1_for_the_original_below_for_blur_and_above_for_noise(pair):
     originals, noisy = pair
     blurred = nn.functional.avg_pool2d(originals, 3, stride=1, padding=1)
     same, soft, rough = (
@@ -172,7 +172,7 @@ def test_pca_equals_a_direct_float64_svd(shape):
     assert fitted.images == 400
 
 
-def test_pca_of_near_equal_images_keeps_its_digits():
+def test_pca_of_nearly_equal_images_keeps_its_precision():
     """Bright images that differ by one grey level: the mean's square dwarfs the covariance."""
     draw = torch.Generator().manual_seed(5)
     images = 254 + torch.randint(0, 2, (3000, 1, 8, 8), generator=draw, dtype=torch.uint8)
@@ -196,7 +196,7 @@ def test_wide_images_get_a_randomised_pca_near_the_exact_one():
     assert torch.equal(first.components, again.components)
 
 
-def test_pca_is_fitted_on_evenly_spaced_images_where_all_are_too_many(monkeypatch):
+def test_pca_is_fitted_on_evenly_spaced_images_if_all_exceed_the_limit(monkeypatch):
     monkeypatch.setattr(pca_module, "_VALUES_LIMIT", 64 * 50)
     images = image_set(500, (1, 8, 8)).images
     fitted = fit_pca(images, 5)
@@ -214,13 +214,13 @@ def test_pca_is_fitted_on_evenly_spaced_images_where_all_are_too_many(monkeypatc
         (25088, 150528, 10**6, "there are 1783"),
     ],
 )
-def test_a_pca_that_cannot_be_says_why(components, values, count, words):
-    assert words in obstacle(components, values, count)
+def test_the_reason_against_an_impossible_pca_is_returned(components, values, count, words):
+    assert words in why_no_pca(components, values, count)
 
 
-def test_a_pca_that_can_be_has_no_obstacle():
-    assert obstacle(64, 64, 64) is None
-    assert obstacle(200, 3072, 60_000) is None
+def test_a_possible_pca_has_no_reason_against_it():
+    assert why_no_pca(64, 64, 64) is None
+    assert why_no_pca(200, 3072, 60_000) is None
 
 
 def test_evaluate_compares_the_model_with_pca_of_its_latent_size(model):
@@ -265,7 +265,7 @@ def test_each_module_keeps_its_own_mode(training):
     assert [m.training for m in model.modules()] == before
 
 
-def test_a_failed_evaluation_leaves_the_mode_too():
+def test_a_failed_evaluation_restores_the_mode_too():
     model = zoo.create_model("convae-200", latent_dim=5, width=2, image_size=16).train()
     with torch.no_grad():
         model.decoder.conv[-1].bias.fill_(math.nan)
@@ -296,7 +296,7 @@ def test_a_model_has_no_ratio_to_a_pca_that_is_exact(model):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"baseline": False}, "not asked for"),
+        ({"baseline": False}, "not requested"),
         ({}, "no train images"),
         ({"train": image_set(4, split="train")}, "there are 4"),
     ],
@@ -324,7 +324,7 @@ def test_json_holds_everything(model):
     assert read["name"] == "convae-200"
 
 
-def test_a_batch_size_of_nothing_is_refused(model):
+def test_a_batch_size_of_0_is_refused(model):
     with pytest.raises(UsageError, match="batch_size"):
         evaluate(model, image_set(4), batch_size=0)
 
@@ -343,8 +343,8 @@ def test_progress_ends_at_the_number_of_images(model):
     assert told[-1] == ("measuring PCA-5", 10, 10)
 
 
-def test_reconstruct_gives_what_the_model_shows(model):
+def test_reconstruct_returns_the_models_output_as_pixels(model):
     images = image_set(5).images
     with torch.no_grad():
-        shown = model.postprocess(model.eval()(pixels.to_float(images, model.value_range)))
-    assert torch.equal(reconstruct(model, images, batch_size=2), shown)
+        expected = model.postprocess(model.eval()(pixels.to_float(images, model.value_range)))
+    assert torch.equal(reconstruct(model, images, batch_size=2), expected)

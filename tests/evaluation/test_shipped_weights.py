@@ -13,7 +13,7 @@ PRINTED = {"rel": 5e-4, "abs": 5e-5}
 
 
 @pytest.mark.slow
-def test_one_measures_as_its_card_says_with_pca_beside_it():
+def test_weights_measure_as_their_card_states_with_pca():
     name = "convae-200.photos"
     found = figures(zoo.evaluate(zoo.load_model(name), "photos", device="cpu"))
     card = find_model(name)[1].metrics
@@ -23,8 +23,8 @@ def test_one_measures_as_its_card_says_with_pca_beside_it():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["convae-1000.photos", "linear-residual-200.photos"])
-def test_the_error_of_another_is_what_its_card_says(name):
-    """A plain loop; that `evaluate` equals one is shown where it is tested."""
+def test_the_mse_of_other_weights_is_that_of_their_card(name):
+    """A plain loop; another test checks that `evaluate` equals one."""
     model = zoo.load_model(name)
     images = zoo.load_dataset("photos", split="val").images
     total = 0.0
@@ -36,7 +36,7 @@ def test_the_error_of_another_is_what_its_card_says(name):
     assert total / images.numel() == pytest.approx(mse, **PRINTED)
 
 
-def test_what_the_zoo_promises_is_there():
+def test_the_promised_weights_exist():
     promised = {f"convae-{n}.{tag}" for n in (200, 1000) for tag in ("photos", "fashion-mnist")}
     promised |= {f"linear-residual-200.{tag}" for tag in ("photos", "fashion-mnist")}
     assert promised <= set(NAMES)
