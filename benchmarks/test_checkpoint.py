@@ -15,7 +15,7 @@ from benchmarks.candidate import noise
 from benchmarks.conftest import Report
 from benchmarks.interleaved import CLOCK, Timing, peak_bytes
 from convae_zoo.data import ImageSet
-from convae_zoo.training.checkpoint import Checkpoints
+from convae_zoo.runs.checkpoint import Checkpoints
 
 INTERVAL: int = inspect.signature(zoo.train).parameters["checkpoint_every"].default
 BATCH = 64

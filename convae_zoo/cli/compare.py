@@ -81,7 +81,7 @@ def command(
 
 def _stored(argument: str, *, last: bool) -> list[tuple[str | Path, str, str]]:
     """List the weights that an argument names: for each a source, a name and an epoch."""
-    from convae_zoo.training.run_folder import RunFolder
+    from convae_zoo.runs.run_folder import RunFolder
 
     path = Path(argument)
     if not path.is_dir():

@@ -12,7 +12,7 @@ from convae_zoo.registry import fields
 from convae_zoo.registry.specs import Recipe
 
 if TYPE_CHECKING:
-    from convae_zoo.training.run_folder import RunFolder
+    from convae_zoo.runs.run_folder import RunFolder
 
 F = TypeVar("F")
 
@@ -56,9 +56,9 @@ def command(settings: tuple[str, ...], out: str, **options: Any) -> None:
     """  # noqa: D301 - \b keeps click from wrapping
     overrides = read_settings(settings)
 
+    from convae_zoo.runs.run_folder import RunFolder
     from convae_zoo.runtime.distributed import is_main_process
     from convae_zoo.training import train
-    from convae_zoo.training.run_folder import RunFolder
 
     folder = RunFolder(Path(out))
     try:

@@ -9,11 +9,11 @@ import attrs
 from convae_zoo import files, visuals
 from convae_zoo.data import ImageSet
 from convae_zoo.models.plan import label_of
+from convae_zoo.runs.history import Epoch, History, read_history
+from convae_zoo.runs.record import RunRecord
+from convae_zoo.runs.run_folder import RunFolder
 from convae_zoo.training.engine import Engine
-from convae_zoo.training.history import Epoch, History, read_history
-from convae_zoo.training.record import RunRecord
 from convae_zoo.training.resume import run_key
-from convae_zoo.training.run_folder import RunFolder
 from convae_zoo.weights.save import save_model
 
 

@@ -8,8 +8,8 @@ import attrs
 from convae_zoo.errors import TrainingError, UsageError
 from convae_zoo.models.plan import label_of
 from convae_zoo.registry.specs import Recipe
-from convae_zoo.training.record import RunRecord
-from convae_zoo.training.run_folder import RunFolder
+from convae_zoo.runs.record import RunRecord
+from convae_zoo.runs.run_folder import RunFolder
 
 MAY_CHANGE = {"epochs"}
 """Settings that may change: training longer does not change what is trained already."""

@@ -22,17 +22,17 @@ from convae_zoo.models.create import build_plan
 from convae_zoo.models.losses import create_training_loss
 from convae_zoo.models.plan import label_of
 from convae_zoo.registry.specs import Recipe
+from convae_zoo.runs.history import Epoch
+from convae_zoo.runs.record import RunRecord
+from convae_zoo.runs.run_folder import RunFolder, check_run_folder, open_run_folder
 from convae_zoo.runtime.device import choose_device, describe_device
 from convae_zoo.runtime.distributed import World, join_world, was_restarted
 from convae_zoo.runtime.modes import default_modes
 from convae_zoo.training.engine import Engine, check_trainable
-from convae_zoo.training.history import Epoch
 from convae_zoo.training.progress import open_progress
 from convae_zoo.training.recipe import check_loss_module, choose_recipe
-from convae_zoo.training.record import RunRecord
 from convae_zoo.training.recorder import NullRecorder, Recorder
 from convae_zoo.training.resume import check_same_run, resumed_recipe
-from convae_zoo.training.run_folder import RunFolder, check_run_folder, open_run_folder
 from convae_zoo.training.start import find_start, init_from_data
 from convae_zoo.training.trainer import Trainer
 

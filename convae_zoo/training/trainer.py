@@ -10,27 +10,27 @@ import torch
 from torch import Tensor
 
 from convae_zoo.data import ImageSet
+from convae_zoo.data.batch_loader import BatchLoader
 from convae_zoo.data.large import is_mapped
 from convae_zoo.errors import TrainingError, UsageError
 from convae_zoo.registry.specs import Recipe
-from convae_zoo.training.augment import augment, draw_poses
-from convae_zoo.training.batch_loader import BatchLoader
-from convae_zoo.training.checkpoint import (
+from convae_zoo.runs.checkpoint import (
     load_weights_state,
     random_state,
     set_random_state,
     weights_state,
 )
+from convae_zoo.runs.history import Epoch
+from convae_zoo.runs.record import RunRecord
+from convae_zoo.runs.run_folder import RunFolder
+from convae_zoo.runtime.stop import StopRequest, stop_requests
+from convae_zoo.training.augment import augment, draw_poses
 from convae_zoo.training.engine import Engine
-from convae_zoo.training.history import Epoch
 from convae_zoo.training.order import epoch_order
 from convae_zoo.training.progress import Progress
-from convae_zoo.training.record import RunRecord
 from convae_zoo.training.recorder import NullRecorder
 from convae_zoo.training.resume import read_checkpoint
-from convae_zoo.training.run_folder import RunFolder
 from convae_zoo.training.schedule import learning_rate_at
-from convae_zoo.training.stop import StopRequest, stop_requests
 
 READ_EVERY = 50
 """Steps between two readings of the loss: reading waits for the device."""

@@ -6,7 +6,7 @@ import pytest
 from convae_zoo.cli.train import command
 from convae_zoo.registry import fields
 from convae_zoo.registry.specs import Recipe
-from convae_zoo.training.run_folder import RunFolder
+from convae_zoo.runs.run_folder import RunFolder
 
 SMALL = ("--set", "width=2", "--set", "latent_dim=8", "--set", "image_size=16")
 

@@ -18,7 +18,7 @@ import convae_zoo as zoo
 from convae_zoo import cli
 from convae_zoo.data import ImageSet
 from convae_zoo.errors import ZooError
-from convae_zoo.training.run_folder import RunFolder
+from convae_zoo.runs.run_folder import RunFolder
 
 zoo.list_models()  # loads the plugins: the children are forked from what is imported here
 

@@ -15,10 +15,10 @@ from convae_zoo.errors import ContractError
 from convae_zoo.models.losses import create_training_loss
 from convae_zoo.registry.specs import Recipe
 from convae_zoo.runtime import precision
+from convae_zoo.runtime.bf16_weights import Bf16Weights
 from convae_zoo.runtime.inference import Inference
 from convae_zoo.runtime.memory import fastest_layout
 from convae_zoo.runtime.precision import bf16_is_faster
-from convae_zoo.training.bf16_weights import Bf16Weights
 from convae_zoo.training.engine import Engine
 
 SMALL = {"width": 4, "latent_dim": 16, "image_size": 8}

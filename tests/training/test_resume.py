@@ -8,7 +8,7 @@ import torch
 
 import convae_zoo as zoo
 from convae_zoo.errors import TrainingError, UsageError
-from convae_zoo.training.run_folder import RunFolder
+from convae_zoo.runs.run_folder import RunFolder
 from tiny_runs import TINY, Killed, comparable, image_set, killed_at, tiny_train
 
 OLD_RUN = Path(__file__).parent / "data" / "run-before-ids"

@@ -11,7 +11,7 @@ from torch import nn
 import convae_zoo as zoo
 from convae_zoo.errors import ConfigError, FileError, TrainingError, UnknownNameError, UsageError
 from convae_zoo.registry.specs import Recipe
-from convae_zoo.training.run_folder import RunFolder
+from convae_zoo.runs.run_folder import RunFolder
 from tiny_runs import TINY, image_set, tiny_train
 
 

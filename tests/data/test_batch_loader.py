@@ -8,8 +8,8 @@ from PIL import Image
 
 import convae_zoo as zoo
 from convae_zoo.data import ImageSet, large
+from convae_zoo.data.batch_loader import PREFETCH, BatchLoader
 from convae_zoo.data.large import empty_images, is_mapped
-from convae_zoo.training.batch_loader import PREFETCH, BatchLoader
 from tiny_runs import image_set, tiny_train
 
 CPU = torch.device("cpu")

@@ -11,9 +11,9 @@ import torch
 
 import convae_zoo as zoo
 from convae_zoo.errors import TrainingError, UsageError
-from convae_zoo.training.history import read_history
-from convae_zoo.training.record import RunRecord
-from convae_zoo.training.run_folder import RunFolder, check_run_folder, open_run_folder
+from convae_zoo.runs.history import read_history
+from convae_zoo.runs.record import RunRecord
+from convae_zoo.runs.run_folder import RunFolder, check_run_folder, open_run_folder
 from tiny_runs import image_set, tiny_train
 
 

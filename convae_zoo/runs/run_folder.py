@@ -8,8 +8,8 @@ from pathlib import Path
 from convae_zoo import files
 from convae_zoo.errors import FileError, UsageError
 from convae_zoo.registry.specs import DEFAULT_FILENAME
-from convae_zoo.training.checkpoint import Checkpoints
-from convae_zoo.training.record import RunRecord, read_record
+from convae_zoo.runs.checkpoint import Checkpoints
+from convae_zoo.runs.record import RunRecord, read_record
 
 _PICTURE = re.compile(r"epoch-\d{3,}\.png")
 
