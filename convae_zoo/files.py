@@ -131,7 +131,7 @@ def _resolve(path: str | Path) -> Path:
     try:
         os.fsencode(path)
         return Path(os.path.realpath(path))
-    except ValueError as error:  # a NUL, or a surrogate
+    except (ValueError, TypeError) as error:  # a NUL, a surrogate, or no path at all
         raise FileError(f"cannot write {str(path)!r}: it is not a valid file name") from error
 
 

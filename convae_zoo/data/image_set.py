@@ -84,7 +84,7 @@ class ImageSet:
         others = [index for index in range(len(self)) if index not in chosen]
         missing = wanted - len(chosen)
         chosen += [others[i * len(others) // missing] for i in range(missing)]
-        return torch.tensor(chosen)
+        return torch.tensor(chosen, device="cpu")
 
     def label_name(self, index: int) -> str:
         """Name the class of one image; empty if there are no labels."""

@@ -39,7 +39,9 @@ def from_pil(image: Image.Image, *, reduce: int = 1) -> Tensor:
     image.load()
     width, height = image.size
     top_value = _top_value(image)
-    colour = torch.empty(3, -(-height // reduce), -(-width // reduce), dtype=torch.uint8)
+    colour = torch.empty(
+        3, -(-height // reduce), -(-width // reduce), dtype=torch.uint8, device="cpu"
+    )
     for top, strip in _strips(image, reduce):
         converted = _to_rgb(strip, top_value)
         if reduce > 1:

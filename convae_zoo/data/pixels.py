@@ -53,7 +53,9 @@ def fit(images: Tensor, image_shape: tuple[int, int, int]) -> Tensor:
         DataError: the channels cannot be fitted.
     """
     channels, height, width = image_shape
-    fitted = torch.empty(len(images), channels, height, width, dtype=torch.uint8)
+    fitted = torch.empty(
+        len(images), channels, height, width, dtype=torch.uint8, device=images.device
+    )
     step = max(1, _CHUNK_BYTES // max(1, images[:1].numel()))
     for start in range(0, len(images), step):
         part = _fit_size(_fit_channels(images[start : start + step], channels), (height, width))
@@ -68,7 +70,7 @@ def _fit_channels(images: Tensor, channels: int) -> Tensor:
     if have == GREY and channels == RGB:
         return images.expand(-1, RGB, -1, -1)
     if have == RGB and channels == GREY:
-        luma = torch.tensor(_LUMA).view(1, 3, 1, 1)
+        luma = torch.tensor(_LUMA, device=images.device).view(1, 3, 1, 1)
         return (images.float() * luma).sum(1, keepdim=True).round().to(torch.uint8)
     raise DataError(
         f"images have {have} channels but the model takes {channels}; "

@@ -16,7 +16,7 @@ from convae_zoo.evaluation.metrics import Metrics, measure
 from convae_zoo.evaluation.pca import Baseline, fit_pca, why_no_pca
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.runtime.device import choose_device
-from convae_zoo.runtime.modes import BATCH_SIZE, evaluating
+from convae_zoo.runtime.modes import BATCH_SIZE, check_model, cpu_by_default, evaluating
 
 Progress = Callable[[str, int, int], None]
 """Called with a description of the current work, the images done, and their total."""
@@ -80,6 +80,7 @@ def ratio_of(mse: float, pca_mse: float) -> float | None:
     return None if pca_mse < EXACT else mse / pca_mse
 
 
+@cpu_by_default()
 def evaluate(
     model: Autoencoder,
     dataset: str | ImageSet,
@@ -113,12 +114,15 @@ def evaluate(
 
     Raises:
         UnknownNameError: no such dataset or split.
-        UsageError: a batch size below 1, or a device that is not available.
+        UsageError: no model, a batch size below 1, or a device that is not available.
         DataError: the data is missing, cannot be read or cannot be fitted to the model, or the
             reconstructions are not finite.
     """
+    check_model(model)
     if batch_size < 1:
         raise UsageError(f"batch_size must be at least 1, got {batch_size}")
+    if not isinstance(dataset, str | ImageSet):
+        raise UsageError(f"dataset must be a name or an ImageSet, got {dataset!r:.80}")
     chosen, report = choose_device(device), progress or _silent
 
     def load(name: str, which: str | None) -> ImageSet:
@@ -194,7 +198,7 @@ def _model_pairs(model: Autoencoder, parts: Iterable[Tensor]) -> Iterator[tuple[
     low, high = model.value_range
     for part in parts:
         images = part.to(model.device)
-        raw = model(pixels.to_float(images, model.value_range))
+        raw = model(model.to_float(part))
         yield _unit(images), (raw.float() - low) / (high - low)
 
 

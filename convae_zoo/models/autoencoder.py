@@ -110,6 +110,8 @@ class Autoencoder(nn.Module):
         """
         with self._no_grad_in_eval():
             images: Tensor = self.decoder(z)
+            if tuple(z.shape[1:]) == self.latent_shape:
+                check_output(self.plan.decoder, self.image_shape, images, z)
             return images
 
     def forward(self, x: Tensor) -> Tensor:
@@ -200,9 +202,9 @@ class Autoencoder(nn.Module):
         self.eval()
         try:
             if encoder is not None:
-                figures |= encoder(map(self._to_float, batches))
+                figures |= encoder(map(self.to_float, batches))
             if decoder is not None:
-                figures |= decoder(self.encode(self._to_float(batch)) for batch in batches)
+                figures |= decoder(self.encode(self.to_float(batch)) for batch in batches)
         finally:
             self.train(was_training)
         return figures
@@ -243,20 +245,27 @@ class Autoencoder(nn.Module):
         Raises:
             DataError: a picture cannot be read, or is in none of these forms.
         """
-        return self._to_float(pixels.load_pictures(images, self.image_shape))
+        return self.to_float(pixels.load_pictures(images, self.image_shape))
 
     def postprocess(self, x: Tensor) -> Tensor:
         """Turn images in the model's value range into uint8, N×C×H×W, clipped."""
         return pixels.to_uint8(x, self.value_range)
 
-    def _to_float(self, images: Tensor) -> Tensor:
-        return pixels.to_float(images.to(self.device), self.value_range)
+    def to_float(self, images: Tensor) -> Tensor:
+        """Map uint8 images N×C×H×W to the model's value range, device and dtype."""
+        return pixels.to_float(images.to(self.device), self.value_range).to(self.dtype)
 
     @property
     def device(self) -> torch.device:
         """The device that the weights are on."""
         tensors = itertools.chain(self.parameters(), self.buffers())
         return next((t.device for t in tensors), torch.device("cpu"))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The floating-point dtype of the weights."""
+        tensors = itertools.chain(self.parameters(), self.buffers())
+        return next((t.dtype for t in tensors if t.is_floating_point()), torch.float32)
 
     def extra_repr(self) -> str:
         """Name the model and its shapes."""

@@ -58,8 +58,6 @@ def check_part(part: nn.Module, spec: EncoderSpec | DecoderSpec, config: Any) ->
                 outputs.append(_without_terms(spec, _run(spec, with_terms, x)))
         for output in outputs:
             check_output(spec, declared, output, x)
-            if output.dtype != dtype or len(output) != len(x):
-                raise _output_error(spec, declared, output, dtype)
     finally:
         for module, training in modes.items():
             module.training = training
@@ -77,19 +75,34 @@ def check_output(
         x: the input batch.
 
     Raises:
-        PluginError: the output is no tensor, or has another shape.
+        PluginError: the output is no tensor, or has another shape, dtype or device.
     """
-    # Comparing the batch size would make torch.export fix it.
-    if not isinstance(output, Tensor) or tuple(output.shape[1:]) != tuple(declared):
-        raise _output_error(spec, declared, output, x.dtype)
+    if (
+        not isinstance(output, Tensor)
+        or tuple(output.shape[1:]) != tuple(declared)
+        or output.device != x.device
+        or not _is_dtype_of(output, x)
+        # In a traced model, comparing the batch size would make torch.export fix it.
+        or (not torch.compiler.is_compiling() and len(output) != len(x))
+    ):
+        raise _output_error(spec, declared, output, x)
+
+
+def _is_dtype_of(output: Tensor, x: Tensor) -> bool:
+    """Tell whether an output has its input's dtype or, under autocast, any floating dtype."""
+    if output.dtype == x.dtype:
+        return True
+    return output.is_floating_point() and torch.is_autocast_enabled(x.device.type)
 
 
 def _output_error(
-    spec: EncoderSpec | DecoderSpec, declared: Shape, output: object, dtype: torch.dtype
+    spec: EncoderSpec | DecoderSpec, declared: Shape, output: object, x: Tensor
 ) -> PluginError:
     name = "latent" if isinstance(spec, EncoderSpec) else "output"
-    expected = f"{_name(dtype)} N×{shape_text(declared)}"
-    return plugin_error(spec, f"its {name} must be a tensor {expected}, got {_describe(output)}")
+    expected, got = f"{_name(x.dtype)} N×{shape_text(declared)}", _describe(output)
+    if isinstance(output, Tensor) and output.device != x.device:
+        expected, got = f"{expected} on {x.device}", f"{got} on {output.device}"
+    return plugin_error(spec, f"its {name} must be a tensor {expected}, got {got}")
 
 
 def _describe(output: object) -> str:

@@ -11,6 +11,7 @@ from convae_zoo.models.contract import check_part
 from convae_zoo.models.plan import Plan, plan_compose, plan_model
 from convae_zoo.registry.expressions import find_spec, parse_entry, term_config
 from convae_zoo.registry.factories import build, plugin_error
+from convae_zoo.registry.listing import check_name
 from convae_zoo.registry.specs import DecoderSpec, EncoderSpec
 
 
@@ -86,8 +87,9 @@ def create_model(name: str, **overrides: Any) -> Autoencoder:
         UnknownNameError: no such model or field; the nearest are suggested.
         ConfigError: a value of the wrong type or out of range.
         ContractError: the parts do not fit with these overrides; nothing was built.
-        UsageError: the name has a weights tag; `load_model` loads trained weights.
+        UsageError: no string, or a name with a weights tag; `load_model` loads trained weights.
     """
+    check_name(name)
     model, dot, _ = name.partition(".")
     if dot:
         raise UsageError(

@@ -1,11 +1,13 @@
 """Losses by name, and weighted sums of several."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, cast
 
 from torch import Tensor, nn
 
 from convae_zoo.errors import unknown
+from convae_zoo.models.loss_check import check_calls
 from convae_zoo.registry.expression_terms import Term
 from convae_zoo.registry.expressions import find_spec, parse_expression, term_config
 from convae_zoo.registry.factories import build, field_names, plugin_error
@@ -95,12 +97,5 @@ def _build(spec: LossSpec, config: Any) -> nn.Module:
     if not isinstance(loss, nn.Module):
         raise plugin_error(spec, f"its factory must return an nn.Module, got {loss!r:.80}")
 
-    def check(_: nn.Module, __: Any, value: Any) -> None:
-        if not isinstance(value, Tensor) or value.shape != ():
-            got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"{value!r:.40}"
-            raise plugin_error(
-                spec, f"a loss must return a scalar tensor, such as the mean, got {got}"
-            )
-
-    loss.register_forward_hook(check)
+    check_calls(loss, partial(plugin_error, spec))
     return loss

@@ -9,6 +9,7 @@ from convae_zoo.errors import ConfigError, ContractError, unknown
 from convae_zoo.registry import fields, find_model, get_registry
 from convae_zoo.registry.factories import config_values, field_names, make_config
 from convae_zoo.registry.kinds import kind_of
+from convae_zoo.registry.listing import check_name
 from convae_zoo.registry.specs import DecoderSpec, EncoderSpec, ModelSpec, Shape, shape_text
 
 
@@ -164,6 +165,7 @@ def plan_model(name: str, **overrides: Any) -> Plan:
 
 
 def _find(name: str) -> ModelSpec:
+    check_name(name)
     encoder, plus, decoder = name.partition("+")
     if plus:
         return ModelSpec(name="composed", encoder=encoder, decoder=decoder)

@@ -4,7 +4,7 @@ import fnmatch
 from collections.abc import Mapping
 from typing import Protocol, cast
 
-from convae_zoo.errors import UnknownNameError
+from convae_zoo.errors import UnknownNameError, UsageError
 from convae_zoo.registry.distributions import normal_name
 from convae_zoo.registry.kinds import KINDS
 from convae_zoo.registry.registry import get_registry
@@ -61,6 +61,16 @@ def model_info(name: str) -> ModelSpec:
     return find_model(name)[0]
 
 
+def check_name(name: object) -> None:
+    """Refuse what cannot name a model.
+
+    Raises:
+        UsageError: it is no string.
+    """
+    if not isinstance(name, str):
+        raise UsageError(f"a model is named by a string, got {name!r:.80}")
+
+
 def find_model(name: str) -> tuple[ModelSpec, WeightsSpec | None]:
     """Return the model that a name refers to, and the weights if the name has a tag.
 
@@ -68,6 +78,7 @@ def find_model(name: str) -> tuple[ModelSpec, WeightsSpec | None]:
         UnknownNameError: no such model, or the model has no such weights; the message names the
             distribution to install, if it is known.
     """
+    check_name(name)
     base, dot, tag = name.partition(".")
     registry = get_registry()
     orphans = cast("WeightsSpec | None", registry.entries["weights"].get(name))

@@ -62,8 +62,9 @@ def check_run_folder(out: str | Path, *, overwrite: bool, resume: bool) -> RunRe
     Raises:
         UsageError: it holds a run or other files, and neither option was given.
         TrainingError: the run that is to be resumed has a damaged record.
-        FileError: it cannot be read.
+        FileError: it cannot be read, or is no path.
     """
+    files.check_output(out)
     folder = RunFolder(Path(out))
     try:
         if resume and folder.record.exists():

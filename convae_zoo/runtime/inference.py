@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from convae_zoo.layers import fuse
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.runtime.memory import fastest_layout, keep_freed_memory
+from convae_zoo.runtime.modes import check_model, cpu_by_default
 from convae_zoo.runtime.precision import choose_precision
 
 
@@ -22,14 +23,17 @@ class Inference(nn.Module):
             range, ``auto`` is bf16 where that is faster.
 
     Raises:
-        ConfigError: it is none of these.
+        UsageError: it is no model that can reconstruct.
+        ConfigError: the precision is none of these.
     """
 
     def __init__(self, model: Autoencoder, precision: str = "auto") -> None:
         super().__init__()
+        check_model(model)
         self.precision = precision = choose_precision(precision, model.device)
-        self.model = copy.deepcopy(model).eval().requires_grad_(requires_grad=False)
-        self._layout = fastest_layout(self.model)
+        self.model = copy.deepcopy(model).float().eval().requires_grad_(requires_grad=False)
+        with cpu_by_default():
+            self._layout = fastest_layout(self.model)
         self.model.to(memory_format=self._layout)
         if precision == "bf16":
             for layer in self.model.modules():
@@ -43,7 +47,7 @@ class Inference(nn.Module):
     @torch.inference_mode()
     def forward(self, x: Tensor) -> Tensor:
         """Reconstruct images N×C×H×W; the same shape comes back, float32."""
-        x = x.contiguous(memory_format=self._layout)
+        x = x.float().contiguous(memory_format=self._layout)
         bf16 = self.precision == "bf16"
         with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=bf16):
             reconstruction: Tensor = self.model(x)

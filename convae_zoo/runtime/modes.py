@@ -1,12 +1,12 @@
 """Modes of modules and of PyTorch, set for a while and then restored."""
 
-import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import nn
 
+from convae_zoo.errors import UsageError
 from convae_zoo.models.autoencoder import Autoencoder
 
 BATCH_SIZE = 256
@@ -40,6 +40,38 @@ def evaluating(model: Autoencoder, device: torch.device | None = None) -> Iterat
         model.to(home)
 
 
+def check_model(model: object) -> None:
+    """Refuse what cannot reconstruct images.
+
+    Args:
+        model: an autoencoder, compiled or not.
+
+    Raises:
+        UsageError: it is no autoencoder, or one on the meta device.
+    """
+    plain = getattr(model, "_orig_mod", model)  # what torch.compile wraps
+    if not isinstance(plain, Autoencoder):
+        raise UsageError(
+            "model must be an Autoencoder, as create_model or load_model returns it, "
+            f"got {model!r:.80}"
+        )
+    if plain.device.type == "meta":
+        raise UsageError(
+            f"model {plain.name!r} is on the meta device, where it has no weights; build it on the "
+            "CPU"
+        )
+
+
+@contextmanager
+def cpu_by_default() -> Iterator[None]:
+    """Make new tensors on the CPU for a while, whatever the caller's default device."""
+    if torch.get_default_device().type == "cpu":  # a device context slows every call down
+        yield
+        return
+    with torch.device("cpu"):
+        yield
+
+
 @contextmanager
 def default_modes() -> Iterator[None]:
     """Give PyTorch its own defaults for a while: float32, the CPU, and gradients.
@@ -47,12 +79,8 @@ def default_modes() -> Iterator[None]:
     A caller may have set another default dtype or device, or call within ``torch.no_grad`` or
     ``torch.inference_mode``.
     """
-    dtype, device = torch.get_default_dtype(), torch.get_default_device()
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(torch.inference_mode(mode=False))
-        stack.enter_context(torch.enable_grad())
-        if device.type != "cpu":  # only then: it slows every call down
-            stack.enter_context(torch.device("cpu"))
+    dtype = torch.get_default_dtype()
+    with torch.inference_mode(mode=False), torch.enable_grad(), cpu_by_default():
         torch.set_default_dtype(torch.float32)
         try:
             yield

@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor
 
-from convae_zoo.data import pixels
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.runtime.modes import BATCH_SIZE, evaluating
 
@@ -15,7 +14,7 @@ def reconstruct(model: Autoencoder, images: Tensor, *, batch_size: int = BATCH_S
     """
     with evaluating(model):
         batches = [
-            model.postprocess(model(pixels.to_float(part.to(model.device), model.value_range)))
+            model.postprocess(model(model.to_float(part)))
             for part in torch.split(images, batch_size)
         ]
     return torch.cat([batch.cpu() for batch in batches]).clone()

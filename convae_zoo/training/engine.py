@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from convae_zoo.data import pixels
 from convae_zoo.errors import UsageError
 from convae_zoo.models.autoencoder import Autoencoder
+from convae_zoo.registry.factories import plugin_error
 from convae_zoo.registry.specs import Recipe
 from convae_zoo.runtime.bf16_weights import Bf16Weights
 from convae_zoo.runtime.cuda_graph import GraphedStep
@@ -47,6 +48,10 @@ class _Objective(nn.Module):
         with torch.autocast(target.device.type, dtype=torch.bfloat16, enabled=bf16):
             reconstruction, terms = self.model.forward_with_terms(target)
         reconstruction = reconstruction.float()
+        if torch.is_grad_enabled() and not reconstruction.requires_grad:
+            raise plugin_error(
+                self.model.plan.decoder, "its output is detached: no gradient reaches its weights"
+            )
         total: Tensor = self.loss(reconstruction, target)
         for term in terms.values():
             total = total + term

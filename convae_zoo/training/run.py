@@ -12,13 +12,14 @@ from typing import Any
 
 import attrs
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from convae_zoo.data import ImageSet
 from convae_zoo.data.load import train_and_val
 from convae_zoo.errors import ConfigError, UsageError
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.models.create import build_plan
+from convae_zoo.models.loss_check import check_calls
 from convae_zoo.models.losses import create_training_loss
 from convae_zoo.models.plan import label_of
 from convae_zoo.registry.specs import Recipe
@@ -224,16 +225,12 @@ def _loss(recipe: Recipe, model: Autoencoder, given: object) -> Iterator[nn.Modu
     if not isinstance(given, nn.Module):
         yield create_training_loss(recipe.loss, model.value_range, model.image_shape[0])
         return
-
-    def check(_: nn.Module, __: Any, value: object) -> None:
-        if not isinstance(value, Tensor) or value.shape != ():
-            raise UsageError(f"loss {recipe.loss} must return a scalar tensor, such as the mean")
-
-    handle = given.register_forward_hook(check)
+    handles = check_calls(given, lambda problem: UsageError(f"loss {recipe.loss}: {problem}"))
     try:
         yield given
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
 
 
 def check_shards(world: World, images: int, recipe: Recipe) -> None:

@@ -38,6 +38,7 @@ class Encoder(nn.Module):
             "batch": lambda: z.mean(0, keepdim=True),
             "flat": z.flatten,
             "raise": lambda: z[:, 9],
+            "device": lambda: z.to("meta"),
         }
         return faults.get(self.fault, lambda: z)()
 
@@ -130,6 +131,49 @@ def test_an_encoder_that_breaks_its_contract_is_refused_when_it_is_built(name, f
 def test_a_decoder_that_breaks_its_contract_is_refused_when_it_is_built():
     with pytest.raises(PluginError, match=r"decoder 'odd' .* float32 N×3×8×8, got float32 2×3×7×8"):
         zoo.create_model("odd+odd", fault="shape")
+
+
+@pytest.mark.parametrize(
+    ("fault", "what"),
+    [
+        ("tuple", "got a value of type tuple"),
+        ("none", "got None"),
+        ("half", "got float16 4×5"),
+        ("whole", "got int64 4×5"),
+        ("wide", "got float32 4×10"),
+        ("batch", "got float32 1×5"),
+        ("device", "float32 N×5 on cpu, got float32 4×5 on meta"),
+    ],
+)
+def test_a_part_that_breaks_its_contract_later_is_told_wherever_it_is_used(fault, what):
+    """In its first call it keeps the contract, so the check when it is built passes."""
+    model = zoo.compose("odd", "odd")
+    model.encoder.fault = fault
+    images = zoo.ImageSet(
+        name="noise", split="train", images=torch.randint(0, 256, (4, 3, 8, 8), dtype=torch.uint8)
+    )
+    for use in (
+        lambda: model.encode(torch.zeros(4, 3, 8, 8)),
+        lambda: zoo.Inference(model, "fp32"),
+        lambda: zoo.evaluate(model, images, baseline=False),
+        lambda: zoo.train(model, dataset=(images, images), epochs=1, precision="fp32"),
+    ):
+        with pytest.raises(PluginError) as caught:
+            use()
+        said = str(caught.value)
+        assert said.startswith("encoder 'odd' of plugin 'odd-plugin' (odd-dist 1.0): its latent")
+        assert what.replace("4×", "") in said.replace("4×", "").replace("2×", "")
+        assert "\n" not in said
+
+
+def test_a_decoder_that_detaches_its_output_is_told_in_training(monkeypatch):
+    model = zoo.compose("odd", "odd")
+    monkeypatch.setattr(Decoder, "forward", lambda self, z: self.linear(z).view(-1, 3, 8, 8).data)
+    images = zoo.ImageSet(
+        name="noise", split="train", images=torch.zeros(4, 3, 8, 8, dtype=torch.uint8)
+    )
+    with pytest.raises(PluginError, match=r"decoder 'odd' of plugin 'odd-plugin' .* is detached"):
+        zoo.train(model, dataset=(images, images), epochs=1, precision="fp32")
 
 
 def test_the_check_leaves_the_random_state_the_modes_and_the_statistics_alone():

@@ -151,3 +151,56 @@ def test_a_loss_that_returns_a_vector_is_reported_with_its_plugin(name):
         "tensor, such as the mean, got shape (4,); report the output "
         "of 'convae-zoo verify loss-scalar' to its author"
     )
+
+
+class Faulty(nn.Module):
+    """A mean squared error with a fault."""
+
+    def __init__(self, fault):
+        super().__init__()
+        self.fault = fault
+
+    def forward(self, reconstruction, target):
+        value = (reconstruction - target).square().mean()
+        match self.fault:
+            case "complex":
+                return value * 1j
+            case "whole":
+                return value.long()
+            case "detached":
+                return value.detach()
+            case "device":
+                return value.to("meta")
+            case "target":
+                target.zero_()
+            case "reconstruction":
+                reconstruction.detach().zero_()
+        return value
+
+
+@pytest.mark.parametrize(
+    ("fault", "what"),
+    [
+        ("complex", "a loss must return a real number, got complex64"),
+        ("whole", "a loss must return a real number, got int64"),
+        ("detached", "a loss must not detach its value: no gradient reaches the reconstruction"),
+        ("device", "a loss must stay on its input's device cpu, got meta"),
+        ("target", "a loss must not change its input in place"),
+        ("reconstruction", "a loss must not change its input in place"),
+    ],
+)
+@pytest.mark.parametrize("name", ["faulty", "mse + faulty"])
+def test_a_loss_that_breaks_its_contract_is_told_with_its_plugin(name, fault, what):
+    spec = LossSpec(
+        name="faulty", factory=lambda: Faulty(fault), provenance=Provenance("odd", "odd-dist", "1")
+    )
+    installed = registry.get_registry()
+    losses = {**installed.entries["loss"], "faulty": spec}
+    entries = {**installed.entries, "loss": losses}
+    with registry.override(registry.Registry(entries, installed.plugins)):
+        loss = create_loss(name)
+    x, y = _batches()
+    with pytest.raises(PluginError) as caught:
+        loss(x.requires_grad_() * 1, y.clone())
+    assert str(caught.value).startswith(f"loss 'faulty' of plugin 'odd' (odd-dist 1): {what}")
+    assert "\n" not in str(caught.value)

@@ -189,7 +189,7 @@ def test_a_loss_may_be_a_module_of_one_s_own(tmp_path):
 
 
 def test_a_loss_module_that_gives_no_scalar_is_refused():
-    with pytest.raises(UsageError, match=r"loss .*MSELoss must return a scalar tensor"):
+    with pytest.raises(UsageError, match=r"loss .*MSELoss: a loss must return a scalar tensor"):
         tiny_train(epochs=1, loss=nn.MSELoss(reduction="none"))
 
 

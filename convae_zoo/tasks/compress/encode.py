@@ -178,7 +178,7 @@ def _encode_part(job: _Job, images: Sequence[tuple[str, Path]], path: Path) -> N
                 read.append((name, source, image))
         if read:
             stacked = torch.cat([image for _, _, image in read]).to(job.model.device)
-            latent = job.model.encode(pixels.to_float(stacked, job.model.value_range)).float()
+            latent = job.model.encode(job.model.to_float(stacked)).float()
             finite = latent.cpu().to(job.dtype).isfinite().flatten(1).all(1)
             for (name, source, _), whole in zip(read, finite.tolist(), strict=True):
                 if whole:
