@@ -1,0 +1,1 @@
+"""Run folders: the record, the history and the checkpoints of a training run."""
