@@ -2,8 +2,8 @@
 
 from xdist.scheduler import LoadScopeScheduling
 
-TOGETHER = ("tests/install/",)
-"""Folders whose tests share what is made once and costs much: here a fresh environment."""
+TOGETHER = ("tests/install/", "tests/faults/")
+"""Folders whose tests share what is made once and costs much: an environment, a run of faults."""
 
 
 class FoldersTogether(LoadScopeScheduling):
