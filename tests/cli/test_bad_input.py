@@ -88,7 +88,7 @@ def test_an_output_that_cannot_be_made_is_told(run, tmp_path):
     (tmp_path / "file").write_text("in the way")
     out = tmp_path / "file" / "run"
     line = line_of(run("train", "convae-200", "--dataset", "waves", *SMALL, "--out", out), 1)
-    assert line == f"cannot use {out} as a run folder: Not a directory"
+    assert line == f"cannot write {out}: Not a directory"
 
 
 @pytest.mark.usefixtures("waves_dataset")

@@ -9,7 +9,6 @@ import itertools
 import json
 import os
 import random
-import resource
 import time
 import warnings
 from pathlib import Path
@@ -27,12 +26,13 @@ from convae_zoo.tasks.compress.latents import open_latents
 from convae_zoo.weights import file_format
 from convae_zoo.weights.load import read_metadata
 from latent_files import as_bytes, as_version_1, document_in, encoded, rewrite, write_images
+from memory import forget_peak, resident
 from mutate import changed, mutated
 
 SECONDS = float(os.environ.get("CONVAE_ZOO_FUZZ_SECONDS", "0"))
 FIRST = int(os.environ.get("CONVAE_ZOO_FUZZ_SEED", "0"))
 TARGETS = 5
-MOST_MEMORY = 1.5 * 2**20  # kB, as ru_maxrss
+MOST_MEMORY = 2**30  # bytes more than before
 
 FOUND: dict[str, list[int]] = {"image": [], "weights": [], "latents": []}
 """Seeds that once found a defect, by target; they are tried first."""
@@ -48,6 +48,7 @@ KINDS = {
 
 def seeds(target, count):
     """Give seeds: those that found something, then `count`, or as many as there is time for."""
+    before = forget_peak()
     yield from FOUND.get(target, [])
     stop = time.monotonic() + SECONDS / TARGETS
     for number in itertools.count(FIRST):
@@ -55,7 +56,7 @@ def seeds(target, count):
             print(f"{target}: {number - FIRST} files")
             break
         yield number
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < MOST_MEMORY
+    assert resident("VmHWM") - before < MOST_MEMORY
 
 
 def outcome(seed, path, action):
