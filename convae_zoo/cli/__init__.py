@@ -18,9 +18,9 @@ COMMANDS = {
     "encode": "Encode image files into one file of latents.",
     "evaluate": "Measure a model against PCA on a dataset.",
     "export": "Write a model for use without the zoo.",
-    "leaderboard": "Measure all weights trained on a dataset side by side.",
+    "leaderboard": "Compare all weights trained on a dataset.",
     "list": "List what is installed.",
-    "new-plugin": "Create a package with a plugin to start from.",
+    "new-plugin": "Create a plugin package from templates.",
     "plugins": "List the plugins, with the reason for broken ones.",
     "pull": "Download trained weights.",
     "push": "Upload a weights file to the Hugging Face Hub.",
@@ -31,7 +31,7 @@ COMMANDS = {
     "train": "Train a model.",
     "verify": "Check entries against the zoo's contract.",
 }
-"""The commands, each with its line of help: the file ``cli/NAME.py`` holds ``command``."""
+"""The help line of each command. The file ``cli/NAME.py`` defines it, as ``command``."""
 
 
 class _Commands(click.Group):
@@ -70,7 +70,7 @@ class _Commands(click.Group):
 @click.version_option(package_name="convae-zoo")
 @click.pass_context
 def cli(context: click.Context, *, debug: bool) -> None:  # noqa: ARG001 - `main` reads it
-    """A zoo of convolutional autoencoders that grows by installing packages.
+    """A zoo of convolutional autoencoders, extensible by installing packages.
 
     \b
     Example: convae-zoo train convae-200 --dataset photos --epochs 3 --out runs/first
@@ -107,22 +107,22 @@ def main(args: list[str] | None = None) -> int:
 
 
 def _open_closed_streams() -> None:
-    """Write to nowhere where a standard stream is closed: ``convae-zoo list >&-``.
+    """Connect closed standard streams to the null device, as in ``convae-zoo list >&-``.
 
-    Otherwise the next file that is opened would take its place and receive what is printed.
+    Otherwise the next file to be opened would get the descriptor and receive the output.
     """
     for name, descriptor in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
         if getattr(sys, name) is None:
             with contextlib.suppress(OSError):
                 os.fstat(descriptor)
                 continue
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, this one
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free descriptor, this one
             mode = "r" if name == "stdin" else "w"
             setattr(sys, name, os.fdopen(descriptor, mode, closefd=False))
 
 
 def _explain(error: BaseException) -> tuple[str, int]:
-    """Say an error in one line, with the exit status that it means."""
+    """Return an error's message, one line, and its exit status."""
     message, status = "", 1
     match error:
         case ZooError():
@@ -136,12 +136,12 @@ def _explain(error: BaseException) -> tuple[str, int]:
         case BrokenPipeError():
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         case OSError():
-            where = f": {error.filename}" if error.filename else ""
-            message = f"{error.strerror or error}{where}"
+            file = f": {error.filename}" if error.filename else ""
+            message = f"{error.strerror or error}{file}"
         case SystemExit():
             status = error.code if isinstance(error.code, int) else 1
         case _:
-            message = f"{reason(error)} (a fault of the zoo or of a plugin; --debug shows where)"
+            message = f"{reason(error)} (a bug in the zoo or in a plugin; --debug shows where)"
     return message, status
 
 

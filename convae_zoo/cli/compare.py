@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 @click.command(name="compare")
 @click.argument("models", nargs=-1, required=True, metavar="RUN_OR_MODEL...")
 @dataset_options
-@click.option("--split", help="The split to draw from; by default the one for validation.")
+@click.option("--split", help="The split of the images; by default the validation split.")
 @click.option(
     "--images",
     "count",
     type=click.IntRange(1, 100),
     default=10,
     show_default=True,
-    help="How many images; one per class first.",
+    help="Number of images; one per class first.",
 )
 @click.option("--last", is_flag=True, help="Leave out the first epochs of the runs.")
 @click.option("--out", required=True, metavar="FILE", help="The picture to write, a PNG file.")
@@ -39,13 +39,13 @@ def command(
     out: str,
     device: str,
 ) -> None:
-    """Draw the reconstructions of the same images by several models, a row each.
+    """Plot several models' reconstructions of the same images, one row per model.
 
-    A run folder gives two rows, its first epoch and its last; a .safetensors file or the name of
-    trained weights gives one. A missing folder of the picture is created.
+    A run folder has two rows, for its first and its last epoch; a .safetensors file or the name of
+    trained weights has one. Missing folders of the picture are created.
 
-    Each row states its MSE, PSNR, SSIM and sharpness: the strength of its edges divided by that of
-    the originals, below 1 where they are blurred.
+    Each row is labelled with its MSE, PSNR, SSIM and sharpness: the edge strength divided by that
+    of the originals, below 1 for blurred images.
 
     \b
     Example: convae-zoo compare runs/200 runs/1000 --dataset photos --out compare.png
@@ -80,7 +80,7 @@ def command(
 
 
 def _stored(argument: str, *, last: bool) -> list[tuple[str | Path, str, str]]:
-    """List the weights that an argument names: for each a source, a name and an epoch."""
+    """List the weights that an argument names: the source, name and epoch of each."""
     from convae_zoo.runs.run_folder import RunFolder
 
     path = Path(argument)
@@ -98,5 +98,6 @@ def _stored(argument: str, *, last: bool) -> list[tuple[str | Path, str, str]]:
 def _label(name: str, epoch: str, model: "Autoencoder") -> str:
     from convae_zoo.registry.specs import shape_text
 
-    told = ", ".join(t for t in ("" if model.name == name else model.name, epoch) if t)
-    return "\n".join(t for t in (name, told, f"bottleneck {shape_text(model.latent_shape)}") if t)
+    details = ", ".join(t for t in ("" if model.name == name else model.name, epoch) if t)
+    latent = f"bottleneck {shape_text(model.latent_shape)}"
+    return "\n".join(line for line in (name, details, latent) if line)

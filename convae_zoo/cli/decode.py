@@ -9,27 +9,28 @@ from convae_zoo.cli.options import device_option
 @click.argument("model")
 @click.argument("latents", type=click.Path())
 @click.option("--out", required=True, type=click.Path(), help="Folder for the images.")
-@click.option("--overwrite", is_flag=True, help="Replace files that come from something else.")
+@click.option("--overwrite", is_flag=True, help="Replace files from other sources.")
 @device_option
 def command(*, model: str, latents: str, out: str, overwrite: bool, device: str) -> None:
     """Decode a file of latents into PNG files, with the model that encoded it.
 
-    Pictures that were decoded from the same latents before are kept, so a killed process goes on.
-    Anything else in the place of a picture is refused, or replaced with --overwrite.
+    Pictures already decoded from the same latents are kept, so an interrupted command resumes when
+    it is run again. A file of another origin in the place of a picture is an error, or is replaced
+    with --overwrite.
 
     \b
     Example: convae-zoo decode runs/first latents.safetensors --out decoded
     """  # noqa: D301 - \b keeps click from wrapping
     from pathlib import Path
 
-    from convae_zoo.cli.bars import image_bar
+    from convae_zoo.cli.progress import image_progress
     from convae_zoo.runtime.device import choose_device
     from convae_zoo.tasks.compress import decode_file
     from convae_zoo.tasks.compress.latents import count_latents
     from convae_zoo.weights.load import load_model, read_metadata
 
     trained = load_model(model, device=choose_device(device))
-    with image_bar("decode", count_latents(Path(latents))) as advance:
+    with image_progress("decode", count_latents(Path(latents))) as advance:
         count = decode_file(
             trained,
             latents,

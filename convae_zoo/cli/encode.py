@@ -12,13 +12,13 @@ from convae_zoo.cli.outputs import model_files
 @click.argument("model")
 @click.argument("images", nargs=-1, required=True, type=click.Path())
 @click.option("--out", required=True, type=click.Path(), help="The latents file to write.")
-@click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 @click.option(
     "--dtype",
     default="auto",
     show_default=True,
     type=click.Choice(["auto", "fp32", "fp16"]),
-    help="How a latent is stored; auto takes codes where latents are codes, else fp32.",
+    help="Storage of latents; auto stores discrete latents as codes and others as fp32.",
 )
 @max_pixels_option
 @device_option
@@ -34,13 +34,13 @@ def command(
 ) -> None:
     """Encode image files, or the images of folders, into one file of latents.
 
-    Files that cannot be read are skipped and named. A killed run continues where it stopped when
-    it is started again. Under torchrun the processes share the work.
+    Files that cannot be read are skipped and reported. An interrupted command resumes when it is
+    run again. Under torchrun the processes share the work.
 
     \b
     Example: convae-zoo encode runs/first my_images --out latents.safetensors
     """  # noqa: D301 - \b keeps click from wrapping
-    from convae_zoo.cli.bars import image_bar
+    from convae_zoo.cli.progress import image_progress
     from convae_zoo.data.listing import find_images
     from convae_zoo.runtime.device import choose_device
     from convae_zoo.runtime.distributed import join_world
@@ -49,10 +49,10 @@ def command(
 
     files.check_output(out, model_files([model]))
     found = find_images(images)
-    with join_world(choose_device(device)) as (world, where):
-        trained = load_model(model, device=where)
-        mine = len(found) if world.size == 1 else -(-len(found) // world.size)
-        with image_bar("encode", mine, shown=world.is_main) as advance:
+    with join_world(choose_device(device)) as (world, chosen):
+        trained = load_model(model, device=chosen)
+        shard = len(found) if world.size == 1 else -(-len(found) // world.size)
+        with image_progress("encode", shard, enabled=world.is_main) as advance:
             encoded = encode_files(
                 trained,
                 found,

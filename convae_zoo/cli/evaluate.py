@@ -1,9 +1,6 @@
 """``convae-zoo evaluate``."""
 
-import contextlib
 import math
-import sys
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -19,7 +16,7 @@ if TYPE_CHECKING:
 @click.argument("model")
 @dataset_options
 @click.option("--split", help="The split to measure; by default the one for validation.")
-@click.option("--no-baseline", is_flag=True, help="Leave out PCA.")
+@click.option("--no-baseline", is_flag=True, help="Do not fit PCA.")
 @device_option
 @json_option
 def command(
@@ -33,20 +30,21 @@ def command(
     device: str,
     as_json: bool,
 ) -> None:
-    """Measure MODEL on a dataset, next to PCA with as many components as its latent has floats.
+    """Measure MODEL on a dataset, and PCA with as many components as its latent has floats.
 
-    MODEL is the name of trained weights, a .safetensors file or a run folder. MSE is of the raw
-    outputs, PSNR and SSIM are of outputs clipped to [0, 1]; all are means over images.
-    Sharpness is the strength of the edges divided by that of the originals; below 1 is blurred.
+    MODEL is the name of trained weights, a .safetensors file or a run folder. MSE is computed on
+    unclipped values, PSNR and SSIM on values clipped to [0, 1]; all are means over images.
+    Sharpness is the edge strength divided by that of the originals: below 1, images are blurred.
 
     \b
     Example: convae-zoo evaluate runs/first --dataset photos
     """  # noqa: D301 - \b keeps click from wrapping
+    from convae_zoo.cli.progress import stage_progress
     from convae_zoo.evaluation import evaluate
     from convae_zoo.weights.load import load_model
 
     trained = load_model(model)
-    with _bar() as progress:
+    with stage_progress() as progress:
         found = evaluate(
             trained,
             dataset,
@@ -104,22 +102,3 @@ def _cells(metrics: "Metrics") -> tuple[str, str, str, str, str]:
         similarity,
         sharpness,
     )
-
-
-@contextlib.contextmanager
-def _bar() -> Iterator[Callable[[str, int, int], None]]:
-    """Show a bar on stderr, where that is a terminal; give the function that moves it."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    console = Console(file=sys.stderr)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task("loading", total=None)
-
-        def move(what: str, done: int, total: int) -> None:
-            bar.update(task, description=what, completed=done, total=total or None)
-
-        yield move

@@ -29,11 +29,11 @@ def command(
     device: str,
     as_json: bool,
 ) -> None:
-    """Measure all weights trained on a dataset, and any others that are given, side by side.
+    """Compare all weights trained on a dataset, and any further models.
 
-    MODEL_OR_FILE is the name of trained weights, a .safetensors file or a run folder. They are
-    sorted by MSE on the validation split; the last column is the MSE divided by that of PCA with as
-    many components as a latent has floats. FLOPs are for encoding and decoding one image.
+    MODEL_OR_FILE is the name of trained weights, a .safetensors file or a run folder. The models
+    are sorted by MSE on the validation split. The last column is the MSE divided by that of PCA
+    with as many components as a latent has floats. FLOPs are for encoding and decoding one image.
 
     \b
     Example: convae-zoo leaderboard --dataset photos --out leaderboard.png
@@ -60,7 +60,7 @@ def command(
 
 
 def _loaded(given: tuple[str, ...], dataset: str) -> "dict[str, Autoencoder]":
-    """Load the given models and the registered ones that fit: of the same image shape."""
+    """Load the given models and the registered ones of the same image shape."""
     from convae_zoo.evaluation.leaderboard import fits, trained_on
     from convae_zoo.weights.load import load_model
 

@@ -21,8 +21,8 @@ KIND_OF: Mapping[str, str] = {kind.plural: kind.name for kind in KINDS.values()}
     name="list",
     help=f"""List what is installed: everything, or one kind.
 
-    KIND is one of {", ".join(KIND_OF)}. PATTERN is a name, or one with wildcards; alone it is
-    looked up in every kind.
+    KIND is one of {", ".join(KIND_OF)}. PATTERN is a name, optionally with wildcards; without KIND
+    it is looked up in every kind.
 
     \b
     Example: convae-zoo list models "convae-*"
@@ -61,7 +61,7 @@ def _choose(kind: str | None, pattern: str | None) -> tuple[list[str], str]:
 
 
 def _refuse_unknown(name: str) -> None:
-    """Refuse a single word that is neither a kind nor a name; a pattern may match nothing.
+    """Refuse a single word that is neither a kind nor a name; a pattern may have no match.
 
     Raises:
         UnknownNameError: always, for a word without wildcards.
@@ -71,7 +71,7 @@ def _refuse_unknown(name: str) -> None:
     registry = get_registry()
     names = {known for specs in registry.entries.values() for known in specs}
     if name in names:
-        return  # it has no trained weights
+        return  # the entry exists but has no trained weights
     raise registry.unknown("kind or name", name, {*KIND_OF, *names})
 
 
@@ -81,7 +81,7 @@ def _entries(kind: str, pattern: str) -> list[dict[str, Any]]:
 
 
 def _pretrained(pattern: str) -> list[dict[str, Any]]:
-    """List trained weights whose name, or whose model's, matches; also those of missing models."""
+    """List trained weights whose own or model's name matches; the model may be missing."""
     registry = get_registry()
     entries = cast("Mapping[str, WeightsSpec]", registry.entries["weights"])
     return [
@@ -92,18 +92,18 @@ def _pretrained(pattern: str) -> list[dict[str, Any]]:
 
 
 def _print(found: Mapping[str, list[dict[str, Any]]], pattern: str, *, pretrained: bool) -> None:
-    shown = {plural: entries for plural, entries in found.items() if entries}
-    if not shown:
+    matched = {plural: entries for plural, entries in found.items() if entries}
+    if not matched:
         what = next(iter(found)) if len(found) == 1 else "entries"
         what = "trained weights" if pretrained else what
         click.echo(f"no {what} match {pattern!r}" if pattern != "*" else f"no {what}")
-    for number, (plural, entries) in enumerate(shown.items()):
+    for number, (plural, entries) in enumerate(matched.items()):
         click.echo(f"{chr(10) if number else ''}{plural} ({len(entries)})")
         print_table(*_table(entries))
 
 
 def _table(entries: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
-    """Lay out entries in columns: a head and rows; a column that would be empty is left out."""
+    """Arrange entries in columns: a head and rows; empty columns are left out."""
     lists = any(isinstance(entry.get("trained"), list) for entry in entries)
     columns = {
         "name": [entry["name"] for entry in entries],
@@ -117,7 +117,7 @@ def _table(entries: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
 
 
 def _trained(trained: bool | list[str]) -> str:
-    """Say whether weights are trained, or on what a model's are."""
+    """Format whether weights are trained, or the tags of a model's trained weights."""
     if isinstance(trained, bool):
         return "yes" if trained else "no"
     return ", ".join(trained)

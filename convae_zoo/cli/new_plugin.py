@@ -16,10 +16,10 @@ from convae_zoo.scaffold import DEFAULT_KINDS, KINDS_WITH_TEMPLATE, new_plugin
     help="What the plugin registers; repeatable. By default an encoder, a decoder and a model.",
 )
 def command(name: str, folder: str, kinds: tuple[str, ...]) -> None:
-    """Write a complete package with a plugin into DIR, to start from.
+    """Create a complete plugin package in DIR, to start from.
 
-    NAME is that of the distribution, of the plugin and of what it registers. Installed as it is, it
-    passes its own tests and can be trained.
+    NAME is the name of the distribution, of the plugin and of its entries. The package can be
+    installed as it is; it then passes its own tests, and its model can be trained.
 
     \b
     Example: convae-zoo new-plugin tiny-ae tiny-ae --kind encoder --kind decoder

@@ -21,7 +21,7 @@ device_option = click.option(
     callback=lambda _, __, name: check_device_name(name),
     default="auto",
     show_default=True,
-    help="Device to compute on; auto is CUDA if this machine has it.",
+    help="Device to compute on; auto is CUDA if it is available.",
 )
 
 
@@ -30,14 +30,14 @@ max_pixels_option = click.option(
     type=click.IntRange(1),
     default=2**26,
     show_default="67,108,864, 8192×8192",
-    help="Image files with more pixels are not read.",
+    help="Do not read image files with more pixels.",
 )
 
 
 def data_options(command: F) -> F:
-    """Add ``--data PATH`` and ``--download``, where the dataset is known.
+    """Add ``--data PATH`` and ``--download``, to a command whose dataset is fixed.
 
-    The command is called with ``data`` and ``download``, as `load_dataset` takes them.
+    The command is called with ``data`` and ``download``, arguments of `load_dataset`.
     """
     for option in (
         click.option("--download", is_flag=True, help="Download missing data."),
@@ -50,14 +50,14 @@ def data_options(command: F) -> F:
 def dataset_options(command: F) -> F:
     """Add ``--dataset NAME``, ``--data-set FIELD=VALUE``, ``--data PATH`` and ``--download``.
 
-    The command is called with ``dataset``, ``data`` and ``download``, as `load_dataset` takes them;
-    what ``--data-set`` gives is part of ``dataset``.
+    The command is called with ``dataset``, ``data`` and ``download``, arguments of `load_dataset`;
+    the values of ``--data-set`` become part of ``dataset``.
     """
 
     @functools.wraps(command)
     def configured(*, dataset: str, data_set: tuple[str, ...], **options: Any) -> Any:
         if data_set:
-            from convae_zoo.registry.expressions import with_fields  # needed by few
+            from convae_zoo.registry.expressions import with_fields  # rarely needed
 
             dataset = with_fields(dataset, "dataset", read_settings(data_set, "--data-set"))
         return command(dataset=dataset, **options)
@@ -73,7 +73,7 @@ def dataset_options(command: F) -> F:
             "--dataset",
             required=True,
             metavar="NAME",
-            help="A dataset, also with config values: 'image-folder(val_fraction=0.2)'.",
+            help="A dataset, optionally with config values: 'image-folder(val_fraction=0.2)'.",
         ),
     ):
         configured = option(configured)
@@ -81,12 +81,12 @@ def dataset_options(command: F) -> F:
 
 
 def read_settings(settings: tuple[str, ...], option: str = "--set") -> dict[str, Any]:
-    """Read ``FIELD=VALUE`` pairs; a value is read as JSON where it is JSON, else as a string.
+    """Parse ``FIELD=VALUE`` pairs; a value that is not valid JSON is a string.
 
     Raises:
         UsageError: there is no ``=``, or a value is too long.
     """
-    import json  # needed by few
+    import json  # rarely needed
 
     values: dict[str, Any] = {}
     for setting in settings:
@@ -99,5 +99,5 @@ def read_settings(settings: tuple[str, ...], option: str = "--set") -> dict[str,
         except json.JSONDecodeError:
             values[field] = text
         except (ValueError, RecursionError) as error:  # a number of 5,000 digits; 100,000 brackets
-            raise UsageError(f"{option} {field}: the value is too long to be read") from error
+            raise UsageError(f"{option} {field}: the value is too long") from error
     return values

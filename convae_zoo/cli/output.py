@@ -1,6 +1,6 @@
 """Printing for people and for programs.
 
-Tables are plain text: importing rich would take half as long again as the whole of ``list``.
+Tables are plain text: importing rich would make ``list`` take half as long again.
 """
 
 import contextlib
@@ -14,12 +14,12 @@ import click
 from convae_zoo.errors import escaped, printable
 
 _DOCUMENTS: ContextVar[TextIO | None] = ContextVar("documents", default=None)
-"""Where documents are printed; None for stdout as it is."""
+"""The stream that documents are printed to; None for the current stdout."""
 
 
 @contextlib.contextmanager
 def only_documents_on_stdout() -> Iterator[None]:
-    """Send to stderr what anything but `print_json` prints: plugins, libraries."""
+    """Redirect stdout to stderr, except for `print_json`: plugins and libraries may print."""
     token = _DOCUMENTS.set(sys.stdout)
     try:
         with contextlib.redirect_stdout(sys.stderr):
@@ -29,14 +29,14 @@ def only_documents_on_stdout() -> Iterator[None]:
 
 
 def print_json(document: Any) -> None:
-    """Print one JSON document, in ASCII so that it survives any terminal's encoding."""
+    """Print one JSON document, in ASCII, which every terminal's encoding can represent."""
     import json  # not needed for the tables
 
     click.echo(json.dumps(document, indent=2, default=str), file=_DOCUMENTS.get())
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, indent: int = 2) -> None:
-    """Print rows under a head, in columns as wide as their widest cell."""
+    """Print rows below a head, in aligned columns."""
     lines = [[h.upper() for h in head], *([printable(cell) for cell in row] for row in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
     for line in lines:
@@ -45,7 +45,7 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, indent: i
 
 
 def print_line(text: str, *, err: bool = False) -> None:
-    """Print one line, its control characters escaped: names come from files and plugins."""
+    """Print one line with control characters escaped: names come from files and plugins."""
     click.echo(escaped(text), err=err)
 
 

@@ -1,4 +1,4 @@
-"""What a command may write: never over something that it reads, never beside another process."""
+"""Outputs of commands: never over an input, and by one process at a time."""
 
 import contextlib
 from collections.abc import Iterable, Iterator
@@ -17,10 +17,10 @@ def claimed(
     images: Iterable[str | Path] = (),
     data: str | None = None,
 ) -> Iterator[None]:
-    """Hold the output of a command while the command works; see `convae_zoo.files.claim_output`.
+    """Lock the output of a command while it runs; see `convae_zoo.files.claim_output`.
 
     Args:
-        out: the ``--out`` of the command; None where it writes nothing.
+        out: the command's ``--out``; None if it writes nothing.
         models: model arguments; those that are files or run folders are inputs.
         images: image files that are read.
         data: the ``--data`` folder, every file of which is an input.
@@ -40,7 +40,7 @@ def claimed(
 def model_files(models: Iterable[str]) -> list[Path]:
     """List the files that model arguments name: weights files, and the weights and records of runs.
 
-    Pictures in a run folder are no inputs, so a command may write its picture there again.
+    Pictures in a run folder are not inputs, so a command may overwrite its picture there.
     """
     found = []
     for path in map(Path, models):

@@ -17,15 +17,15 @@ from convae_zoo.registry.kinds import KINDS
 @json_option
 @click.pass_context
 def command(context: click.Context, *, as_json: bool) -> None:
-    """List the plugins, where they come from, and what each registers.
+    """List the plugins, their distributions, and what each registers.
 
-    Broken and blocked plugins are listed with the reason. The exit status is 1 if one is broken.
+    Broken and blocked plugins are listed with the reason. The exit status is 1 if any is broken.
 
     \b
     Example: convae-zoo plugins
     """  # noqa: D301 - \b keeps click from wrapping
     with warnings.catch_warnings():
-        if not as_json:  # the table says it
+        if not as_json:  # the table has the reason
             warnings.filterwarnings("ignore", "plugin .* is left out", ZooWarning)
         registry = get_registry()
     plugins = [_describe(registry, plugin) for plugin in registry.plugins]

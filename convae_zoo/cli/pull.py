@@ -11,10 +11,10 @@ from convae_zoo.cli.output import print_fields, print_json
 @click.command(name="pull")
 @click.argument("name")
 @click.option("--revision", help="Branch, tag or commit of a repository.")
-@click.option("--out", type=click.Path(), help="Also write the file here.")
+@click.option("--out", type=click.Path(), help="Also copy the file to this path.")
 @json_option
 def command(name: str, revision: str | None, out: str | None, *, as_json: bool) -> None:
-    """Download weights, check them, and print where they are and their sha256.
+    """Download weights, check them, and print their path and sha256.
 
     NAME is the name of trained weights, or a repository on the Hugging Face Hub: org/name, or
     org/name/file.safetensors. A cached file is not downloaded again.

@@ -15,8 +15,8 @@ from convae_zoo.cli.output import print_fields, print_json
 def command(file: str, repo: str, *, private: bool, revision: str | None, as_json: bool) -> None:
     """Upload a weights FILE to REPO (org/name) on the Hugging Face Hub, with a model card.
 
-    The repository is created if it does not exist; an existing README.md stays. Needs a login:
-    'hf auth login', or HF_TOKEN. Prints what a plugin's WeightsSpec names.
+    The repository is created if it does not exist; an existing README.md is kept. A login is
+    required: 'hf auth login', or HF_TOKEN. The output is what a plugin's WeightsSpec needs.
 
     \b
     Example: convae-zoo push runs/faces/model.safetensors someone/convae-faces --private

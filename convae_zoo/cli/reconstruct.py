@@ -15,10 +15,10 @@ from convae_zoo.cli.outputs import claimed
 @max_pixels_option
 @device_option
 def command(*, model: str, images: tuple[str, ...], out: str, max_pixels: int, device: str) -> None:
-    """Draw image files with their reconstructions by MODEL below them.
+    """Plot image files with MODEL's reconstructions below them.
 
     MODEL is the name of trained weights, a .safetensors file or a run folder. The images, of any
-    size and mode, are fitted to the model. A missing folder of the picture is created.
+    size and mode, are fitted to the model. Missing folders of the picture are created.
 
     \b
     Example: convae-zoo reconstruct runs/first cat.jpg dog.png --out grid.png

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @click.command(name="retrain")
 @click.argument("name")
 @data_options
-@click.option("--out", type=click.Path(), help="Run folder; without it nothing is kept.")
+@click.option("--out", type=click.Path(), help="Run folder; by default a temporary one.")
 @click.option("--resume", is_flag=True, help="Resume the run in --out.")
 @click.option(
     "--store",
@@ -39,8 +39,8 @@ def command(
 ) -> None:
     """Retrain registered weights NAME (MODEL.TAG) and compare them with the stored ones.
 
-    The recipe, the dataset and the seed are the declared ones. The exit status is 1 if the MSE
-    differs from the stored MSE by more than 1%.
+    The recipe, the dataset and the seed are those registered for the weights. The exit status is 1
+    if the MSE differs from the stored MSE by more than 1%.
 
     With --store, for maintainers of a plugin, the result replaces the stored weights: the file
     MODEL.TAG.safetensors, at most 16 MiB, and its entry in index.json are written to FOLDER, the

@@ -13,22 +13,22 @@ from convae_zoo.cli.outputs import claimed
     type=click.IntRange(1, 1000),
     default=16,
     show_default=True,
-    help="How many images.",
+    help="Number of images.",
 )
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**64 - 1),
     default=0,
     show_default=True,
-    help="Seed of the draw.",
+    help="Seed of the random latents.",
 )
 @click.option("--out", required=True, metavar="FILE", help="The picture to write, a PNG file.")
 @device_option
 def command(*, model: str, count: int, seed: int, out: str, device: str) -> None:
-    """Sample new images from MODEL: latents drawn from its prior, decoded.
+    """Sample new images from MODEL: sample latents from its prior and decode them.
 
-    MODEL is the name of trained weights, a .safetensors file or a run folder, of a model whose
-    encoder has a prior, such as a variational one. A missing folder of the picture is created.
+    MODEL is the name of trained weights, a .safetensors file or a run folder. Its encoder must have
+    a prior, as a variational encoder does. Missing folders of the picture are created.
 
     \b
     Example: convae-zoo sample runs/variational --count 16 --out samples.png

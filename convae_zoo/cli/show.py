@@ -18,12 +18,12 @@ from convae_zoo.registry.specs import shape_text
 
 @click.command(
     name="show",
-    help=f"""Show an entry: where it comes from, its shapes, config, recipe and weights.
+    help=f"""Show an entry: its origin, shapes, config, recipe and weights.
 
     NAME is the name of any entry ({", ".join(KINDS)}; weights as MODEL.TAG), a .safetensors file or
-    a run folder. Where entries of several kinds have the name, all are shown. FLOPs count one
-    forward pass per image, a multiply-add as two; the compression ratio is the number of pixel
-    values of an image per float of its latent.
+    a run folder. If entries of several kinds have the name, all are shown. FLOPs are those of one
+    forward pass per image, with a multiply-add counted as two. The compression ratio is the number
+    of pixel values of an image per float of its latent.
 
     \b
     Example: convae-zoo show convae-200
@@ -40,7 +40,7 @@ def command(name: str, kind: str | None, *, measure: bool, device: str, as_json:
     if measure:
         models = [entry for entry in entries if entry["kind"] in {"model", "weights"}]
         if not models:
-            raise UsageError(f"--measure is for models; {name!r} is none")
+            raise UsageError(f"--measure is for models; {name!r} is not a model")
         for entry in models:
             entry.update(_measure(entry, device))
     if as_json:
@@ -91,8 +91,8 @@ def _print(entry: Mapping[str, Any]) -> None:
     for role in ("encoder", "decoder"):
         if role in entry:
             part = entry[role]
-            where = f"  ({part['distribution']} {part['version']})" if "version" in part else ""
-            print_line(f"{role} {part['name']}{where}")
+            origin = f"  ({part['distribution']} {part['version']})" if "version" in part else ""
+            print_line(f"{role} {part['name']}{origin}")
             print_fields([(name, _value(value)) for name, value in part["config"].items()])
     if entry.get("recipe"):
         click.echo("recipe")
@@ -111,7 +111,7 @@ def _print(entry: Mapping[str, Any]) -> None:
 
 
 def _rows(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Say what an entry's own keys hold, for people; what it lacks is empty and not printed."""
+    """Return labels and values for printing; a missing value is empty and is not printed."""
     value_range, source = entry.get("value_range"), entry.get("distribution")
     in_range = f" in [{value_range[0]:g}, {value_range[1]:g}]" if value_range else ""
     return [
@@ -120,9 +120,9 @@ def _rows(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("plugin", entry.get("plugin", "")),
         ("problem", entry.get("problem", "")),
         ("images", _shape(entry, "image_shape") + in_range),
-        ("takes", _shape(entry, "input_shape")),
+        ("input", _shape(entry, "input_shape")),
         ("latent", _shape(entry, "latent_shape") + _ratio(entry)),
-        ("gives", _shape(entry, "output_shape")),
+        ("output", _shape(entry, "output_shape")),
         ("parameters", _count(entry.get("parameters"))),
         ("FLOPs", _count(entry.get("flops"))),
         ("speed", _speed(entry.get("speed"))),
@@ -146,7 +146,7 @@ def _rows(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _declared(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return what an entry's spec declares besides its config, as a loss its minimum."""
+    """Return what an entry's spec declares besides its config, such as a loss's minimum."""
     kind = KINDS[entry["kind"]]
     names = kind.own_fields if kind.built else []
     return [(name.replace("_", " "), _value(entry[name])) for name in names]
@@ -156,7 +156,7 @@ def _ratio(entry: Mapping[str, Any]) -> str:
     ratio = entry.get("compression_ratio")
     if ratio is None:
         return ""
-    return f", {entry['latent_floats']:,} floats, {ratio:.2f} pixel values each"
+    return f", {entry['latent_floats']:,} floats, {ratio:.2f} pixel values per float"
 
 
 def _count(number: int | None) -> str:
@@ -191,7 +191,7 @@ def _training(training: Mapping[str, Any] | None) -> str:
 
 
 def _print_quality(entry: Mapping[str, Any]) -> None:
-    """Print a table of a model's figures beside those of PCA."""
+    """Print a table of a model's metrics and those of PCA."""
     metrics = entry["metrics"]
     ratio = metrics.get("ratio_to_pca")
     rows = [
@@ -226,7 +226,7 @@ def _weights(name: str, weights: Mapping[str, Any]) -> list[str]:
 
 
 _SHORT = ("mse", "psnr", "ssim", "ratio_to_pca")
-"""The figures that stand for all where these are many."""
+"""The metrics that are shown if there are many."""
 
 
 def _metrics(entry: Mapping[str, Any]) -> str:
@@ -241,7 +241,7 @@ def _shape(entry: Mapping[str, Any], name: str) -> str:
 
 
 def _value(value: Any) -> str:
-    """Write a config value as a person would."""
+    """Format a config value for people."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):

@@ -1,4 +1,4 @@
-"""A weights file as a document like that of registered weights; imports torch when it is called."""
+"""A weights file as a JSON document, like that of registered weights; imports torch when called."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ from convae_zoo.cli.entries import describe_parts
 
 
 def describe_file(path: str) -> dict[str, Any]:
-    """Return what a weights file says of itself, from its metadata; no model is built.
+    """Describe a weights file from its metadata, without building the model.
 
     Args:
         path: the file, or a run folder.
@@ -53,5 +53,5 @@ def describe_file(path: str) -> dict[str, Any]:
 
 
 def _mapping(value: object) -> dict[str, Any]:
-    """Return what a file keeps under a key that may hold anything; empty where it is no mapping."""
+    """Return a value of a file's metadata if it is a mapping, else an empty one."""
     return value if isinstance(value, dict) else {}

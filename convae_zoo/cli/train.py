@@ -31,7 +31,7 @@ def recipe_options(command: F) -> F:
 @click.argument("model")
 @dataset_options
 @click.option("--out", required=True, type=click.Path(), help="Folder for the run.")
-@click.option("--resume", is_flag=True, help="Go on with the run in the folder.")
+@click.option("--resume", is_flag=True, help="Resume the run in the folder.")
 @click.option("--checkpoint-every", type=int, default=1000, show_default=True, help="In steps.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in the folder.")
 @click.option("--fresh", is_flag=True, help="Start from fresh weights, not from those of MODEL.")
@@ -75,10 +75,10 @@ def command(settings: tuple[str, ...], out: str, **options: Any) -> None:
 
 
 def what_is_kept(folder: "RunFolder") -> str:
-    """Say which epoch of a run is kept, and that the run can go on."""
+    """Describe which epoch of a run is kept, and how to continue the run."""
     try:
         done = folder.read().epochs_done
     except TrainingError:
         return "nothing was trained"
     kept = f"epoch {done} is kept in {folder.model}" if done else "no epoch was finished"
-    return f"{kept}; --resume goes on"
+    return f"{kept}; --resume continues"

@@ -25,20 +25,20 @@ STATUSES = ("passed", "skipped", "failed")
 @click.argument("name", required=False)
 @click.option("--plugin", metavar="NAME", help="Verify the entries of one plugin.")
 @click.option(
-    "--property", "properties", multiple=True, metavar="NAME", help="Check this only; repeatable."
+    "--property", "properties", multiple=True, metavar="NAME", help="Check only this; repeatable."
 )
 @click.option(
     "--examples",
     type=click.IntRange(1),
     default=6,
     show_default=True,
-    help="How many configs and batches to draw for a property.",
+    help="Configs and batches to generate per property.",
 )
 @click.option(
     "--backend",
     default="aot_eager",
     show_default=True,
-    help="Of torch.compile: aot_eager, or inductor, which also compiles the kernels.",
+    help="Backend of torch.compile: aot_eager, or inductor, which also compiles kernels.",
 )
 @json_option
 @click.pass_context
@@ -52,10 +52,10 @@ def command(
     *,
     as_json: bool,
 ) -> None:
-    """Check that entries keep the zoo's contract: everything, one plugin, or NAME.
+    """Check entries against the zoo's contract: all of them, one plugin's, or NAME.
 
-    NAME is an entry of any kind, or KIND:NAME. The exit status is 1 where an entry fails a property
-    or a plugin is broken; each failure is a line that names the plugin to tell.
+    NAME is an entry of any kind, or KIND:NAME. The exit status is 1 if an entry fails a property or
+    a plugin is broken; each failure is one line that names the plugin.
 
     \b
     Example: convae-zoo verify convae-200
@@ -67,9 +67,9 @@ def command(
     if not chosen and not broken:
         raise _unknown(name, plugin)
     results: list[Result] = []
-    with _progress(shown=not as_json and sys.stderr.isatty()) as say:
+    with _status_line(enabled=not as_json and sys.stderr.isatty()) as show:
         for entry in chosen:
-            say(f"verifying {entry}")
+            show(f"verifying {entry}")
             results += check(entry, properties)
     if as_json:
         print_json(
@@ -85,19 +85,19 @@ def command(
 
 
 @contextlib.contextmanager
-def _progress(*, shown: bool) -> Iterator[Callable[[str], None]]:
-    """Give a function that shows a line in place of the one before, on stderr."""
+def _status_line(*, enabled: bool) -> Iterator[Callable[[str], None]]:
+    """Yield a function that replaces the status line on stderr."""
 
-    def say(line: str) -> None:
-        if shown:
+    def show(line: str) -> None:
+        if enabled:
             click.echo(f"\r\x1b[K{line}", nl=False, err=True)
 
-    yield say
-    say("")
+    yield show
+    show("")
 
 
 def _broken(name: str | None, plugin: str | None) -> list[Plugin]:
-    """List the broken plugins that were asked for."""
+    """List the broken plugins among those to verify."""
     return [
         p
         for p in get_registry().plugins
@@ -126,8 +126,8 @@ def _print(
 ) -> None:
     rows = []
     for entry in chosen:
-        mine = [r for r in results if (r.kind, r.name) == (entry.kind, entry.name)]
-        counts = Counter(r.status for r in mine)
+        own = [r for r in results if (r.kind, r.name) == (entry.kind, entry.name)]
+        counts = Counter(r.status for r in own)
         source = entry.provenance
         rows.append(
             [
@@ -135,7 +135,7 @@ def _print(
                 entry.kind,
                 printable(f"{source.distribution} {source.version}"),
                 *(str(counts[status] or "") for status in STATUSES),
-                f"{sum(r.seconds for r in mine):.1f}",
+                f"{sum(r.seconds for r in own):.1f}",
             ]
         )
     print_table(("name", "kind", "distribution", *STATUSES, "seconds"), rows, indent=0)

@@ -120,7 +120,7 @@ def join_world(device: torch.device) -> Iterator[tuple[World, torch.device]]:
         if not isinstance(error, distributed.DistError) and "gloo" not in str(error):
             raise
         raise TrainingError(
-            "lost another process of this run; --resume goes on from the last checkpoint, and "
+            "lost another process of this run; --resume continues from the last checkpoint, and "
             "torchrun --max-restarts does so by itself"
         ) from error
     finally:

@@ -58,7 +58,7 @@ def test_an_unknown_dataset_suggests_the_nearest(run, tmp_path):
         ({"a.png": b"text", "b.png": b"text"}, "can be read"),
     ],
 )
-def test_a_folder_without_images_is_told(run, tmp_path, files, words):
+def test_a_folder_without_images_is_reported(run, tmp_path, files, words):
     data, out = tmp_path / "data", tmp_path / "run"
     if files is not None:
         data.mkdir()
@@ -72,7 +72,7 @@ def test_a_folder_without_images_is_told(run, tmp_path, files, words):
 
 
 @pytest.mark.usefixtures("waves_dataset")
-def test_another_run_in_the_folder_is_kept_unless_told(run, tmp_path):
+def test_another_run_in_the_folder_is_kept_unless_overwrite_is_given(run, tmp_path):
     call = ("train", "convae-200", "--dataset", "waves", *SMALL, "--epochs", "1")
     assert run(*call, "--out", tmp_path / "run")[0] == 0
     before = {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()}
@@ -84,7 +84,7 @@ def test_another_run_in_the_folder_is_kept_unless_told(run, tmp_path):
 
 
 @pytest.mark.usefixtures("waves_dataset")
-def test_an_output_that_cannot_be_made_is_told(run, tmp_path):
+def test_an_output_that_cannot_be_created_is_reported(run, tmp_path):
     (tmp_path / "file").write_text("in the way")
     out = tmp_path / "file" / "run"
     line = line_of(run("train", "convae-200", "--dataset", "waves", *SMALL, "--out", out), 1)
@@ -92,7 +92,7 @@ def test_an_output_that_cannot_be_made_is_told(run, tmp_path):
 
 
 @pytest.mark.usefixtures("waves_dataset")
-def test_a_loss_that_is_no_longer_a_number_stops_the_run_at_its_step(run, tmp_path):
+def test_a_loss_that_is_not_finite_stops_the_run_at_its_step(run, tmp_path):
     fast = ("--optimizer", "sgd", "--learning-rate", "1000", "--out", tmp_path / "run")
     status, _, err = run("train", "convae-200", "--dataset", "waves", *SMALL, *fast)
     assert status == 1
@@ -120,7 +120,7 @@ def test_a_spoiled_weights_file_is_one_line(run, trained, tmp_path, command, spo
     assert not (tmp_path / "grid.png").exists()
 
 
-def test_weights_that_are_no_numbers_are_not_saved(trained, tmp_path):
+def test_non_finite_weights_are_not_saved(trained, tmp_path):
     file = trained()
     model = zoo.load_model(file)
     with torch.no_grad():

@@ -41,7 +41,7 @@ def drawn(monkeypatch):
     return calls
 
 
-def test_a_run_gives_its_first_and_last_epoch_and_a_file_one_row(
+def test_a_run_has_rows_for_its_first_and_last_epoch_and_a_file_has_one_row(
     run, finished_run, trained, waves_dataset, tmp_path, monkeypatch
 ):
     calls, other, out = drawn(monkeypatch), trained("other.safetensors", latent_dim=9), "c.png"
@@ -63,7 +63,7 @@ def test_a_run_gives_its_first_and_last_epoch_and_a_file_one_row(
     assert not rows[0][1].equal(rows[1][1])
 
 
-def test_the_last_epochs_alone_can_be_asked_for(run, finished_run, tmp_path, monkeypatch):
+def test_last_leaves_out_the_first_epochs(run, finished_run, tmp_path, monkeypatch):
     calls = drawn(monkeypatch)
     args = ("compare", finished_run, "--dataset", "waves", "--last", "--out", tmp_path / "c.png")
     assert run(*args)[0] == 0
@@ -104,7 +104,7 @@ def test_models_of_different_image_shape_are_refused(run, trained, tmp_path):
 @pytest.mark.parametrize(
     ("count", "chosen"), [(1, [0]), (2, [0, 1]), (6, [0, 1, 2, 9, 16, 23]), (99, range(30))]
 )
-def test_one_image_a_class_comes_first_and_evenly_spaced_ones_follow(
+def test_one_image_per_class_comes_first_then_evenly_spaced_ones(
     run, trained, tmp_path, monkeypatch, count, chosen, waves_dataset
 ):
     calls, out = drawn(monkeypatch), tmp_path / "compare.png"

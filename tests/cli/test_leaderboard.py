@@ -33,7 +33,7 @@ def test_models_are_sorted_by_mse_with_their_costs_and_their_ratio_to_pca(run, t
         assert row["ratio_to_pca"] == pytest.approx(alone.ratio_to_pca, rel=1e-4)
 
 
-def test_pca_of_sizes_around_the_models_is_better_the_larger_it_is(run, trained):
+def test_pca_improves_with_its_size(run, trained):
     found = board(run, trained())
     sizes = [p["latent_floats"] for p in found["pca"]]
     assert sizes == sorted(set(sizes))
@@ -66,7 +66,7 @@ def test_the_table_and_the_picture_are_written(run, trained, tmp_path):
     assert out.read_bytes() == first
 
 
-def test_a_latent_larger_than_pca_can_be_has_no_ratio(run, trained):
+def test_a_latent_too_large_for_pca_has_no_ratio(run, trained):
     (row,) = board(run, trained(latent_dim=100))["rows"]
     assert row["ratio_to_pca"] is None
 

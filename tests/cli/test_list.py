@@ -83,7 +83,7 @@ def test_a_pattern_chooses_in_a_kind_or_in_all(plugin_site):
         (("models", "zzz", "--pretrained"), "no trained weights match 'zzz'\n"),
     ],
 )
-def test_where_nothing_matches_it_says_so(plugin_site, args, line):
+def test_without_a_match_it_says_so(plugin_site, args, line):
     done = plugin_site.run("list", *args)
     assert (done.returncode, done.stdout, done.stderr) == (0, line, "")
 

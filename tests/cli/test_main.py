@@ -25,7 +25,7 @@ def run(*args, **environment):
     )
 
 
-def test_alone_it_prints_its_help():
+def test_without_a_command_it_prints_its_help():
     done = run()
     assert done.returncode == 0
     assert done.stdout.startswith("Usage: convae-zoo")
@@ -39,7 +39,7 @@ def test_a_commands_help_has_an_example(name):
     assert f"Example: convae-zoo {name}" in done.stdout
 
 
-def test_it_says_its_version():
+def test_it_prints_its_version():
     assert run("--version").stdout.strip() == "convae-zoo, version 0.1.0"
 
 
@@ -68,7 +68,7 @@ def test_debug_shows_the_traceback():
     assert "UnknownNameError" in done.stderr
 
 
-def test_a_reader_that_goes_away_is_no_error():
+def test_a_closed_pipe_is_no_error():
     with subprocess.Popen(
         [sys.executable, "-m", "convae_zoo", "list", "--json"],
         stdout=subprocess.PIPE,
@@ -95,7 +95,7 @@ def test_an_ascii_terminal_is_no_error():
         (
             RuntimeError("odd"),
             1,
-            "error: RuntimeError: odd (a fault of the zoo or of a plugin; --debug shows where)",
+            "error: RuntimeError: odd (a bug in the zoo or in a plugin; --debug shows where)",
         ),
         (SystemExit(3), 3, ""),
     ],
@@ -122,7 +122,7 @@ def closed(*args):
 
 
 @pytest.mark.parametrize("args", [["list"], ["plugins", "--json"]])
-def test_with_stdout_closed_the_status_is_that_of_the_work(args):
+def test_with_stdout_closed_the_exit_status_is_kept(args):
     done = closed(*args)
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -172,7 +172,9 @@ def test_json_is_one_document_whatever_a_plugin_prints(capsys):
         ("width=" + 100_000 * "[", "width: the value is too long"),
     ],
 )
-def test_a_value_that_no_reader_takes_is_one_short_line(setting, message, capsys, tmp_path):
+def test_a_value_that_cannot_be_parsed_is_refused_in_one_short_line(
+    setting, message, capsys, tmp_path
+):
     model = "variational-200" if "beta" in setting else "convae-200"
     call = ["train", model, "--dataset", "photos", "--out", str(tmp_path / "run")]
     assert cli.main([*call, "--set", setting]) == 2

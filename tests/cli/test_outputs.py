@@ -69,7 +69,7 @@ WRITING = {
 
 
 @pytest.mark.parametrize("call", WRITING.values(), ids=WRITING)
-def test_a_second_command_on_one_output_says_who_holds_it(run, place, call):
+def test_a_second_command_with_the_same_output_names_the_holder(run, place, call):
     call = absolute(call, place)
     with claim_output(call[-1]):
         status, out, err = run(*call)

@@ -43,7 +43,7 @@ def test_a_broken_plugin_is_listed_with_its_reason_and_the_exit_status_is_1(plug
     assert ["broken", "broken-dist", "1.0", "broken", "ValueError: no luck"] in rows
 
 
-def test_two_plugins_of_one_name_are_both_listed(plugin_site):
+def test_two_plugins_with_one_name_are_both_listed(plugin_site):
     for letter in "ab":
         plugin_site.install(f"{letter}-dist", {"same": plugin_site.encoder})
     done = plugin_site.run("plugins", "--json")

@@ -33,9 +33,7 @@ def holds(picture, image, factor):
     return any(np.array_equal(picture[y : y + height, x : x + width], big) for y, x in starts)
 
 
-def test_the_picture_holds_each_image_and_what_the_model_makes_of_it(
-    run, trained, photographs, tmp_path
-):
+def test_the_picture_has_each_image_and_its_reconstruction(run, trained, photographs, tmp_path):
     weights, grid = trained(), tmp_path / "grid.png"
     status, out, err = run("reconstruct", weights, *photographs.values(), "--out", grid)
     assert (status, out, err) == (0, f"picture  {grid}\n", "")
@@ -50,13 +48,13 @@ def test_the_picture_holds_each_image_and_what_the_model_makes_of_it(
     assert all(holds(picture, i, 8) for i in (*originals, *reconstructions))
 
 
-def test_a_missing_folder_is_made(run, trained, photographs, tmp_path):
+def test_a_missing_folder_is_created(run, trained, photographs, tmp_path):
     grid = tmp_path / "new" / "grid.png"
     assert run("reconstruct", trained(), photographs["wide.png"], "--out", grid)[0] == 0
     assert [p.name for p in grid.parent.iterdir()] == ["grid.png"]
 
 
-def test_an_unreadable_image_is_told_before_anything_is_written(
+def test_an_unreadable_image_is_reported_before_anything_is_written(
     run, trained, photographs, tmp_path
 ):
     bad, grid = tmp_path / "bad.png", tmp_path / "new" / "grid.png"

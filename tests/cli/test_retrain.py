@@ -21,7 +21,7 @@ def test_a_wrong_call_is_one_line(run, args, line):
     assert err.count("\n") == 1
 
 
-def test_a_folder_that_cannot_be_written_is_told_before_training(run, tmp_path):
+def test_a_folder_that_cannot_be_written_is_reported_before_training(run, tmp_path):
     (tmp_path / "file").touch()
     folder = tmp_path / "file" / "weights"
     status, out, err = run("retrain", "convae-200.photos", "--store", folder)

@@ -29,7 +29,7 @@ def test_the_picture_holds_the_models_samples(run, variational, tmp_path):
         assert any(np.array_equal(picture[y : y + 128, x : x + 128], big) for y, x in starts)
 
 
-def test_another_seed_draws_other_images(run, variational, tmp_path):
+def test_another_seed_yields_other_images(run, variational, tmp_path):
     for name, seed in (("a", "0"), ("again", "0"), ("b", "1")):
         assert run("sample", variational, "--seed", seed, "--out", tmp_path / f"{name}.png")[0] == 0
     first, again, other = ((tmp_path / f"{n}.png").read_bytes() for n in ("a", "again", "b"))
@@ -37,7 +37,7 @@ def test_another_seed_draws_other_images(run, variational, tmp_path):
     assert first != other
 
 
-def test_a_model_without_a_prior_is_told(run, trained, tmp_path):
+def test_a_model_without_a_prior_is_reported(run, trained, tmp_path):
     path = tmp_path / "samples.png"
     status, out, err = run("sample", trained(), "--out", path)
     assert (status, out) == (2, "")

@@ -80,7 +80,7 @@ def test_a_name_of_several_kinds_shows_them_all(plugin_site):
     ("kind", "name"),
     [(k, n) for k in KINDS for n in getattr(convae_zoo, f"list_{KINDS[k].plural}")()],
 )
-def test_every_entry_there_is_can_be_shown(kind, name, capsys):
+def test_every_installed_entry_can_be_shown(kind, name, capsys):
     assert main(["show", name, "--kind", kind, "--json"]) == 0
     (entry,) = json.loads(capsys.readouterr().out)["entries"]
     assert (entry["kind"], entry["name"]) == (kind, name)
@@ -169,7 +169,7 @@ def register_models(register):
 """
 
 
-def test_the_card_of_weights_tells_parts_cost_quality_beside_pca_and_licences(plugin_site):
+def test_the_card_of_weights_has_parts_costs_quality_and_licences(plugin_site):
     plugin_site.install("mine-dist", {"mine": CARD})
     (card,) = shown(plugin_site, "mine.clothes")
     assert card["encoder"]["config"]["latent_dim"] == 7
@@ -181,7 +181,7 @@ def test_the_card_of_weights_tells_parts_cost_quality_beside_pca_and_licences(pl
         " ".join(li.split()) for li in plugin_site.run("show", "mine.clothes").stdout.split("\n")
     ]
     for line in (
-        "latent 7, 7 floats, 109.71 pixel values each",
+        "latent 7, 7 floats, 109.71 pixel values per float",
         "parameters 1,234",
         "FLOPs 56,789",
         "data licence MIT",
@@ -212,7 +212,7 @@ def test_measuring_counts_and_times_a_model_on_this_machine(plugin_site, run, mo
     assert card["speed"]["images_per_second"] > 1
     status, out, err = run("show", "mse", "--measure")
     assert (status, out) == (2, "")
-    assert "'mse' is none" in err
+    assert "'mse' is not a model" in err
 
 
 @pytest.mark.parametrize("folder", [True, False], ids=["run folder", "file"])

@@ -32,7 +32,7 @@ def test_options_change_the_recipe(run, tmp_path):
 
 
 @pytest.mark.usefixtures("waves_dataset")
-def test_a_run_goes_on_from_the_weights_of_another_and_says_so(run, tmp_path):
+def test_a_run_can_start_from_the_weights_of_another_and_says_so(run, tmp_path):
     fast = ("--dataset", "waves", "--epochs", "1", "--precision", "fp32")
     assert run("train", "convae-200", *fast, *SMALL, "--out", tmp_path / "first")[0] == 0
     status, _, err = run("train", tmp_path / "first", *fast, "--out", tmp_path / "second")
@@ -59,7 +59,7 @@ def test_a_run_goes_on_from_the_weights_of_another_and_says_so(run, tmp_path):
     ],
 )
 @pytest.mark.usefixtures("waves_dataset")
-def test_a_device_is_what_python_takes(run, tmp_path, device, line):
+def test_a_device_is_checked_as_in_python(run, tmp_path, device, line):
     call = ("train", "convae-200", "--dataset", "waves", *SMALL, "--out", tmp_path / "run")
     status, out, err = run(*call, "--device", device)
     assert (status, out) == (2, "")

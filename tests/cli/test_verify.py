@@ -42,7 +42,7 @@ def test_json_is_one_document_with_every_result(capsys):
     )
 
 
-def test_a_skip_is_told_with_its_reason_once(capsys):
+def test_a_skip_is_reported_once_with_its_reason(capsys):
     status, out, _ = verify(capsys, "bce", "--property", "loss-symmetric")
     assert status == 0
     assert "skipped loss-symmetric of loss:bce: it does not claim to be symmetric" in out

@@ -88,7 +88,7 @@ def test_a_process_that_has_lost_another_says_so(tmp_path):
     survivor.join(120)
     (found,) = json.loads((tmp_path / "0.json").read_text())
     assert found["exit_status"] == TrainingError.exit_status
-    assert found["error"].startswith("lost another process of this run; --resume goes on from")
+    assert found["error"].startswith("lost another process of this run; --resume continues from")
 
 
 @pytest.mark.slow

@@ -78,7 +78,7 @@ def test_sigterm_keeps_the_last_finished_epoch_and_names_it(tmp_path):
     child.terminate()
     assert ended(child) == 1
     done = json.loads((out / "run.json").read_text())
-    kept = f"epoch {done['epochs_done']} is kept in {out / 'model.safetensors'}; --resume goes on"
+    kept = f"epoch {done['epochs_done']} is kept in {out / 'model.safetensors'}; --resume continues"
     said = (tmp_path / "said").read_text().splitlines()
     assert said[-1] == f"error: stopped by SIGTERM; {kept}"
     assert 1 <= done["epochs_done"] < 500

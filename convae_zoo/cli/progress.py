@@ -1,0 +1,52 @@
+"""Progress bars of commands, on stderr and only on a terminal."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, ProgressColumn
+
+
+@contextlib.contextmanager
+def image_progress(
+    what: str, images: int, *, enabled: bool = True
+) -> Iterator[Callable[[int], object]]:
+    """Show a progress bar over images; yield the function that advances it by a count."""
+    from rich.progress import TimeRemainingColumn
+
+    with _progress(TimeRemainingColumn(), enabled=enabled) as progress:
+        task = progress.add_task(what, total=images)
+        yield lambda count: progress.advance(task, count)
+
+
+@contextlib.contextmanager
+def stage_progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Show a progress bar over several stages; yield the function that updates it.
+
+    It is called with the stage's description, the images done, and their total, 0 if unknown.
+    """
+    with _progress() as progress:
+        task = progress.add_task("loading", total=None)
+
+        def update(what: str, done: int, total: int) -> None:
+            progress.update(task, description=what, completed=done, total=total or None)
+
+        yield update
+
+
+def _progress(*more: "ProgressColumn", enabled: bool = True) -> "Progress":
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    console = Console(file=sys.stderr)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        *more,
+        console=console,
+        transient=True,
+        disable=not (enabled and console.is_terminal),
+    )
