@@ -1,4 +1,4 @@
-"""Reconstruct images a batch at a time, leaving the model as it was."""
+"""Reconstruction of images in batches, without changing the model's mode."""
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from convae_zoo.runtime.modes import BATCH_SIZE, evaluating
 def reconstruct(model: Autoencoder, images: Tensor, *, batch_size: int = BATCH_SIZE) -> Tensor:
     """Reconstruct uint8 images N×C×H×W of the model's shape; uint8 of the same shape on the CPU.
 
-    The model runs in evaluation mode; afterwards it is in the mode that it was in.
+    The model runs in eval mode; its own mode is restored.
     """
     with evaluating(model):
         batches = [

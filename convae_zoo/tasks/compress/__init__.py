@@ -1,4 +1,4 @@
-"""Many images to latents in one file, and back; flat in memory, and restartable."""
+"""Encoding many images into one latents file, and decoding it: in bounded memory, resumable."""
 
 from convae_zoo.tasks.compress.decode import decode_file
 from convae_zoo.tasks.compress.encode import encode_files

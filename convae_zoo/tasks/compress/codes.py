@@ -1,4 +1,4 @@
-"""Latents as codes, packed to the bits needed, for encoders that have finitely many latents."""
+"""Discrete latents as codes, packed in as few bits as they need."""
 
 import math
 from collections.abc import Mapping
@@ -22,8 +22,8 @@ class Codes:
     """How the codes of a latent are stored.
 
     Attributes:
-        count: codes are whole numbers from 0 up to this.
-        shape: of the codes of one latent.
+        count: the number of codes; a code is a whole number below it.
+        shape: of one latent's codes.
     """
 
     count: int
@@ -40,47 +40,47 @@ class Codes:
         return -(-math.prod(self.shape) * self.bits // 8)
 
     def pack(self, codes: Tensor) -> Tensor:
-        """Pack codes N×`shape`, int64, to uint8 N×`bytes`: the highest bit of each code first."""
+        """Pack codes N×`shape`, int64, into uint8 N×`bytes`, most significant bits first."""
         numbers = codes.reshape(len(codes), math.prod(self.shape), 1).numpy()
         bits = (numbers >> np.arange(self.bits)[::-1]) & 1
         rows = bits.astype(np.uint8).reshape(len(codes), math.prod(self.shape) * self.bits)
         return torch.from_numpy(np.packbits(rows, axis=1))
 
     def unpack(self, packed: Tensor) -> Tensor:
-        """Turn packed codes N×`bytes` back into codes, int64 N×`shape`.
+        """Unpack N×`bytes` into codes, int64 N×`shape`.
 
         Raises:
-            DataError: there is a code that is not below `count`.
+            DataError: a code is not below `count`.
         """
         length = math.prod(self.shape)
         bits = np.unpackbits(packed.numpy(), axis=1, count=length * self.bits)
         places = 1 << np.arange(self.bits, dtype=np.int64)[::-1]
         numbers = bits.reshape(len(packed), length, self.bits) @ places
         if (numbers >= self.count).any():
-            raise DataError(f"a code is {numbers.max()}, and there are {self.count} codes")
+            raise DataError(f"a code is {numbers.max()}, but codes must be below {self.count}")
         return torch.from_numpy(numbers).reshape(len(packed), *self.shape)
 
     def describe(self) -> dict[str, Any]:
-        """Return it as what JSON can hold."""
+        """Return the fields as JSON values."""
         return {"count": self.count, "shape": list(self.shape)}
 
     @classmethod
     def described(cls, document: Mapping[str, Any]) -> "Codes":
-        """Read what `describe` wrote.
+        """Parse the output of `describe` in a document.
 
         Raises:
-            DataError: it is something else.
+            DataError: the document has no valid one.
         """
         found = document.get("codes")
         if isinstance(found, dict):
             count, shape = found.get("count"), found.get("shape")
             if isinstance(shape, list) and shape and all(map(_is_size, [count, *shape])):
                 return cls(int(str(count)), tuple(shape))
-        raise DataError("it does not say what its codes are")
+        raise DataError("it does not describe its codes")
 
 
 def codes_of(model: Autoencoder) -> Codes | None:
-    """Return how the codes of a model's latents are stored; None where they are plain floats."""
+    """Return the storage of a model's codes; None if its latents are not discrete."""
     encoder: Any = model.encoder
     if not all(hasattr(encoder, name) for name in ("to_codes", "from_codes", "code_count")):
         return None
@@ -90,10 +90,10 @@ def codes_of(model: Autoencoder) -> Codes | None:
 
 
 def to_codes(model: Autoencoder, latents: Tensor) -> Tensor:
-    """Turn latents into their codes, int64, on the CPU.
+    """Convert latents to codes, int64, on the CPU.
 
     Raises:
-        PluginError: the encoder gives something else than whole numbers below its `code_count`.
+        PluginError: the encoder does not return whole numbers below its `code_count`.
     """
     encoder: Any = model.encoder
     codes = encoder.to_codes(latents)
@@ -105,29 +105,29 @@ def to_codes(model: Autoencoder, latents: Tensor) -> Tensor:
         or bool(((codes < 0) | (codes >= encoder.code_count)).any())
     ):
         raise plugin_error(
-            model.plan.encoder, "its to_codes must give int64 N×…, from 0 up to its code_count"
+            model.plan.encoder, "its to_codes must return int64 N×…, from 0 up to its code_count"
         )
     return codes.cpu()
 
 
 def checked_codes(model: Autoencoder, latents: Tensor) -> Tensor:
-    """Turn latents into their codes, and check that these hold all of them.
+    """Convert latents to codes, and check that the conversion is lossless.
 
     Raises:
-        PluginError: they do not.
+        PluginError: it is not.
     """
     codes = to_codes(model, latents)
     again = from_codes(model, codes)
     scale = float(latents.abs().max())
     if again.shape != latents.shape or (again - latents).abs().max() > _TOLERANCE * scale:
         raise plugin_error(
-            model.plan.encoder, "its from_codes does not give back what its to_codes was given"
+            model.plan.encoder, "its from_codes does not restore the latents given to its to_codes"
         )
     return codes
 
 
 def from_codes(model: Autoencoder, codes: Tensor) -> Tensor:
-    """Turn codes, int64 N×…, into latents on the model's device."""
+    """Convert codes, int64 N×…, to latents on the model's device."""
     encoder: Any = model.encoder
     latents: Tensor = encoder.from_codes(codes.to(model.device))
     return latents

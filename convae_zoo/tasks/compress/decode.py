@@ -1,4 +1,4 @@
-"""Decode a latents file into image files."""
+"""Decoding of a latents file into image files."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,29 +28,30 @@ def decode_file(
 ) -> int:
     """Decode the latents of a file into PNG files with the images' names.
 
-    The file is checked whole before anything is written. Pictures that were decoded from the same
-    latents before are kept, so a process that was killed goes on.
+    The whole file is checked before anything is written. Pictures already decoded from the same
+    latents are kept, so a killed process can be resumed.
 
     Args:
         model: in eval mode, on its device.
         path: a file that `encode_files` wrote.
-        out: the folder for the images; it is made.
-        weights: sha256 of the model's weights; they must be those that the file was made with.
-        overwrite: replace files that are in a picture's place and come from something else.
-        progress: called with the number of images that were done.
+        out: the folder for the images; created if it is missing.
+        weights: sha256 of the model's weights; must equal that of the encoding model.
+        overwrite: replace files of another origin that have a picture's path.
+        progress: called with the number of images just finished.
 
     Returns:
-        How many images there are.
+        The number of images.
 
     Raises:
         ContractError: the latents are of another model.
-        UsageError: other files are in the pictures' places, or another process is writing there.
+        UsageError: files of another origin have the pictures' paths, or another process is writing
+            to the folder.
         DataError: the file is damaged.
-        FileError: an image cannot be written; those that are finished stay.
+        FileError: an image cannot be written; finished images are kept.
     """
     path, out = Path(path), Path(out)
     if out.exists() and not out.is_dir():
-        raise UsageError(f"{out} is a file; give a folder for the images")
+        raise UsageError(f"{out} is a file; name a folder for the images")
     latents = open_latents(path)
     if latents.document.get("weights_sha256") != weights:
         raise ContractError(
@@ -78,7 +79,7 @@ def decode_file(
 def _decoded(
     model: Autoencoder, latents: LatentsFile, codes: Codes | None, finished: set[int]
 ) -> Iterator[list[tuple[int, Tensor]]]:
-    """Decode a batch at a time: the place and the image, uint8, of each that is not finished."""
+    """Decode in batches; yield the index and image, uint8, of each that is not finished."""
     start = 0
     for batch in latents.batches(BATCH):
         places = range(start, start + len(batch))
@@ -95,7 +96,7 @@ def _decoded(
 
 
 def _check_shape(model: Autoencoder, latents: LatentsFile) -> Codes | None:
-    """Check that latents fit a model; return how they are stored where they are codes."""
+    """Check that latents fit a model; return the storage of codes, or None for float latents."""
     if latents.kind == "latents":
         if latents.shape[1:] != model.latent_shape:
             raise DataError(

@@ -1,4 +1,4 @@
-"""Encode image files: in parts of a fixed size, each written when it is done."""
+"""Encoding of image files, in parts of a fixed size that are written one by one."""
 
 import contextlib
 import hashlib
@@ -22,7 +22,7 @@ from convae_zoo.tasks.compress.codes import Codes, checked_codes, codes_of
 from convae_zoo.tasks.compress.parts import is_finished, open_parts, parts_folder, remove_parts
 
 PART = 1024
-"""Images of a part: what is lost at most when a process is killed."""
+"""Images per part: the most work that a killed process loses."""
 
 BATCH = 128
 READERS = 4
@@ -32,12 +32,12 @@ _TORCH_DTYPES = {"auto": torch.float32, "fp32": torch.float32, "fp16": torch.flo
 
 @attrs.frozen
 class Encoded:
-    """What was encoded.
+    """The result of `encode_files`.
 
     Attributes:
         count: latents in the file.
         skipped: files that could not be read, each with the reason.
-        reused_parts: parts that an earlier process had done already.
+        reused_parts: parts that an earlier process had finished.
     """
 
     count: int
@@ -47,7 +47,7 @@ class Encoded:
 
 @attrs.frozen(eq=False)
 class _Job:
-    """What is done to each part."""
+    """How each part is encoded."""
 
     model: Autoencoder
     codes: Codes | None
@@ -70,26 +70,26 @@ def encode_files(
 ) -> Encoded:
     """Encode image files into one latents file.
 
-    The parts lie in ``OUT.parts`` until all are there. A process that is killed loses the part at
-    hand; started again with the same model and files, it repeats none that is finished.
+    The parts are stored in ``OUT.parts`` until all are finished. A killed process loses its current
+    part only; a new one with the same model and files resumes after the finished parts.
 
     Args:
         model: in eval mode, on its device.
         images: each image's name in the latents file, once, and its path.
         out: the latents file.
-        weights: sha256 of the model's weights, kept to tell models apart.
-        dtype: ``fp32``; ``fp16`` for half the size; or ``auto``, which is codes, as small as they
-            can be, where the model's latents are codes, and fp32 for any other.
+        weights: sha256 of the model's weights, stored to identify the model.
+        dtype: ``fp32``; ``fp16`` for half the size; or ``auto``: discrete latents are stored as
+            codes, in as few bits as they need, and others as fp32.
         max_pixels: image files with more pixels are skipped.
-        overwrite: replace a file that is there.
+        overwrite: replace an existing file.
         world: the processes that share the parts; the first joins them.
-        progress: called with the number of images that were done.
+        progress: called with the number of images just finished.
 
     Raises:
-        UsageError: the file is there or an input, another process is writing it, two images have
-            one name, or there is nothing to encode.
+        UsageError: the file exists or is an input, another process is writing it, two images have
+            the same name, or there is nothing to encode.
         DataError: none of the images can be read.
-        FileError: a part cannot be written; those that are finished stay.
+        FileError: a part cannot be written; finished parts are kept.
     """
     out, world = Path(out), world or World()
     if dtype not in DTYPES:
@@ -97,11 +97,11 @@ def encode_files(
     if not images:
         raise UsageError("there are no images to encode")
     if len({name for name, _ in images}) < len(images):
-        raise UsageError("two images have one name; give each a name of its own")
+        raise UsageError("two images have the same name; give each its own")
     if world.size > len(images):
         raise UsageError(f"{world.size} processes are more than {len(images)} images; start fewer")
     if out.exists() and not overwrite:
-        raise UsageError(f"{out} is there already; choose another --out, or pass --overwrite")
+        raise UsageError(f"{out} already exists; choose another --out, or pass --overwrite")
     codes = codes_of(model) if dtype == "auto" else None
     job = _Job(model, codes, _TORCH_DTYPES[dtype], max_pixels, progress)
     document = {"model": model.plan.describe(), "weights_sha256": weights}
@@ -151,7 +151,7 @@ def _encode(
 
 
 def _digest(images: Sequence[tuple[str, Path]]) -> str:
-    """Tell one list of files from another: by names, sizes and times, unread."""
+    """Identify a list of files by names, sizes and modification times, without reading them."""
     digest = hashlib.sha256()
     for name, path in images:
         try:
@@ -193,7 +193,7 @@ def _encode_part(job: _Job, images: Sequence[tuple[str, Path]], path: Path) -> N
 
 
 def _stored(job: _Job, latent: Tensor) -> Tensor:
-    """Turn latents into what is stored of them, on the CPU."""
+    """Convert latents to their stored form, on the CPU."""
     if job.codes is None:
         return latent.cpu().to(job.dtype)
     if len(latent) == 0:
@@ -203,12 +203,12 @@ def _stored(job: _Job, latent: Tensor) -> Tensor:
 
 def _not_finite(path: Path, dtype: torch.dtype) -> str:
     if dtype == torch.float16:
-        return f"{path}: its latent is beyond what fp16 holds; store it as fp32"
-    return f"{path}: the model gives NaN or infinity for it"
+        return f"{path}: its latent is beyond the range of fp16; store it as fp32"
+    return f"{path}: the model returns NaN or infinity for it"
 
 
 def _read(job: _Job, images: Sequence[tuple[str, Path]]) -> Iterator[Tensor | DataError]:
-    """Read image files, several at a time: each fitted to the model, uint8 1×C×H×W, or why not."""
+    """Read image files in parallel; yield each fitted to the model, uint8 1×C×H×W, or its error."""
     shape = job.model.image_shape
 
     def read(item: tuple[str, Path]) -> Tensor | DataError:

@@ -1,13 +1,13 @@
-"""The latents file: one safetensors file that is written and read a piece at a time.
+"""The latents file: a safetensors file that is written and read in pieces.
 
-It holds ``names`` (UTF-8 bytes of a JSON list, one name per latent, each once) and one of
+It contains ``names`` (UTF-8 bytes of a JSON list, one unique name per latent) and one of
 
 - ``latents``: N×D or N×C×H×W, float32 or float16;
-- ``codes``: N×bytes, the codes of a latent packed as `pack` in `codes.py` does.
+- ``codes``: N×bytes, the codes of each latent, packed by `pack` in `codes.py`.
 
-Its metadata holds one JSON document: the model, the sha256 of its weights, for codes their count
-and shape, and a sha256 of everything else in the file. Version 1, without sha256 and codes, is
-still read.
+Its metadata is one JSON document: the model, the sha256 of its weights, the count and shape of
+codes, and a sha256 of everything else in the file. Version 1, without sha256 and codes, is still
+read.
 """
 
 import functools
@@ -41,11 +41,11 @@ Document = dict[str, Any]
 
 @attrs.frozen(eq=False)
 class LatentsFile:
-    """A latents file that was checked whole.
+    """A latents file, completely checked.
 
     Attributes:
         path: the file.
-        document: what its metadata says.
+        document: its metadata.
         kind: ``latents`` or ``codes``.
         shape: of that tensor; N first.
         names: the images' names, N.
@@ -60,16 +60,16 @@ class LatentsFile:
     sha256: str
 
     def batches(self, size: int) -> Iterator[Tensor]:
-        """Read the latents, float32, or the packed codes, uint8, a batch at a time."""
+        """Yield the latents, float32, or the packed codes, uint8, in batches."""
         with _open(self.path) as file:
             yield from _slices(file.get_slice(self.kind), size)
 
 
 def open_latents(path: Path) -> LatentsFile:
-    """Open a latents file and check it whole, without holding it in memory.
+    """Open a latents file and check all of it, without loading it into memory.
 
     Raises:
-        DataError: it is no latents file, or damaged, or of a newer format.
+        DataError: it is not a latents file, is damaged, or is of a newer format.
     """
     with _open(path) as file:
         document = _document(file, path)
@@ -85,10 +85,10 @@ def open_latents(path: Path) -> LatentsFile:
 
 
 def count_latents(path: Path) -> int:
-    """Return how many latents a file says that it has, unchecked.
+    """Return the number of latents that a file declares, unchecked.
 
     Raises:
-        DataError: it is no latents file.
+        DataError: it is not a latents file.
     """
     with _open(path) as file:
         try:
@@ -106,8 +106,8 @@ def write_part(
         path: the file.
         kind: ``latents`` or ``codes``.
         content: float32 or float16 latents, or packed codes, uint8; N first.
-        names: N, each once.
-        document: what JSON can hold.
+        names: N unique names.
+        document: JSON values.
 
     Raises:
         FileError: it cannot be written.
@@ -120,10 +120,10 @@ def write_part(
 
 
 def join_parts(parts: Sequence[Path], out: Path, document: Mapping[str, Any]) -> None:
-    """Write one file of many parts' latents, in their order, with one part in memory at a time.
+    """Join parts into one file, in order, with one part in memory at a time.
 
     Raises:
-        FileError: it cannot be written; what was there stays.
+        FileError: it cannot be written; an existing file is kept.
         DataError: a part is damaged.
     """
     opened = [open_latents(part) for part in parts]
@@ -149,7 +149,7 @@ def _contents(parts: Iterable[Path], kind: str) -> Iterator[memoryview]:
 def _head(
     document: Document, dtype: str, kind: str, shape: Sequence[int], names: Sequence[str]
 ) -> bytes:
-    """Make what precedes the latents: the header of a safetensors file, and the names."""
+    """Create what precedes the latents: the safetensors header and the names."""
     text = _names_text(names)
     size = math.prod(shape) * _BYTES[dtype]
     header = {
@@ -168,7 +168,7 @@ def _head(
 
 def _names_text(names: Sequence[str]) -> bytes:
     text = json.dumps(list(names)).encode()
-    return text + b" " * (-len(text) % _ALIGNMENT)  # the tensor behind it starts aligned
+    return text + b" " * (-len(text) % _ALIGNMENT)  # aligns the next tensor
 
 
 def _digest(
@@ -179,7 +179,7 @@ def _digest(
     names: Sequence[str],
     contents: Iterable[memoryview],
 ) -> str:
-    """Sha256 of all that a file says: the document, the form and the bytes of its tensors."""
+    """Sha256 of a file's content: its document, and the layout and bytes of its tensors."""
     described = {"document": document, "tensor": [kind, dtype, list(shape)], "names": list(names)}
     digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
     for content in contents:
@@ -188,7 +188,7 @@ def _digest(
 
 
 def _check_digest(recorded: object, sha256: str, version: int) -> None:
-    if version == 1:  # it recorded none
+    if version == 1:  # without a sha256
         return
     if not isinstance(recorded, str):
         raise TypeError("it has no sha256")
@@ -203,14 +203,14 @@ def _document(file: Any, path: Path) -> Document:
         document = None
     version = document.get("format_version") if isinstance(document, dict) else None
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise DataError(f"{path} is no latents file; expected what 'convae-zoo encode' writes")
+        raise DataError(f"{path} is not a latents file; expected a file of 'convae-zoo encode'")
     if version > FORMAT_VERSION:
         raise DataError(f"{path} was written by a newer convae_zoo; upgrade to read it")
     return dict(document or {})
 
 
 def _layout(file: Any) -> tuple[str, str, tuple[int, ...]]:
-    """Return which tensor holds the latents, with its dtype and shape."""
+    """Return the name, dtype and shape of the tensor with the latents."""
     kinds = sorted(set(file.keys()) - {"names"})
     if len(kinds) != 1 or kinds[0] not in _KINDS:
         raise ValueError(f"it holds the tensors {', '.join(kinds) or 'none'}, not the latents")
@@ -226,7 +226,7 @@ def _layout(file: Any) -> tuple[str, str, tuple[int, ...]]:
 def _names(file: Any, count: int) -> list[str]:
     piece = file.get_slice("names")
     if piece.get_dtype() != "U8" or len(piece.get_shape()) != 1:
-        raise ValueError("its names are no text")
+        raise ValueError("its names are not text")
     if piece.get_shape()[0] > _LONGEST_NAME * (count + 1):
         raise ValueError("its names are too long")
     try:
@@ -234,16 +234,16 @@ def _names(file: Any, count: int) -> list[str]:
     except ValueError as error:
         raise ValueError(f"its names are not JSON ({error})") from error
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise TypeError("its names are not a list of texts")
+        raise TypeError("its names are not a list of strings")
     if len(names) != count:
         raise ValueError(f"it has {count} latents but {len(names)} names")
     if len(set(names)) != count:
-        raise ValueError("several latents have one name")
+        raise ValueError("several latents have the same name")
     return names
 
 
 def _finite(file: Any, kind: str) -> Iterator[memoryview]:
-    """Read the latents' bytes in pieces, and check that every value is a finite number."""
+    """Yield the latents' bytes in pieces, and check that every value is finite."""
     for batch in _slices(file.get_slice(kind), _CHUNK, as_stored=True):
         if batch.is_floating_point() and not torch.isfinite(batch).all():
             raise ValueError("it holds latents that are NaN or infinite")
@@ -262,4 +262,4 @@ def _open(path: Path) -> Any:
     try:
         return safe_open(path, framework="pt")
     except (OSError, SafetensorError) as error:
-        raise DataError(f"{path} is no latents file, or damaged: {error}") from error
+        raise DataError(f"{path} is not a latents file, or is damaged: {error}") from error

@@ -1,4 +1,4 @@
-"""The folder of finished parts, ``OUT.parts``; what a user puts into it is not touched."""
+"""The folder of finished parts, ``OUT.parts``; a user's own files in it are not touched."""
 
 import contextlib
 import json
@@ -11,7 +11,7 @@ from convae_zoo.tasks.compress.latents import open_latents
 
 _PLAN = "plan.json"
 _OURS = ("part-*.safetensors", ".tmp-*", ".lock-*", _PLAN)
-"""What is removed, in this order: whose the parts are must be known until the last is gone."""
+"""The files to remove, in this order: the plan identifies the parts until the last is removed."""
 
 
 def parts_folder(out: Path) -> Path:
@@ -20,14 +20,14 @@ def parts_folder(out: Path) -> Path:
 
 
 def open_parts(folder: Path, plan: dict[str, Any]) -> None:
-    """Make the folder of the parts; parts of another plan are removed.
+    """Create the folder of the parts, and remove parts of another plan.
 
     Args:
-        folder: where they lie.
-        plan: what is encoded, with what and how.
+        folder: the folder.
+        plan: the images, the model and the settings.
 
     Raises:
-        UsageError: a folder is there that encoding did not make.
+        UsageError: the folder exists and was not created by encoding.
         FileError: it cannot be used.
     """
     text = json.dumps(plan, sort_keys=True)
@@ -37,7 +37,7 @@ def open_parts(folder: Path, plan: dict[str, Any]) -> None:
         found = record.read_text("utf-8") if record.exists() else None
         if not _is_plan(found) and any(folder.iterdir()) and not _only_leftovers(folder):
             raise UsageError(
-                f"{folder} is there already, and encode did not make it; move it away, or choose "
+                f"{folder} already exists and was not created by encode; move it away, or choose "
                 "another --out"
             )
         if found != text:
@@ -49,7 +49,7 @@ def open_parts(folder: Path, plan: dict[str, Any]) -> None:
 
 
 def is_finished(part: Path) -> bool:
-    """Tell whether a part is there, whole; a damaged one is encoded again."""
+    """Return whether a part exists and is intact; a damaged part is encoded again."""
     try:
         open_latents(part)
     except DataError:
@@ -58,7 +58,7 @@ def is_finished(part: Path) -> bool:
 
 
 def remove_parts(folder: Path) -> None:
-    """Remove the parts, and their folder where nothing else is in it."""
+    """Remove the parts, and their folder if nothing else is in it."""
     with contextlib.suppress(OSError):
         _remove_ours(folder)
         folder.rmdir()
@@ -78,5 +78,5 @@ def _is_plan(text: str | None) -> bool:
 
 
 def _only_leftovers(folder: Path) -> bool:
-    """Tell whether all that is there is what a killed process was writing."""
+    """Return whether a folder contains only the temporary files of a killed process."""
     return all(path.name.startswith((".tmp-", ".lock-")) for path in folder.iterdir())

@@ -1,4 +1,4 @@
-"""The pictures that latents are decoded into: where each goes, and which are there already."""
+"""The pictures that latents are decoded into: their paths, and which of them are finished."""
 
 import hashlib
 import os
@@ -18,31 +18,31 @@ _LONGEST = 255  # bytes of one name in a path
 
 
 def picture_paths(names: Sequence[str], out: Path) -> list[Path]:
-    """Return where the picture of each name goes, below a folder.
+    """Return the path of each name's picture in a folder.
 
-    A name that is too long with its ``.png`` is cut, and a hash of it is added.
+    A name that is too long with its ``.png`` is cut, and a hash of it is appended.
 
     Raises:
-        UsageError: a name would leave the folder.
-        DataError: a name that no file can have, or two names for one file.
+        UsageError: a name leads out of the folder.
+        DataError: a name is not a valid file name, or two names have the same path.
     """
     paths = [out / _inside(name, out) for name in names]
     if len(set(paths)) != len(paths):
-        raise DataError("several of its names mean one file")
+        raise DataError("several of its names have the same path")
     return paths
 
 
 def _inside(name: str, out: Path) -> PurePosixPath:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts:
-        raise UsageError(f"name {name!r} in the latents file would leave the folder {out}")
+        raise UsageError(f"name {name!r} in the latents file leads out of the folder {out}")
     *folders, last = path.parts or ("\0",)
     try:
         inside = PurePosixPath(*(_short(part) for part in folders), _short(last, SUFFIX))
     except ValueError:  # a lone surrogate
         inside = PurePosixPath("\0")
     if "\0" in str(inside):
-        raise DataError(f"its name {name!r} is not that of a file")
+        raise DataError(f"its name {name!r} is not a valid file name")
     return inside
 
 
@@ -55,32 +55,32 @@ def _short(part: str, suffix: str = "") -> str:
 
 
 def find_finished(paths: Sequence[Path], source: str, *, overwrite: bool) -> set[int]:
-    """Return which pictures are there already, decoded from this very source.
+    """Return the indices of the pictures that are already decoded from this source.
 
     Raises:
-        UsageError: something else is in the place of a picture, and `overwrite` is not set.
+        UsageError: a picture's path is taken by another file, and `overwrite` is not set.
     """
     finished, others = set(), []
     for place, path in enumerate(paths):
         try:
-            there = path.exists() or path.is_symlink()
+            exists = path.exists() or path.is_symlink()
         except OSError as error:
             raise FileError(f"cannot write {path}: {error.strerror}") from error
-        if there and _mark_of(path) == _mark(source, place):
+        if exists and _mark_of(path) == _mark(source, place):
             finished.add(place)
-        elif there:
+        elif exists:
             others.append(path)
     if others and not overwrite:
         more = f" and {len(others) - 1:,} more" if len(others) > 1 else ""
         raise UsageError(
-            f"{others[0]}{more} are there already and were not decoded from these latents; choose "
+            f"{others[0]}{more} already exist and were not decoded from these latents; choose "
             "another --out, or pass --overwrite"
         )
     return finished
 
 
 def write_picture(image: Tensor, path: Path, source: str, place: int) -> None:
-    """Write an image, uint8 C×H×W with C of 1 or 3, as a PNG file that says what it comes from.
+    """Write an image, uint8 C×H×W with C of 1 or 3, as a PNG file that records its source.
 
     Raises:
         FileError: it cannot be written.
@@ -88,7 +88,7 @@ def write_picture(image: Tensor, path: Path, source: str, place: int) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FileError(f"cannot make {path.parent}: {error.strerror}") from error
+        raise FileError(f"cannot create {path.parent}: {error.strerror}") from error
     array = image.permute(1, 2, 0).numpy()
     info = PngInfo()
     info.add_text(_MARK, _mark(source, place))
@@ -102,9 +102,9 @@ def _mark(source: str, place: int) -> str:
 
 
 def _mark_of(path: Path) -> object:
-    """Read what a picture says that it was decoded from; None where it says nothing."""
+    """Read the source that a picture records; None if it records none."""
     try:
         with Image.open(path, formats=("PNG",)) as image:
             return image.info.get(_MARK)
-    except Exception:  # noqa: BLE001 - whatever is wrong with it, it is none of ours
+    except Exception:  # noqa: BLE001 - an unreadable file is not one of ours
         return None

@@ -28,7 +28,7 @@ def test_codes_come_back_from_as_many_bits_as_they_need(count, shape, images):
 
 def test_a_number_that_is_no_code_is_refused():
     codes = Codes(5, (2,))
-    with pytest.raises(DataError, match="a code is 7, and there are 5 codes"):
+    with pytest.raises(DataError, match="a code is 7, but codes must be below 5"):
         codes.unpack(codes.pack(torch.tensor([[0, 7]])))
 
 
@@ -55,7 +55,7 @@ def model():
 )
 def test_codes_of_the_wrong_form_name_the_plugin(model, wrong):
     model.encoder.to_codes = wrong
-    with pytest.raises(PluginError, match=r"encoder 'vector-quantised' .* to_codes must give"):
+    with pytest.raises(PluginError, match=r"encoder 'vector-quantised' .* to_codes must return"):
         to_codes(model, torch.zeros(3, 6, 2, 2))
 
 
@@ -63,5 +63,7 @@ def test_codes_that_do_not_hold_the_latent_name_the_plugin(model):
     model.encoder.to_codes = lambda z: torch.zeros(len(z), 2, 2, dtype=torch.int64)
     with torch.no_grad():
         latent = model.encode(torch.randn(3, 3, 8, 8))
-    with pytest.raises(PluginError, match="from_codes does not give back what its to_codes"):
+    with pytest.raises(
+        PluginError, match="from_codes does not restore the latents given to its to_codes"
+    ):
         checked_codes(model, latent)

@@ -71,7 +71,7 @@ def test_pictures_of_other_latents_are_never_passed_off_as_these(
     call = ["decode", str(other_weights), str(tmp_path / "b.safetensors"), "--out", str(out)]
     assert main(call) == 2
     err = capsys.readouterr().err
-    assert "and 49 more are there already and were not decoded from these latents" in err
+    assert "and 49 more already exist and were not decoded from these latents" in err
     assert err.count("\n") == 1
     assert written(out) == before
     assert main([*call, "--overwrite"]) == 0
@@ -83,7 +83,7 @@ def test_a_users_own_picture_is_not_replaced_unasked(weights, latents, tmp_path)
     (tmp_path / "out").mkdir()
     Image.new("RGB", (5, 5)).save(tmp_path / "out" / "00000.png.png")
     before = written(tmp_path / "out")
-    with pytest.raises(UsageError, match=r"00000.png.png are there already .* --overwrite"):
+    with pytest.raises(UsageError, match=r"00000.png.png already exist .* --overwrite"):
         decode(weights, latents, tmp_path / "out")
     assert written(tmp_path / "out") == before
 
@@ -124,9 +124,9 @@ def test_a_second_process_says_who_is_decoding_into_the_folder(weights, latents,
     assert not (tmp_path / "out").exists()
 
 
-def test_a_file_where_the_folder_should_be_is_told(weights, latents, tmp_path):
+def test_a_file_where_the_folder_should_be_is_reported(weights, latents, tmp_path):
     (tmp_path / "out").write_text("mine")
-    with pytest.raises(UsageError, match="is a file; give a folder"):
+    with pytest.raises(UsageError, match="is a file; name a folder"):
         decode(weights, latents, tmp_path / "out")
 
 
@@ -150,7 +150,7 @@ def test_a_name_that_leaves_the_folder_is_refused(weights, latents, tmp_path):
     names = json.dumps([f"../../evil{n}.png" for n in range(COUNT)])
     as_version_1(latents)
     rewrite(latents, text=names.encode())
-    with pytest.raises(UsageError, match="would leave the folder"):
+    with pytest.raises(UsageError, match="leads out of the folder"):
         decode(weights, latents, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -206,7 +206,7 @@ def test_a_code_that_the_model_does_not_have_is_damage(quantised, folder, tmp_pa
     encoded(quantised, folder, tmp_path / "z")
     packed = torch.full((COUNT, 5), 255, dtype=torch.uint8)
     as_version_1(tmp_path / "z", codes=packed)
-    with pytest.raises(DataError, match="a code is 511, and there are 300 codes"):
+    with pytest.raises(DataError, match="a code is 511, but codes must be below 300"):
         decode(quantised, tmp_path / "z", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -228,7 +228,7 @@ def test_codes_that_are_not_the_models_are_damage(quantised, folder, tmp_path, d
     as_version_1(tmp_path / "z")
     document = {"format_version": 1, "weights_sha256": read_metadata(quantised)["sha256"]}
     rewrite(tmp_path / "z", document={**document, "codes": described})
-    with pytest.raises(DataError, match=r"is damaged: (its codes are|it does not say)"):
+    with pytest.raises(DataError, match=r"is damaged: (its codes are|it does not describe)"):
         decode(quantised, tmp_path / "z", tmp_path / "out")
 
 

@@ -67,7 +67,7 @@ def test_what_cannot_be_read_is_named_counted_and_skipped(weights, tmp_path, cap
 def test_a_latents_file_that_is_there_is_not_replaced_unasked(weights, folder, tmp_path):
     out = tmp_path / "z.safetensors"
     out.write_bytes(b"mine")
-    with pytest.raises(UsageError, match="is there already"):
+    with pytest.raises(UsageError, match="already exists"):
         encoded(weights, folder, out)
     assert out.read_bytes() == b"mine"
     assert encoded(weights, folder, out, overwrite=True).count == COUNT
@@ -325,8 +325,8 @@ def test_a_part_without_a_readable_image_is_passed_over(weights, tmp_path, monke
 @pytest.mark.parametrize(
     ("factor", "dtype", "reason"),
     [
-        (1e6, "fp16", "its latent is beyond what fp16 holds; store it as fp32"),
-        (float("inf"), "fp32", "the model gives NaN or infinity for it"),
+        (1e6, "fp16", "its latent is beyond the range of fp16; store it as fp32"),
+        (float("inf"), "fp32", "the model returns NaN or infinity for it"),
     ],
 )
 def test_an_image_whose_latent_is_no_number_is_skipped_and_named(
@@ -360,5 +360,5 @@ def test_an_image_of_too_many_pixels_is_skipped_and_named(weights, tmp_path, cap
 
 def test_two_images_of_one_name_are_refused(weights, folder, tmp_path):
     image = ("a.png", folder / "00000.png")
-    with pytest.raises(UsageError, match="two images have one name"):
+    with pytest.raises(UsageError, match="two images have the same name"):
         encode_files(zoo.load_model(weights), [image, image], tmp_path / "lat", weights="0")
