@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @click.command(name="retrain")
 @click.argument("name")
 @data_options
-@click.option("--out", type=click.Path(), help="Run folder; by default a temporary one.")
+@click.option("--out", type=click.Path(), help="Run folder; by default the run is not stored.")
 @click.option("--resume", is_flag=True, help="Resume the run in --out.")
 @click.option(
     "--store",

@@ -89,7 +89,7 @@ def check_output(
 
 
 def _is_dtype_of(output: Tensor, x: Tensor) -> bool:
-    """Tell whether an output has its input's dtype or, under autocast, any floating dtype."""
+    """Return whether an output has its input's dtype or, under autocast, any floating dtype."""
     if output.dtype == x.dtype:
         return True
     return output.is_floating_point() and torch.is_autocast_enabled(x.device.type)

@@ -87,7 +87,7 @@ def create_model(name: str, **overrides: Any) -> Autoencoder:
         UnknownNameError: no such model or field; the nearest are suggested.
         ConfigError: a value of the wrong type or out of range.
         ContractError: the parts do not fit with these overrides; nothing was built.
-        UsageError: no string, or a name with a weights tag; `load_model` loads trained weights.
+        UsageError: the name is not a string, or has a weights tag (`load_model` loads those).
     """
     check_name(name)
     model, dot, _ = name.partition(".")

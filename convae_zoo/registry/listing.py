@@ -62,13 +62,13 @@ def model_info(name: str) -> ModelSpec:
 
 
 def check_name(name: object) -> None:
-    """Refuse what cannot name a model.
+    """Refuse a model's name that is not a string.
 
     Raises:
-        UsageError: it is no string.
+        UsageError: it is not a string.
     """
     if not isinstance(name, str):
-        raise UsageError(f"a model is named by a string, got {name!r:.80}")
+        raise UsageError(f"a model must be named by a string, got {name!r:.80}")
 
 
 def find_model(name: str) -> tuple[ModelSpec, WeightsSpec | None]:

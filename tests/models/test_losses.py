@@ -185,8 +185,8 @@ class Faulty(nn.Module):
         ("whole", "a loss must return a real number, got int64"),
         ("detached", "a loss must not detach its value: no gradient reaches the reconstruction"),
         ("device", "a loss must stay on its input's device cpu, got meta"),
-        ("target", "a loss must not change its input in place"),
-        ("reconstruction", "a loss must not change its input in place"),
+        ("target", "a loss must not modify its input in place"),
+        ("reconstruction", "a loss must not modify its input in place"),
     ],
 )
 @pytest.mark.parametrize("name", ["faulty", "mse + faulty"])
