@@ -127,6 +127,7 @@ def test_with_stdout_closed_the_exit_status_is_kept(args):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_a_run_with_stdout_closed_ends_with_status_0(tmp_path):
     pictures = tmp_path / "pictures"
     pictures.mkdir()

@@ -101,9 +101,10 @@ def fresh_environment(tmp_path_factory, sprout) -> Environment:
     folder = tmp_path_factory.mktemp("fresh_environment")
     venv.create(folder / "venv", with_pip=False)
     made = Environment(folder / "venv")
-    borrow(folder / "borrowed")
+    borrowed = folder / "site-packages"  # elsewhere hypothesis reads all of it, as a user's code
+    borrow(borrowed)
     site = Path(made.code("import sysconfig; print(sysconfig.get_path('purelib'))").strip())
-    (site / "borrowed.pth").write_text(f"{folder / 'borrowed'}\n")
+    (site / "borrowed.pth").write_text(f"{borrowed}\n")
     made.build(folder, REPOSITORY, sprout, *(REPOSITORY / source for source in SOURCES))
     made.install(*folder.glob("*.whl"))
     return made

@@ -75,6 +75,7 @@ def test_what_is_noise_or_faster_or_new_is_no_slowdown(medians, spread, tmp_path
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.slow
 def test_a_planted_slowdown_is_found_by_really_measuring(tmp_path):
     """The same benchmark is run twice, the second time with a sleep in what it measures."""
     test = tmp_path / "test_planted.py"

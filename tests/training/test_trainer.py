@@ -20,6 +20,7 @@ from convae_zoo.training.trainer import Trainer
 from tiny_runs import TINY, image_set, tiny_train
 
 
+@pytest.mark.slow
 def test_losses_equal_those_of_a_plain_loop_for_100_steps_to_the_bit():
     """From equal weights the zoo's fp32 losses on photographs are those of the textbook loop."""
     images = zoo.load_dataset("photos").images[: 64 * 100]
