@@ -1,4 +1,4 @@
-"""From a set of images to batches on the device."""
+"""Loading a set of images in batches on a device."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -8,25 +8,24 @@ import torch
 from torch import Tensor
 
 RESIDENT_SHARE = 0.5
-"""Share of a GPU's free memory that a set may take; a larger set is streamed."""
+"""Share of a GPU's free memory that a set may occupy; a larger set is streamed."""
 
 PREFETCH = 3
-"""Batches that are prepared ahead where a set is streamed."""
+"""Batches that are prefetched if a set is streamed."""
 
 
 class BatchLoader:
-    """Loads the images of a set in batches, on the device, in any order.
+    """Loads the images of a set in batches, on a device, in any order.
 
-    On a GPU the whole set is kept in its memory if it fits; otherwise a thread gathers the next
-    batches in pinned memory and sends them ahead. On a CPU batches are indexed where the images
-    are; a set in a mapped file is gathered ahead too, to hide the disk's latency. The batches are
-    the same in each case.
+    On a GPU the whole set is kept in its memory if it fits; otherwise a thread prefetches batches
+    into pinned memory. On a CPU batches are indexed directly; for a set in a mapped file they are
+    prefetched too, to hide the disk's latency. The batches are the same in every case.
 
     Args:
         images: uint8, N×C×H×W, on the CPU.
-        device: of the batches.
-        budget: bytes that the set may take on a GPU; by default half of what is free there.
-        streamed: gather ahead on a CPU.
+        device: the device of the batches.
+        budget: bytes that the set may occupy on a GPU; by default half of its free memory.
+        streamed: prefetch on a CPU.
     """
 
     def __init__(

@@ -1,8 +1,7 @@
-"""Image files, decoded within a bound on pixels and on memory.
+"""Decoding of image files, with limits on pixels and memory.
 
-An image file is input that nobody has checked: a few kilobytes may claim gigabytes of pixels, and a
-flipped byte may make a decoder raise anything. Whatever goes wrong is that file's fault and becomes
-one `DataError` that names it.
+Image files are untrusted: a few kilobytes may declare gigabytes of pixels, and one flipped byte may
+make a decoder raise any exception. Every failure becomes a `DataError` that names the file.
 """
 
 import contextlib
@@ -21,10 +20,10 @@ from convae_zoo.data.pil import from_pil
 from convae_zoo.errors import DataError
 
 MAX_PIXELS = 2**26
-"""The most pixels of an image file that are decoded by default: 8192×8192."""
+"""The default maximum of pixels of an image file: 8192×8192."""
 
 EXACT_PIXELS = 2**24
-"""An image of more pixels than this that is going to be scaled down is reduced while decoding."""
+"""An image with more pixels that will be scaled down is already reduced while it is decoded."""
 
 _BYTES_PER_PIXEL = {
     "PNG": 4,
@@ -35,7 +34,7 @@ _BYTES_PER_PIXEL = {
     "WEBP": 17,
     "JPEG2000": 20,
 }
-"""Memory that Pillow's decoders take, measured; a progressive JPEG's for all JPEGs."""
+"""Memory that Pillow's decoders need, as measured; for JPEG that of a progressive one."""
 
 _OTHER_BYTES_PER_PIXEL = 8
 _AFFORDED_BYTES_PER_PIXEL = 10
@@ -51,24 +50,25 @@ def read_image(
     max_pixels: int = MAX_PIXELS,
     scaled_to: tuple[int, int] | None = None,
 ) -> Tensor:
-    """Read an image file of any mode as uint8 3×H×W, upright as its EXIF data says.
+    """Read an image file of any mode as uint8 3×H×W, rotated according to its EXIF orientation.
 
-    Transparency is laid over black. Decoders that several threads run at once share 512 MiB.
+    Transparent images are composited over black. All threads' decoders together use at most
+    512 MiB.
 
     Args:
         path: the file.
-        max_pixels: a file with more is refused; formats that take much memory to decode (WebP,
-            AVIF, JPEG 2000) are allowed proportionally fewer. Pillow's own limit of 179 million
-            pixels, ``PIL.Image.MAX_IMAGE_PIXELS``, holds beside it.
-        scaled_to: height and width that the caller is going to scale the image to. An image of
-            more than `EXACT_PIXELS` is then reduced by a whole factor while it is decoded, to no
-            less than twice that size.
+        max_pixels: files with more pixels are refused; formats that need much memory to decode
+            (WebP, AVIF, JPEG 2000) are allowed proportionally fewer. Pillow's own limit of 179
+            million pixels, ``PIL.Image.MAX_IMAGE_PIXELS``, also applies.
+        scaled_to: the height and width that the caller will scale the image to. An image of more
+            than `EXACT_PIXELS` is then reduced by an integer factor while it is decoded, to no less
+            than twice that size.
 
     Raises:
         DataError: the file is missing, too large, damaged or no image.
     """
     if not os.path.isfile(path):  # noqa: PTH113 - Path's own raises where access is denied
-        # Opening a pipe would wait for ever.
+        # Opening a pipe would block forever.
         if os.path.isdir(path):  # noqa: PTH112 - the same
             raise DataError(f"{path} is a folder, not an image file")
         raise DataError(f"no image file at {path}")
@@ -96,7 +96,7 @@ def _decode(image: Image.Image, max_pixels: int, scaled_to: tuple[int, int] | No
             f"for {image.format}; scale it down, or raise max_pixels (--max-pixels)"
         )
     factor = _reduction(image.size, scaled_to)
-    with _DECODING.taken(pixels * per_pixel + 3 * pixels // factor**2):
+    with _DECODING.reserved(pixels * per_pixel + 3 * pixels // factor**2):
         if factor > 1:
             image.draft(None, (image.width // factor, image.height // factor))  # JPEG only
             factor = _reduction(image.size, scaled_to)
@@ -104,7 +104,7 @@ def _decode(image: Image.Image, max_pixels: int, scaled_to: tuple[int, int] | No
 
 
 def _reduction(size: tuple[int, int], scaled_to: tuple[int, int] | None) -> int:
-    """Return the whole factor to reduce an image by while decoding it."""
+    """Return the integer factor to reduce an image by while it is decoded."""
     if scaled_to is None:
         return 1
     wanted = math.ceil(math.sqrt(math.prod(size) / EXACT_PIXELS))
@@ -118,21 +118,21 @@ def _all_formats() -> tuple[str, ...]:
 
 
 def _formats(file_bytes: int) -> tuple[str, ...]:
-    """Return the formats that a file of a size may have; some are read whole before all else."""
+    """Return the formats allowed for a file's size; some decoders read the whole file first."""
     if file_bytes <= _READ_WHOLE_BYTES:
         return _all_formats()
     return tuple(name for name in _all_formats() if name not in _READ_WHOLE)
 
 
-class _Room:
-    """Memory that threads share: each waits until there is enough for it, or until it is alone."""
+class _MemoryBudget:
+    """A memory budget shared by threads: each waits for its amount; a larger one runs alone."""
 
     def __init__(self, size: int) -> None:
         self._size = self._free = size
         self._changed = threading.Condition()
 
     @contextlib.contextmanager
-    def taken(self, amount: int) -> Iterator[None]:
+    def reserved(self, amount: int) -> Iterator[None]:
         amount = min(amount, self._size)
         with self._changed:
             self._changed.wait_for(lambda: self._free >= amount)
@@ -145,7 +145,7 @@ class _Room:
                 self._changed.notify_all()
 
 
-_DECODING = _Room(_DECODING_BYTES)
+_DECODING = _MemoryBudget(_DECODING_BYTES)
 
-# Some readers log what they also raise; without a handler that would be a second line on stderr.
+# Some decoders also log what they raise; without a handler that would be a second line on stderr.
 logging.getLogger("PIL").addHandler(logging.NullHandler())

@@ -52,7 +52,7 @@ def empty_images(count: int, shape: tuple[int, int, int], *, budget: int | None 
 
 
 def is_mapped(images: Tensor) -> bool:
-    """Tell whether images are stored in a file rather than in memory."""
+    """Return whether images are stored in a file rather than in memory."""
     return images.untyped_storage().filename is not None
 
 

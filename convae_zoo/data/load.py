@@ -24,8 +24,8 @@ def load_dataset(
     """Load one split of a registered dataset.
 
     Args:
-        name: a dataset's name, as `list_datasets` gives it, with config values where they differ
-            from the defaults: ``image-folder(val_fraction=0.2)``.
+        name: a dataset's name, as `list_datasets` returns it, optionally with config values:
+            ``image-folder(val_fraction=0.2)``.
         split: one of the dataset's splits; by default the first, which models are trained on.
         data: the folder that holds the data, for datasets that read one.
         download: download missing data, for datasets that can.

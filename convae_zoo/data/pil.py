@@ -1,4 +1,4 @@
-"""PIL images of any mode as uint8 colour, a strip at a time so that no second copy is needed."""
+"""Conversion of PIL images of any mode to uint8 colour, in strips to save memory."""
 
 from collections.abc import Iterator
 
@@ -17,19 +17,19 @@ _WIDE_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 _ORIENTATION = 0x0112
 _TRANSPOSED = (5, 6, 7, 8)
 _FLIPS = {2: (2,), 3: (1, 2), 4: (1,), 6: (2,), 7: (1, 2), 8: (1,)}
-"""By EXIF orientation, the dimensions of C×H×W to flip, after transposing where that applies."""
+"""By EXIF orientation, the dimensions of C×H×W to flip, after the transpose if there is one."""
 
 
 def from_pil(image: Image.Image, *, reduce: int = 1) -> Tensor:
-    """Convert a PIL image of any mode to uint8 3×H×W, upright as its EXIF data says.
+    """Convert a PIL image of any mode to uint8 3×H×W, rotated according to its EXIF orientation.
 
-    Transparency is laid over black. Grey of more than 8 bits is scaled to 8: from 0…65535 for 16
-    bits; for mode ``I`` or ``F``, which do not say, from the first of 0…1 (``F`` only), 0…255 and
-    0…65535 that holds every value.
+    Transparent images are composited over black. Grey of more than 8 bits is scaled to 8: from
+    0…65535 for 16 bits; for modes ``I`` and ``F``, which do not define a range, from the first of
+    0…1 (``F`` only), 0…255 and 0…65535 that contains every value.
 
     Args:
-        image: it is loaded.
-        reduce: each block of this many pixels squared becomes one pixel, their mean.
+        image: the image; it is loaded.
+        reduce: side of the square blocks of pixels that are averaged into one pixel.
 
     Raises:
         DataError: the image has no pixels, or a mode that Pillow cannot convert.
@@ -52,7 +52,7 @@ def from_pil(image: Image.Image, *, reduce: int = 1) -> Tensor:
 
 
 def _strips(image: Image.Image, multiple: int) -> Iterator[tuple[int, Image.Image]]:
-    """Cut an image into strips of about a million pixels: for each its first row, and itself."""
+    """Yield strips of about a million pixels, each with the index of its first row."""
     width, height = image.size
     rows = max(1, _STRIP_PIXELS // (width * multiple)) * multiple
     for top in range(0, height, rows):
@@ -60,7 +60,7 @@ def _strips(image: Image.Image, multiple: int) -> Iterator[tuple[int, Image.Imag
 
 
 def _top_value(image: Image.Image) -> int:
-    """Return the value that becomes 255 in an image of more than 8 bits."""
+    """Return the value that is mapped to 255, for an image of more than 8 bits."""
     if image.mode not in {"I", "F"}:
         return _MAX_16_BIT
     highest = max(_values(strip).max() for _, strip in _strips(image, 1))
@@ -90,7 +90,7 @@ def _to_rgb(image: Image.Image, top_value: int) -> Image.Image:
 
 
 def _upright(colour: Tensor, orientation: object) -> Tensor:
-    """Turn uint8 C×H×W as an EXIF orientation from 1 to 8 says; any other changes nothing."""
+    """Rotate uint8 C×H×W by an EXIF orientation from 1 to 8; other values have no effect."""
     if orientation in _TRANSPOSED:
         colour = colour.transpose(1, 2)
     flips = _FLIPS.get(orientation) if isinstance(orientation, int) else None

@@ -1,4 +1,4 @@
-"""Convert pictures to uint8 tensors of a model's shape, and uint8 to its value range and back.
+"""Conversion of pictures to uint8 tensors of a model's shape, and to its value range and back.
 
 How images are fitted to a model's shape (C, H, W):
 
@@ -32,7 +32,7 @@ _MAX_8_BIT = 255
 def to_float(images: Tensor, value_range: tuple[float, float]) -> Tensor:
     """Map uint8 images to float32 in a value range: 0 to its low end, 255 to its high end.
 
-    Bit for bit what torchvision's ``ToTensor`` and ``Normalize`` compute.
+    The result is bit-identical to torchvision's ``ToTensor`` and ``Normalize``.
     """
     low, high = value_range
     mean, std = -low / (high - low), 1 / (high - low)
@@ -47,7 +47,7 @@ def to_uint8(images: Tensor, value_range: tuple[float, float]) -> Tensor:
 
 
 def fit(images: Tensor, image_shape: tuple[int, int, int]) -> Tensor:
-    """Fit uint8 images N×C×H×W to a shape (C, H, W), as described at the head of this file.
+    """Fit uint8 images N×C×H×W to a shape (C, H, W), as described in the module's docstring.
 
     Raises:
         DataError: the channels cannot be fitted.

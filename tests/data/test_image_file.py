@@ -14,7 +14,7 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from convae_zoo.data import image_file, load_dataset, pixels
-from convae_zoo.data.image_file import EXACT_PIXELS, MAX_PIXELS, _Room, read_image
+from convae_zoo.data.image_file import EXACT_PIXELS, MAX_PIXELS, _MemoryBudget, read_image
 from convae_zoo.data.pil import from_pil
 from convae_zoo.errors import DataError
 from image_files import flat_png
@@ -210,10 +210,10 @@ def test_a_path_with_a_nul_is_no_image():
 
 
 def test_readers_share_memory_and_one_that_needs_more_than_all_waits_until_it_is_alone():
-    room, seen, inside = _Room(10), [], []
+    budget, seen, inside = _MemoryBudget(10), [], []
 
     def take(amount):
-        with room.taken(amount):
+        with budget.reserved(amount):
             inside.append(amount)
             seen.append(list(inside))
             inside.remove(amount)
