@@ -29,13 +29,13 @@ from convae_zoo.weights.load import load_model
 from convae_zoo.weights.save import save_model
 
 LARGEST_FILE = 16 * 2**20
-"""The most bytes of a weights file that a plugin ships."""
+"""Maximum size in bytes of a weights file that a plugin ships."""
 
 TOLERANCE = 0.01
-"""Largest relative difference between the MSE of a retrained model and the stored one."""
+"""Maximum relative difference between the MSE of a retrained model and the stored one."""
 
 WORTH_STORING = 0.001
-"""Largest relative increase in MSE that half precision may cost."""
+"""Maximum relative increase in MSE caused by half precision."""
 
 METADATA_ROOM = 2**16
 """Bytes of a file that are reserved for its metadata."""
@@ -50,8 +50,8 @@ class Retrained:
 
     Attributes:
         name: ``model.tag``.
-        weights: what is registered under that name.
-        recipe: how it was trained.
+        weights: the spec registered under that name.
+        recipe: the recipe that it was trained with.
         model: in eval mode.
         evaluation: on the validation split, next to PCA.
         train: the training images.
@@ -71,12 +71,12 @@ class Retrained:
 
 @attrs.frozen(kw_only=True)
 class Comparison:
-    """A figure of the stored weights, and the same of the retrained ones.
+    """One metric of the stored and of the retrained weights.
 
     Attributes:
-        name: of the figure.
-        stored: None where nothing is stored.
-        now: of the retrained weights.
+        name: the metric's name.
+        stored: its stored value; None if there is none.
+        now: its value for the retrained weights.
     """
 
     name: str
@@ -85,7 +85,7 @@ class Comparison:
 
     @property
     def ratio(self) -> float | None:
-        """The present figure divided by the stored one."""
+        """The retrained weights' figure divided by the stored one."""
         return self.now / self.stored if self.stored else None
 
     def to_json(self) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def retrain(
         data: the folder that holds the data, for datasets that read one.
         download: download missing data, for datasets that can.
         device: ``auto``, ``cpu`` or ``cuda``.
-        progress: show a progress bar on stderr; by default where stderr is a terminal.
+        progress: show a progress bar on stderr; by default if stderr is a terminal.
 
     Raises:
         UsageError: a name without a tag, or a run folder that cannot be used.
@@ -170,7 +170,7 @@ def retrain(
 
 
 def compare(retrained: Retrained) -> list[Comparison]:
-    """Pair the retrained model's figures with the stored ones; MSE comes first."""
+    """Compare the retrained model's metrics with the stored ones; MSE comes first."""
     stored = retrained.weights.metrics
     return [
         Comparison(name=figure, stored=stored.get(figure), now=value)
@@ -194,7 +194,7 @@ def check_reproduced(retrained: Retrained) -> None:
         f"{retrained.name} was not reproduced: its mse is {ratio:.4f} times the stored one, and "
         f"a difference of {TOLERANCE:.0%} is allowed; "
         + (
-            f"it was measured on other images of {retrained.val.name} than the stored one was"
+            f"it was measured on other images of {retrained.val.name} than the stored one"
             if other_data
             else "the recipe, the code or the machine differs"
         )
@@ -202,7 +202,7 @@ def check_reproduced(retrained: Retrained) -> None:
 
 
 def store(retrained: Retrained, folder: str | Path) -> Stored:
-    """Write a model into a plugin's ``weights`` folder, together with its card.
+    """Write a model and its card to a plugin's ``weights`` folder.
 
     Args:
         retrained: the model.
@@ -261,7 +261,7 @@ def _store(retrained: Retrained, folder: str | Path) -> Stored:
 
 
 def figures(evaluation: Evaluation) -> dict[str, Any]:
-    """Return the figures of an evaluation as one flat mapping, MSE first."""
+    """Return the metrics of an evaluation as a flat mapping, MSE first."""
     found: dict[str, Any] = attrs.asdict(evaluation.model)
     if evaluation.pca is not None:
         found |= {f"pca_{name}": value for name, value in attrs.asdict(evaluation.pca).items()}
@@ -282,10 +282,10 @@ def _declared(name: str) -> tuple[ModelSpec, WeightsSpec]:
 
 
 def _smallest_good(retrained: Retrained, scratch: Path) -> tuple[str, Autoencoder, Evaluation]:
-    """Choose how to store a model: the dtype, the model as loaded again, and its evaluation.
+    """Choose the dtype to store a model in; return it, the reloaded model and its evaluation.
 
-    The first dtype that fits the file and costs little; if none costs little, the one with the
-    lowest MSE of those that fit.
+    It is the first dtype that fits the file and increases the MSE by at most `WORTH_STORING`; if
+    there is none, the one with the lowest MSE of those that fit.
     """
     device = str(retrained.model.device)
     found: list[tuple[str, Autoencoder, Evaluation]] = []
@@ -294,9 +294,9 @@ def _smallest_good(retrained: Retrained, scratch: Path) -> tuple[str, Autoencode
         try:
             save_model(retrained.model, path, dtype=dtype)
         except WeightsError:
-            if dtype == "fp32":  # no storage helps
+            if dtype == "fp32":  # the last resort
                 raise
-            continue  # a value beyond its range
+            continue  # a value is out of the dtype's range
         if path.stat().st_size > LARGEST_FILE - METADATA_ROOM:
             continue
         model = load_model(path)
