@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from convae_zoo.errors import FileError, UsageError, unknown
-from convae_zoo.files import write_text
+from convae_zoo.files import claim_output, write_text
 from convae_zoo.registry import get_registry
 from convae_zoo.scaffold.contents import KINDS_WITH_TEMPLATE, package_contents
 
@@ -35,7 +35,8 @@ def new_plugin(name: str, folder: str | Path, kinds: Sequence[str] = DEFAULT_KIN
         The files that were written.
 
     Raises:
-        UsageError: the name cannot name a package or is taken, or the folder is not empty.
+        UsageError: the name cannot name a package or is taken, the folder is not empty, or another
+            process is writing it.
         FileError: a file cannot be written; nothing is left in the folder.
     """
     for kind in kinds:
@@ -49,7 +50,9 @@ def new_plugin(name: str, folder: str | Path, kinds: Sequence[str] = DEFAULT_KIN
     _check_folder(target)
     contents = package_contents(name, chosen)
     try:
-        _write_tree(target, contents)
+        with claim_output(target):
+            _check_folder(target)  # another process may have written it meanwhile
+            _write_tree(target, contents)
     except OSError as error:
         raise FileError(f"cannot write into {folder}: {error.strerror or error}") from error
     return [target / path for path in contents]

@@ -1,0 +1,134 @@
+"""The commands that write, on small inputs, each in two variants that write other bytes."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import attrs
+import torch
+
+import convae_zoo as zoo
+from convae_zoo.cli import main
+from convae_zoo.registry.specs import DatasetSpec, ModelSpec, Recipe, WeightsSpec
+from latent_files import write_images
+from tiny_runs import comparable, image_set
+
+SIZES = {"width": 4, "latent_dim": 8, "image_size": 8}
+RECIPE = Recipe(epochs=2, batch_size=8, precision="fp32")
+
+
+@attrs.frozen
+class Writer:
+    """A command that writes.
+
+    Attributes:
+        name: of the command.
+        run: writes into the given path in variant 0 or 1; returns the exit status.
+        output: the name of what it writes.
+        folder: whether that is a folder.
+        is_run: whether it is a run folder, in which only what is measured in seconds may differ.
+        resumes: whether a second call goes on with what the first has left.
+    """
+
+    name: str
+    run: Callable[[str, int], int]
+    output: str
+    folder: bool = False
+    is_run: bool = False
+    resumes: bool = False
+
+    def content(self, path: Path) -> object:
+        """Return what must be equal in equal results."""
+        if self.is_run:
+            return comparable(path)
+        found = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+        return {p.relative_to(path).as_posix(): p.read_bytes() for p in found}
+
+
+class Waves:
+    """A plugin with a dataset and a model that registers two tags."""
+
+    @zoo.hookimpl
+    def register_datasets(self, register):
+        register(DatasetSpec(name="noise", factory=_noise))
+
+    @zoo.hookimpl
+    def register_models(self, register):
+        tags = [
+            WeightsSpec(tag=tag, dataset="noise", recipe=attrs.evolve(RECIPE, seed=seed))
+            for seed, tag in enumerate(("first", "second"))
+        ]
+        sizes = {"encoder_config": SIZES, "decoder_config": SIZES}
+        register(
+            ModelSpec(name="small", encoder="convae", decoder="convae", weights=tags, **sizes)
+        )
+
+
+def _noise(split):
+    return image_set({"train": 24, "val": 8}[split], split)
+
+
+def writers(inputs: Path) -> list[Writer]:
+    """Write the inputs of all commands into a folder, and list the commands.
+
+    `Waves` must be installed.
+    """
+    images = inputs / "images"
+    write_images(images, 24)
+    models, latents = [], []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        models.append(str(inputs / f"model-{seed}.safetensors"))
+        zoo.save_model(zoo.create_model("variational-200", **SIZES), models[-1])
+        latents.append(str(inputs / f"latents-{seed}"))
+        assert main(["encode", models[-1], str(images), "--out", latents[-1]]) == 0
+    data = ("--dataset", "image-folder", "--data", str(images))
+    image = str(images / "00000.png")
+
+    def command(*call: str) -> Callable[[str, int], int]:
+        """Run a call, in which MODEL, LATENTS and SEED are the variant's."""
+
+        def run(out: str, variant: int = 0) -> int:
+            own = {"MODEL": models[variant], "LATENTS": latents[variant], "SEED": str(variant)}
+            own |= {"TAG": ("small.first", "small.second")[variant]}
+            own |= {"NAME": ("alpha-ae", "beta-ae")[variant], "OUT": out}
+            return main([own.get(word, word) for word in call])
+
+        return run
+
+    def save(out: str, variant: int = 0) -> int:
+        zoo.save_model(zoo.load_model(models[variant]), out, dtype="fp16")
+        return 0
+
+    sizes = [word for name, size in SIZES.items() for word in ("--set", f"{name}={size}")]
+    train = ("train", "convae-200", *data, *sizes, "--seed", "SEED", "--device", "cpu")
+    train += ("--epochs", "3", "--batch-size", "8", "--precision", "fp32", "--out", "OUT")
+    run = {"folder": True, "is_run": True, "resumes": True}
+    return [
+        Writer("train", command(*train, "--checkpoint-every", "2", "--resume"), "run", **run),
+        Writer("retrain --out", command("retrain", "TAG", "--resume", "--out", "OUT"), "run", **run),
+        Writer("retrain --store", command("retrain", "TAG", "--store", "OUT"), "w", folder=True),
+        Writer("encode", command("encode", "MODEL", str(images), "--overwrite", "--out", "OUT"), "z"),
+        Writer(
+            "decode", command("decode", "MODEL", "LATENTS", "--out", "OUT"), "d",
+            folder=True, resumes=True,
+        ),
+        Writer("export", command("export", "MODEL", "--format", "torch-export", "--out", "OUT"), "m.pt2"),
+        Writer("compare", command("compare", "MODEL", *data, "--out", "OUT"), "a.png"),
+        Writer("reconstruct", command("reconstruct", "MODEL", image, "--out", "OUT"), "a.png"),
+        Writer("sample", command("sample", "MODEL", "--out", "OUT"), "a.png"),
+        Writer("leaderboard", command("leaderboard", "MODEL", *data, "--out", "OUT"), "a.png"),
+        Writer("pull --out", command("pull", "convae-200.photos", "--out", "OUT"), "w.safetensors"),
+        Writer("new-plugin", command("new-plugin", "NAME", "OUT"), "plugin", folder=True),
+        Writer("save_model", save, "m.safetensors"),
+    ]  # fmt: skip
+
+
+def fresh(folder: Path, writer: Writer) -> Path:
+    """Empty a folder but for an old file in the place of the command's, which is returned."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    out = folder / writer.output
+    if not writer.folder:
+        out.write_bytes(b"old")
+    return out
