@@ -1,5 +1,6 @@
 """The history of a run: JSON lines, one per optimiser step and one per epoch."""
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -57,6 +58,12 @@ class History:
         self.epochs.append(epoch)
         self._write([{"kind": "epoch", **attrs.asdict(epoch)}])
 
+    @property
+    def digest(self) -> str:
+        """Sha256 of all of it, which a checkpoint keeps."""
+        content = [self.steps, [attrs.astuple(epoch) for epoch in self.epochs]]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
     def sync(self) -> None:
         """Wait until all of it is on the disk."""
         if self._file is not None:
@@ -81,7 +88,12 @@ class History:
 
 
 def read_history(
-    path: Path, *, epochs: int | None = None, steps: int | None = None, rewind: bool = False
+    path: Path,
+    *,
+    epochs: int | None = None,
+    steps: int | None = None,
+    digest: str | None = None,
+    rewind: bool = False,
 ) -> History:
     """Read a ``history.jsonl``; a last line that was cut short is ignored.
 
@@ -89,6 +101,7 @@ def read_history(
         path: the file.
         epochs: read to the end of so many epochs, and
         steps: so many optimiser steps; by default all.
+        digest: of what is to be read; None where it is not known.
         rewind: cut the file back to what was read, and return a history that goes on in it.
 
     Raises:
@@ -117,6 +130,11 @@ def read_history(
             f"{path} ends after {found[0]} epochs and {found[1]} steps, but the checkpoint was "
             f"written after {epochs} epochs and {steps} steps; the file was altered: start again "
             "with --overwrite"
+        )
+    if digest not in {None, history.digest}:
+        raise TrainingError(
+            f"{path} was altered: its figures are not those that the checkpoint was written after; "
+            "start again with --overwrite"
         )
     if rewind:
         files.write_bytes(path, *kept)

@@ -23,9 +23,9 @@ class NullRecorder:
     def __init__(self) -> None:
         self.history = History()
 
-    def resume(self, history: Path, *, epochs: int, steps: int) -> None:
-        """Go on with a history after so many epochs and steps."""
-        self.history = read_history(history, epochs=epochs, steps=steps)
+    def resume(self, history: Path, *, epochs: int, steps: int, digest: str | None) -> None:
+        """Go on with a history after so many epochs and steps, of that digest if one is known."""
+        self.history = read_history(history, epochs=epochs, steps=steps, digest=digest)
 
     def start(self, epochs_done: int) -> None:
         """Record that the run has started, or goes on."""
@@ -56,9 +56,9 @@ class Recorder(NullRecorder):
         self.folder, self.record, self.val_set = folder, record, val_set
         self.history = History(folder.history)
 
-    def resume(self, history: Path, *, epochs: int, steps: int) -> None:
+    def resume(self, history: Path, *, epochs: int, steps: int, digest: str | None) -> None:
         """Go on with the folder's own history, cut back to so many epochs and steps."""
-        self.history = read_history(history, epochs=epochs, steps=steps, rewind=True)
+        self.history = read_history(history, epochs=epochs, steps=steps, digest=digest, rewind=True)
 
     def start(self, epochs_done: int) -> None:
         """Write ``run.json``."""
@@ -84,7 +84,7 @@ class Recorder(NullRecorder):
     def checkpoint(self, state: dict[str, Any]) -> None:
         """Write a checkpoint."""
         self.history.sync()
-        state = {**state, "run": run_key(self.record)}
+        state = {**state, "run": run_key(self.record), "history": self.history.digest}
         self.folder.checkpoints.write(state["steps"], state)
 
     def close(self, state: str) -> None:

@@ -161,7 +161,8 @@ class Trainer:
         if state is not None:
             self.load_state_dict(state)
         steps = 0 if state is None else state["steps"]
-        self.recorder.resume(folder.history, epochs=self.epoch - 1, steps=steps)
+        digest = None if state is None else state.get("history")  # older checkpoints have none
+        self.recorder.resume(folder.history, epochs=self.epoch - 1, steps=steps, digest=digest)
         self.progress.say(f"resuming {folder.path} at epoch {self.epoch}, step {self.step}")
 
     def close(self) -> None:

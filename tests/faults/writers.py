@@ -59,9 +59,7 @@ class Waves:
             for seed, tag in enumerate(("first", "second"))
         ]
         sizes = {"encoder_config": SIZES, "decoder_config": SIZES}
-        register(
-            ModelSpec(name="small", encoder="convae", decoder="convae", weights=tags, **sizes)
-        )
+        register(ModelSpec(name="small", encoder="convae", decoder="convae", weights=tags, **sizes))
 
 
 def _noise(split):
@@ -86,13 +84,14 @@ def writers(inputs: Path) -> list[Writer]:
     image = str(images / "00000.png")
 
     def command(*call: str) -> Callable[[str, int], int]:
-        """Run a call, in which MODEL, LATENTS and SEED are the variant's."""
+        """Run a call into OUT; MODEL, LATENTS, SEED, TAG and NAME are the variant's."""
+        words = call if "OUT" in call else (*call, "--out", "OUT")
 
         def run(out: str, variant: int = 0) -> int:
             own = {"MODEL": models[variant], "LATENTS": latents[variant], "SEED": str(variant)}
             own |= {"TAG": ("small.first", "small.second")[variant]}
             own |= {"NAME": ("alpha-ae", "beta-ae")[variant], "OUT": out}
-            return main([own.get(word, word) for word in call])
+            return main([own.get(word, word) for word in words])
 
         return run
 
@@ -102,26 +101,25 @@ def writers(inputs: Path) -> list[Writer]:
 
     sizes = [word for name, size in SIZES.items() for word in ("--set", f"{name}={size}")]
     train = ("train", "convae-200", *data, *sizes, "--seed", "SEED", "--device", "cpu")
-    train += ("--epochs", "3", "--batch-size", "8", "--precision", "fp32", "--out", "OUT")
+    train += ("--epochs", "3", "--batch-size", "8", "--precision", "fp32")
     run = {"folder": True, "is_run": True, "resumes": True}
+    encode = command("encode", "MODEL", str(images), "--overwrite")
+    decode = command("decode", "MODEL", "LATENTS")
     return [
         Writer("train", command(*train, "--checkpoint-every", "2", "--resume"), "run", **run),
-        Writer("retrain --out", command("retrain", "TAG", "--resume", "--out", "OUT"), "run", **run),
+        Writer("retrain --out", command("retrain", "TAG", "--resume"), "run", **run),
         Writer("retrain --store", command("retrain", "TAG", "--store", "OUT"), "w", folder=True),
-        Writer("encode", command("encode", "MODEL", str(images), "--overwrite", "--out", "OUT"), "z"),
-        Writer(
-            "decode", command("decode", "MODEL", "LATENTS", "--out", "OUT"), "d",
-            folder=True, resumes=True,
-        ),
-        Writer("export", command("export", "MODEL", "--format", "torch-export", "--out", "OUT"), "m.pt2"),
-        Writer("compare", command("compare", "MODEL", *data, "--out", "OUT"), "a.png"),
-        Writer("reconstruct", command("reconstruct", "MODEL", image, "--out", "OUT"), "a.png"),
-        Writer("sample", command("sample", "MODEL", "--out", "OUT"), "a.png"),
-        Writer("leaderboard", command("leaderboard", "MODEL", *data, "--out", "OUT"), "a.png"),
-        Writer("pull --out", command("pull", "convae-200.photos", "--out", "OUT"), "w.safetensors"),
+        Writer("encode", encode, "latents"),
+        Writer("decode", decode, "decoded", folder=True, resumes=True),
+        Writer("export", command("export", "MODEL", "--format", "torch-export"), "m.pt2"),
+        Writer("compare", command("compare", "MODEL", *data), "a.png"),
+        Writer("reconstruct", command("reconstruct", "MODEL", image), "a.png"),
+        Writer("sample", command("sample", "MODEL"), "a.png"),
+        Writer("leaderboard", command("leaderboard", "MODEL", *data), "a.png"),
+        Writer("pull --out", command("pull", "convae-200.photos"), "w.safetensors"),
         Writer("new-plugin", command("new-plugin", "NAME", "OUT"), "plugin", folder=True),
         Writer("save_model", save, "m.safetensors"),
-    ]  # fmt: skip
+    ]
 
 
 def fresh(folder: Path, writer: Writer) -> Path:

@@ -1,6 +1,6 @@
 """Mutated files end in a result or in one line that names the file, and change no number.
 
-By default some 1,800 files; ``CONVAE_ZOO_FUZZ_SECONDS=3600`` goes on for as long, in equal shares.
+By default some 1,850 files; ``CONVAE_ZOO_FUZZ_SECONDS=3600`` goes on for as long, in equal shares.
 ``CONVAE_ZOO_FUZZ_SEED`` is the first seed. A seed that found a defect goes into `FOUND`.
 """
 
@@ -28,10 +28,11 @@ from convae_zoo.weights.load import read_metadata
 from latent_files import as_bytes, as_version_1, document_in, encoded, rewrite, write_images
 from memory import forget_peak, resident
 from mutate import changed, mutated
+from tiny_runs import losses_of, tiny_train
 
 SECONDS = float(os.environ.get("CONVAE_ZOO_FUZZ_SECONDS", "0"))
 FIRST = int(os.environ.get("CONVAE_ZOO_FUZZ_SEED", "0"))
-TARGETS = 5
+TARGETS = 6
 MOST_MEMORY = 2**30  # bytes more than before
 
 FOUND: dict[str, list[int]] = {"image": [], "weights": [], "latents": []}
@@ -169,3 +170,46 @@ def test_latents_of_another_document_are_refused_or_decoded_inside_the_folder(
                 raise
         assert {p.name for p in tmp_path.iterdir()} <= {"z", "deep"}, f"seed {seed}"
         assert not out.parent.exists() or {p.name for p in out.parent.iterdir()} <= {"out"}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A finished run of two epochs: its settings, its result and the content of its files."""
+    settings = {"epochs": 2, "count": 32, "out": tmp_path_factory.mktemp("fuzz") / "run"}
+    result = tiny_train(**settings)
+    files = {p: p.read_bytes() for p in settings["out"].rglob("*") if p.is_file()}
+    return settings, result, files
+
+
+def test_run_folders_are_refused_or_resumed_to_the_same_numbers(run):
+    """The record, the history, the checkpoint or the weights: other bytes, or another document."""
+    settings, result, files = run
+    out = settings["out"]
+    chosen = [p for p in sorted(files) if p.suffix in {".json", ".jsonl", ".safetensors"}]
+    expected, weights = losses_of(result), result.model.state_dict()
+    for seed in seeds("run", 50):
+        for path, content in files.items():
+            path.write_bytes(content)
+        draw = random.Random(seed)
+        path = draw.choice(chosen)
+        path.write_bytes(mutated_file(path, files[path], draw))
+        resumed = outcome(seed, out, lambda: tiny_train(**settings, resume=True))
+        assert resumed is None or losses_of(resumed) == expected, f"seed {seed}: {path.name}"
+        model = outcome(seed, out, lambda: zoo.load_model(out))
+        for each in (model, resumed and resumed.model):
+            same = each is None or all(
+                torch.equal(each.state_dict()[n], weights[n]) for n in weights
+            )
+            assert same, f"seed {seed}: {path.name}"
+
+
+def mutated_file(path, content, draw):
+    """Change some bytes of a file, or one place of a document in it."""
+    if path.suffix == ".safetensors" or draw.random() < 0.4:
+        return mutated(content, draw)
+    if path.suffix == ".json":
+        return json.dumps(changed(json.loads(content), draw)).encode()
+    lines = content.splitlines(keepends=True)
+    place = draw.randrange(len(lines))
+    lines[place] = json.dumps(changed(json.loads(lines[place]), draw)).encode() + b"\n"
+    return b"".join(lines)

@@ -1,5 +1,6 @@
 """Resume: a run that was stopped at any step goes on as if nothing had happened."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -226,3 +227,12 @@ def test_a_checkpoint_that_lacks_a_part_is_refused(copy, part):
     with pytest.raises(TrainingError, match="the checkpoint does not fit this run") as caught:
         run(copy, resume=True, epochs=2)
     assert "\n" not in str(caught.value)
+
+
+def test_a_history_whose_losses_were_altered_is_refused(copy):
+    history = RunFolder(copy).history
+    lines = [json.loads(line) for line in history.read_text().splitlines()]
+    lines[2]["loss"] /= 2
+    history.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(TrainingError, match=r"history.jsonl was altered: its figures are not"):
+        run(copy, resume=True, epochs=2)
