@@ -1,7 +1,7 @@
 """Runs the writing commands in forks of one warm process: two at once, or killed at random moments.
 
-Usage: forks.py FOLDER races|kills [COUNT [SEED]]. Prints one JSON list of what was tried, with the
-problems that were found.
+Usage: forks.py FOLDER RACES KILLS [SEED], each so many of every command. Prints one JSON list of
+what was tried, with the problems that were found.
 """
 
 import json
@@ -62,9 +62,16 @@ class Bench:
         self.root, self.out = root, root / "out"
         self.writers = writers(root / "in")
         self.seconds: dict[str, float] = {}
+        self._expected: dict[tuple[str, int], object] = {}
 
     def expected(self, writer: Writer, variant: int) -> object:
         """Return what an undisturbed command writes; it runs here, so that its forks are warm."""
+        key = (writer.name, variant)
+        if key not in self._expected:
+            self._expected[key] = self._undisturbed(writer, variant)
+        return self._expected[key]
+
+    def _undisturbed(self, writer: Writer, variant: int) -> object:
         path = fresh(self.root / "undisturbed", writer)
         assert writer.run(str(path), variant) == 0, writer.name
         began = time.monotonic()
@@ -153,25 +160,22 @@ def kill(bench: Bench, writer: Writer, expected: object, draw: random.Random, ki
     return problems
 
 
-def run(bench: Bench, what: str, count: int, seed: int) -> list[dict[str, object]]:
+def run(bench: Bench, races: int, kills: int, seed: int = 0) -> list[dict[str, object]]:
     draw, tried = random.Random(seed), []
     for writer in bench.writers:
-        if what == "races":
-            for number in range(count):
-                problems = race(bench, writer, number * 0.03)
-                tried.append({"command": writer.name, "problems": problems})
-            continue
-        expected, left = bench.expected(writer, 0), count
+        for number in range(races):
+            problems = race(bench, writer, number * 0.03)
+            tried.append({"command": writer.name, "kills": 0, "problems": problems})
+        expected, left = bench.expected(writer, 0), kills
         while left > 0:
-            kills = min(left, draw.randint(1, 4) if writer.resumes else 1)
-            problems = kill(bench, writer, expected, draw, kills)
-            tried.append({"command": writer.name, "kills": kills, "problems": problems})
-            left -= kills
+            now = min(left, draw.randint(1, 4) if writer.resumes else 1)
+            problems = kill(bench, writer, expected, draw, now)
+            tried.append({"command": writer.name, "kills": now, "problems": problems})
+            left -= now
     return tried
 
 
 if __name__ == "__main__":
-    counts = [int(word) for word in sys.argv[3:]]
     with registry.override(plugins=[Waves()]):
-        done = run(Bench(Path(sys.argv[1])), sys.argv[2], *(counts + [1, 0][len(counts) :]))
+        done = run(Bench(Path(sys.argv[1])), *map(int, sys.argv[2:]))
     print(f"\n{json.dumps(done)}")

@@ -35,10 +35,12 @@ pytestmark = [
 ]
 
 
-def tried(folder, what, count):
-    """Give what was tried, by command, with the problems that were found."""
+@pytest.fixture(scope="module")
+def tried(tmp_path_factory):
+    """What was tried with each command, with the problems that were found."""
+    counts = [os.environ.get(f"CONVAE_ZOO_{what}", "1") for what in ("RACES", "KILLS")]
     done = subprocess.run(
-        [sys.executable, HERE / "forks.py", folder, what, count],
+        [sys.executable, HERE / "forks.py", tmp_path_factory.mktemp("forks"), *counts],
         env={
             **os.environ,
             "OMP_NUM_THREADS": "1",
@@ -49,34 +51,21 @@ def tried(folder, what, count):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
-    return {name: [each for each in found if each["command"] == name] for name in COMMANDS}
-
-
-@pytest.fixture(scope="module")
-def races(tmp_path_factory):
-    """What came of two of each command at once."""
-    count = os.environ.get("CONVAE_ZOO_RACES", "1")
-    return tried(tmp_path_factory.mktemp("races"), "races", count)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_of_two_commands_at_once_one_writes_and_the_other_says_who_holds_the_output(races, command):
-    assert races[command]
-    assert [each["problems"] for each in races[command] if each["problems"]] == []
-
-
-@pytest.fixture(scope="module")
-def kills(tmp_path_factory):
-    """What was left by each command after SIGKILL."""
-    count = os.environ.get("CONVAE_ZOO_KILLS", "1")
-    return tried(tmp_path_factory.mktemp("kills"), "kills", count)
+def test_of_two_commands_at_once_one_writes_and_the_other_says_who_holds_the_output(tried, command):
+    races = [each for each in tried if each["command"] == command and not each["kills"]]
+    assert races
+    assert [each["problems"] for each in races if each["problems"]] == []
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_killed_at_random_leaves_whole_files_and_ends_as_an_undisturbed_one(
-    kills, command
+    tried, command
 ):
     """A run, or a decoding, that is started again goes on with what it has."""
-    assert sum(each["kills"] for each in kills[command]) >= 1
-    assert [each["problems"] for each in kills[command] if each["problems"]] == []
+    kills = [each for each in tried if each["command"] == command and each["kills"]]
+    assert kills
+    assert [each["problems"] for each in kills if each["problems"]] == []
