@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @click.command(name="evaluate")
 @click.argument("model")
 @dataset_options
-@click.option("--split", help="The split to measure; by default the one for validation.")
+@click.option("--split", help="The split to measure; by default the validation split.")
 @click.option("--no-baseline", is_flag=True, help="Do not fit PCA.")
 @device_option
 @json_option

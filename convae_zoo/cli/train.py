@@ -32,9 +32,15 @@ def recipe_options(command: F) -> F:
 @dataset_options
 @click.option("--out", required=True, type=click.Path(), help="Folder for the run.")
 @click.option("--resume", is_flag=True, help="Resume the run in the folder.")
-@click.option("--checkpoint-every", type=int, default=1000, show_default=True, help="In steps.")
+@click.option(
+    "--checkpoint-every",
+    type=int,
+    default=1000,
+    show_default=True,
+    help="Steps between checkpoints.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace the run in the folder.")
-@click.option("--fresh", is_flag=True, help="Start from fresh weights, not from those of MODEL.")
+@click.option("--fresh", is_flag=True, help="Start from fresh weights instead of MODEL's.")
 @click.option("--recipe", metavar="NAME", help="The recipe of another model, or of weights.")
 @recipe_options
 @device_option
@@ -46,10 +52,10 @@ def recipe_options(command: F) -> F:
     help="Set a config value of the model.",
 )
 def command(settings: tuple[str, ...], out: str, **options: Any) -> None:
-    """Train MODEL with its recipe, changed by the options.
+    """Train MODEL with its recipe; options override the recipe's fields.
 
-    MODEL is a model's name, or ENCODER+DECODER, for fresh weights; or trained weights to start
-    from: NAME.TAG, a run folder or a .safetensors file.
+    MODEL is a model's name or ENCODER+DECODER, to start from fresh weights; or trained weights to
+    start from: NAME.TAG, a run folder or a .safetensors file.
 
     \b
     Example: convae-zoo train convae-200 --dataset photos --epochs 3 --out runs/first

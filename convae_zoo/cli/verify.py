@@ -142,10 +142,10 @@ def _print(
     skipped: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
     for r in results:
         if r.status == "skipped":
-            properties, who = skipped.setdefault(r.detail, ({}, {}))
-            properties[r.property] = who[f"{r.kind}:{r.name}"] = None
-    for reason, (properties, who) in skipped.items():
-        click.echo(f"skipped {', '.join(properties)} of {', '.join(who)}: {printable(reason)}")
+            properties, names = skipped.setdefault(r.detail, ({}, {}))
+            properties[r.property] = names[f"{r.kind}:{r.name}"] = None
+    for reason, (properties, names) in skipped.items():
+        click.echo(f"skipped {', '.join(properties)} of {', '.join(names)}: {printable(reason)}")
     for plugin in broken:
         click.echo(f"FAILED plugin {plugin.name!r} is broken: {printable(plugin.reason)}")
     for r in results:

@@ -107,8 +107,8 @@ def _reduction(size: tuple[int, int], scaled_to: tuple[int, int] | None) -> int:
     """Return the integer factor to reduce an image by while it is decoded."""
     if scaled_to is None:
         return 1
-    wanted = math.ceil(math.sqrt(math.prod(size) / EXACT_PIXELS))
-    return max(1, min(wanted, min(size) // (2 * max(scaled_to))))
+    factor = math.ceil(math.sqrt(math.prod(size) / EXACT_PIXELS))
+    return max(1, min(factor, min(size) // (2 * max(scaled_to))))
 
 
 @functools.cache

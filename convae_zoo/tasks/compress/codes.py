@@ -117,9 +117,9 @@ def checked_codes(model: Autoencoder, latents: Tensor) -> Tensor:
         PluginError: it is not.
     """
     codes = to_codes(model, latents)
-    again = from_codes(model, codes)
+    restored = from_codes(model, codes)
     scale = float(latents.abs().max())
-    if again.shape != latents.shape or (again - latents).abs().max() > _TOLERANCE * scale:
+    if restored.shape != latents.shape or (restored - latents).abs().max() > _TOLERANCE * scale:
         raise plugin_error(
             model.plan.encoder, "its from_codes does not restore the latents given to its to_codes"
         )
