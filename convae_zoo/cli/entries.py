@@ -55,6 +55,7 @@ def _model(spec: ModelSpec) -> dict[str, Any]:
     return {
         **describe_parts(spec),
         "recipe": attrs.asdict(spec.recipe),
+        "recipes": {name: attrs.asdict(recipe) for name, recipe in spec.recipes.items()},
         "weights": [_weights(weights) for weights in spec.weights],
     }
 

@@ -97,6 +97,10 @@ def _print(entry: Mapping[str, Any]) -> None:
     if entry.get("recipe"):
         click.echo("recipe")
         print_fields([(name, _value(value)) for name, value in entry["recipe"].items()])
+    for title, recipe in entry.get("recipes", {}).items():
+        changes = [(k, _value(v)) for k, v in recipe.items() if v != entry["recipe"][k]]
+        print_line(f"recipe {title}, where it differs")
+        print_fields(changes)
     if entry.get("weights"):
         click.echo("weights")
         rows = [_weights(f"{entry['name']}.{w['tag']}", w) for w in entry["weights"]]

@@ -41,7 +41,7 @@ def recipe_options(command: F) -> F:
 )
 @click.option("--overwrite", is_flag=True, help="Replace the run in the folder.")
 @click.option("--fresh", is_flag=True, help="Start from fresh weights instead of MODEL's.")
-@click.option("--recipe", metavar="NAME", help="The recipe of another model, or of weights.")
+@click.option("--recipe", metavar="NAME", help="A recipe of MODEL, of another model or of weights.")
 @recipe_options
 @device_option
 @click.option(

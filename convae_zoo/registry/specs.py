@@ -177,13 +177,15 @@ class Recipe:
         1e-3, minimum=1e-12, maximum=1e3, help="Highest learning rate of the optimiser."
     )
     schedule: str = fields.choice(
-        "constant", ("constant", "cosine"), help="constant, or cosine, which decays to zero."
+        "constant",
+        ("constant", "cosine", "linear"),
+        help="constant; or cosine or linear, which decay to zero.",
     )
     warmup_steps: int = fields.integer(
         0, minimum=0, help="Optimiser steps of linear learning-rate warm-up."
     )
-    optimizer: str = fields.choice(
-        "adam", ("adam", "adamw", "sgd"), help="adam, adamw or sgd, with PyTorch's defaults."
+    optimizer: str = fields.text(
+        "adam", help="adam, adamw, sgd or muon, with settings as in 'muon(momentum=0.9)'."
     )
     shuffle: bool = fields.flag(
         default=False, help="Shuffle the images every epoch, or keep the data's order."
@@ -290,6 +292,8 @@ class ModelSpec(Spec):
 
     Attributes:
         value_range: the (low, high) that uint8 images are mapped to.
+        recipe: how the model is trained by default.
+        recipes: other recipes, by name.
         weights: the weights that the model's own plugin ships; in the registry, all weights
             registered for the model.
         weights_distribution: a distribution with more trained weights of the model, suggested if a
@@ -305,6 +309,7 @@ class ModelSpec(Spec):
     decoder_config: Mapping[str, Any] = attrs.field(factory=dict, converter=_freeze)
     value_range: tuple[float, float] = fields.value_range()
     recipe: Recipe = attrs.field(factory=Recipe)
+    recipes: Mapping[str, Recipe] = attrs.field(factory=dict, converter=_freeze)
     weights: tuple[WeightsSpec, ...] = attrs.field(default=(), converter=_as_tuple)
     weights_distribution: str = ""
     parameters: int | None = None

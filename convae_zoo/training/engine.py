@@ -27,9 +27,8 @@ from convae_zoo.runtime.distributed import World
 from convae_zoo.runtime.memory import fastest_layout, keep_freed_memory
 from convae_zoo.runtime.modes import eval_mode
 from convae_zoo.runtime.precision import choose_precision
+from convae_zoo.training.optimizers import create_optimizer
 from convae_zoo.training.trainable_losses import TrainableLosses
-
-_OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 
 
 class _Objective(nn.Module):
@@ -86,7 +85,13 @@ class Engine:
         is_plain = self.device.type == "cpu" and recipe.precision == "fp32"
         self._layout = torch.contiguous_format if is_plain else fastest_layout(model)
         model.to(memory_format=self._layout)
-        self.optimizer = _make_optimizer(model, recipe, fused=not is_plain)
+        self.optimizer = create_optimizer(
+            recipe.optimizer,
+            model.parameters(),
+            recipe.learning_rate,
+            self.device,
+            fused=not is_plain,
+        )
         self.trainable_losses = TrainableLosses(self.loss, self.world)
         self._objective = self.world.wrap(_Objective(model, self.loss))
         swaps = self.precision == "bf16" and self.world.size == 1
@@ -200,14 +205,3 @@ def check_trainable(model: Autoencoder) -> None:
         reason = "was built in torch.inference_mode, where nothing is trained; build it outside"
     if reason:
         raise UsageError(f"model {model.name!r} {reason}")
-
-
-def _make_optimizer(model: Autoencoder, recipe: Recipe, *, fused: bool) -> torch.optim.Optimizer:
-    """Create the recipe's optimiser, fused or not; on CUDA one that can be captured."""
-    options: dict[str, Any] = {"lr": recipe.learning_rate, "fused": fused}
-    if model.device.type == "cuda":
-        options["lr"] = torch.tensor(recipe.learning_rate, device=model.device)
-        if recipe.optimizer != "sgd":
-            options["capturable"] = True
-    optimizer: torch.optim.Optimizer = _OPTIMIZERS[recipe.optimizer](model.parameters(), **options)
-    return optimizer

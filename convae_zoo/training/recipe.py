@@ -1,15 +1,16 @@
 """The recipe of a run: the model's, or another one, with changes."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import attrs
 from torch import nn
 
 from convae_zoo.errors import ConfigError, UsageError, unknown
 from convae_zoo.models.plan import Plan
-from convae_zoo.registry import find_model, get_registry, model_info
-from convae_zoo.registry.specs import Recipe
+from convae_zoo.registry import find_model, get_registry
+from convae_zoo.registry.specs import ModelSpec, Recipe
+from convae_zoo.training.optimizers import optimizer_config
 
 
 def choose_recipe(
@@ -19,7 +20,8 @@ def choose_recipe(
 
     Args:
         plan: of the model, whose recipe is the default.
-        recipe: another recipe; or the name of a model or of registered weights, for theirs.
+        recipe: another recipe; or the name of one of the model's recipes, or of a model or of
+            registered weights, for theirs.
         changes: values of the recipe's fields; None means not given.
         options: names that the caller takes beside the fields, to suggest for a misspelt one.
 
@@ -34,16 +36,17 @@ def choose_recipe(
     given = {name: value for name, value in changes.items() if value is not None}
     if isinstance(given.get("loss"), nn.Module):
         given["loss"] = class_name(given["loss"])
+    spec = cast("ModelSpec | None", get_registry().entries["model"].get(plan.name or ""))
     if recipe is None:
-        known = plan.name is not None and plan.name in get_registry().entries["model"]
-        base = model_info(plan.name).recipe if known and plan.name is not None else Recipe()
+        base = Recipe() if spec is None else spec.recipe
     else:
-        base = _find_recipe(recipe)
+        base = _find_recipe(recipe, spec)
         given = {**attrs.asdict(base), **given}
     try:
         chosen = attrs.evolve(base, **given)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"training: {error}") from error
+    optimizer_config(chosen.optimizer)  # refused before any data is loaded
     return chosen, {name: getattr(chosen, name) for name in given}
 
 
@@ -66,10 +69,15 @@ def check_loss_module(recipe: Recipe, loss: object) -> None:
         )
 
 
-def _find_recipe(recipe: Recipe | str) -> Recipe:
-    if isinstance(recipe, str):
-        spec, weights = find_model(recipe)
-        return weights.recipe if weights is not None and weights.recipe else spec.recipe
-    if not isinstance(recipe, Recipe):
-        raise UsageError(f"recipe must be a Recipe or the name of a model, got {recipe!r:.80}")
-    return recipe
+def _find_recipe(recipe: Recipe | str, spec: ModelSpec | None) -> Recipe:
+    if isinstance(recipe, Recipe):
+        return recipe
+    if not isinstance(recipe, str):
+        raise UsageError(f"recipe must be a Recipe or the name of one, got {recipe!r:.80}")
+    own = {} if spec is None else spec.recipes
+    if recipe in own:
+        return own[recipe]
+    if recipe.partition(".")[0] not in (models := get_registry().entries["model"]):
+        raise unknown("recipe", recipe, [*own, *models])
+    other, weights = find_model(recipe)
+    return weights.recipe if weights is not None and weights.recipe else other.recipe

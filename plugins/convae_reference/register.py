@@ -22,6 +22,18 @@ ARTICLE = Recipe(
     shuffle=False,
 )
 
+FAST = Recipe(
+    loss="mse",
+    epochs=2,
+    batch_size=64,
+    learning_rate=0.02,
+    schedule="linear",
+    warmup_steps=100,
+    optimizer="muon",
+    shuffle=True,
+)
+"""The same network and loss, with Muon on all weight matrices and two epochs."""
+
 
 @hookimpl
 def register_encoders(register: Registrar[EncoderSpec]) -> None:
@@ -79,6 +91,7 @@ def register_models(register: Registrar[ModelSpec]) -> None:
                 decoder_config={"latent_dim": latent_dim},
                 value_range=(-1.0, 1.0),
                 recipe=ARTICLE,
+                recipes={"fast": FAST},
                 weights=own.get(latent_dim, ()),
                 weights_distribution="convae-zoo-weights",
                 parameters=parameters,

@@ -36,7 +36,11 @@ def test_a_cosine_falls_as_pytorch_s_own_does():
     assert rates(20, schedule="cosine") == pytest.approx(expected)
 
 
-@given(st.integers(1, 300), st.integers(0, 400), st.sampled_from(["constant", "cosine"]))
+def test_a_linear_schedule_ends_one_step_above_zero():
+    assert rates(4, schedule="linear") == pytest.approx([0.5, 0.375, 0.25, 0.125])
+
+
+@given(st.integers(1, 300), st.integers(0, 400), st.sampled_from(["constant", "cosine", "linear"]))
 def test_every_rate_is_positive_and_at_most_the_highest(steps, warmup, schedule):
     """A warm-up longer than the run is a run that warms up throughout."""
     found = rates(steps, schedule=schedule, warmup_steps=warmup)

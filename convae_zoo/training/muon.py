@@ -1,0 +1,177 @@
+"""Muon: momentum with an orthogonalised direction for weight matrices, Adam for everything else.
+
+The orthogonalisation is five Newton-Schulz steps. For a wide matrix X they are a polynomial in the
+Gram matrix XXᵀ times X, so only two products have the size of X, whatever the number of steps: the
+Gram matrix itself and the last one. In float32 that takes 3.5 ms for the 200×4096 bottleneck of
+``convae-200``, where the usual ten products take 17 ms in float32 and 6.1 ms in bf16 (two threads
+of an AMX processor).
+
+Source: Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024,
+https://kellerjordan.github.io/posts/muon.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, overload
+
+import torch
+from torch import Tensor, nn
+from torch.optim.adam import adam
+
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+"""Of X, XXᵀX and (XXᵀ)²X in one Newton-Schulz step: steepest at zero (Jordan et al., 2024)."""
+
+STEPS = 5
+
+_SHIFT = 2.0**-20
+"""Added to the Gram matrix, relative to its norm.
+
+Rounding may turn an eigenvalue near zero negative, and the steps would amplify that without bound.
+"""
+
+
+class Muon(torch.optim.Optimizer):
+    """Updates weight matrices by an orthogonalised momentum, other parameters by Adam.
+
+    A parameter of two or more dimensions is a matrix, out × in·k·k for a convolution; its learning
+    rate is scaled by the square root of max(1, rows / columns). Biases, scales and whatever has a
+    single row or column are trained by Adam at `adam_ratio` times the learning rate.
+
+    Args:
+        params: parameters, of any shapes.
+        lr: learning rate of the matrices; a tensor where steps are captured in a CUDA graph.
+        momentum: of the matrices, with Nesterov's correction.
+        weight_decay: decoupled, of the matrices.
+        adam_ratio: Adam's learning rate divided by that of the matrices.
+        betas: of Adam.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[nn.Parameter],
+        lr: float | Tensor = 0.02,
+        *,
+        momentum: float = 0.95,
+        weight_decay: float = 0.0,
+        adam_ratio: float = 0.05,
+        betas: tuple[float, float] = (0.9, 0.999),
+    ) -> None:
+        matrices: list[nn.Parameter] = []
+        others: list[nn.Parameter] = []
+        for parameter in params:
+            (matrices if is_matrix(parameter) else others).append(parameter)
+        groups: list[dict[str, Any]] = [
+            {"params": matrices, "matrices": True, "momentum": momentum, "decay": weight_decay},
+            {"params": others, "matrices": False, "ratio": adam_ratio, "betas": betas},
+        ]
+        super().__init__([group for group in groups if group["params"]], {"lr": lr})
+
+    @overload
+    def step(self, closure: None = None) -> None: ...
+
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """Take one step; parameters without a gradient stay as they are."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            reached = [p for p in group["params"] if p.grad is not None]
+            if group["matrices"]:
+                self._step_matrices(reached, group)
+            elif reached:
+                self._step_others(reached, group)
+        return loss
+
+    def _step_matrices(self, parameters: list[nn.Parameter], group: dict[str, Any]) -> None:
+        alike: dict[tuple[int, int], list[nn.Parameter]] = {}
+        for parameter in parameters:
+            shape = (parameter.shape[0], parameter[0].numel())
+            alike.setdefault(shape, []).append(parameter)
+        momentum, decay = group["momentum"], group["decay"]
+        for (rows, columns), chosen in alike.items():
+            gradients = [_gradient(p) for p in chosen]
+            buffers = [self._buffer(p) for p in chosen]
+            torch._foreach_lerp_(buffers, gradients, 1 - momentum)
+            ahead = [g.lerp(b, momentum) for g, b in zip(gradients, buffers, strict=True)]
+            stacked = torch.stack([direction.flatten(1) for direction in ahead])
+            rate = group["lr"] * max(1.0, rows / columns) ** 0.5
+            for parameter, update in zip(chosen, orthogonalize(stacked), strict=True):
+                if decay:
+                    parameter.mul_(1 - group["lr"] * decay)
+                parameter.sub_(update.reshape(parameter.shape) * rate)
+
+    def _buffer(self, parameter: nn.Parameter) -> Tensor:
+        state = self.state[parameter]
+        if not state:
+            state["momentum"] = torch.zeros_like(parameter)
+        buffer: Tensor = state["momentum"]
+        return buffer
+
+    def _step_others(self, parameters: list[nn.Parameter], group: dict[str, Any]) -> None:
+        for parameter in parameters:
+            state = self.state[parameter]
+            if not state:
+                state["step"] = torch.zeros((), device=parameter.device)
+                state["exp_avg"] = torch.zeros_like(parameter)
+                state["exp_avg_sq"] = torch.zeros_like(parameter)
+        states = [self.state[p] for p in parameters]
+        first, second = group["betas"]
+        adam(
+            list(parameters),
+            [_gradient(p) for p in parameters],
+            [state["exp_avg"] for state in states],
+            [state["exp_avg_sq"] for state in states],
+            [],
+            [state["step"] for state in states],
+            fused=True,
+            amsgrad=False,
+            beta1=first,
+            beta2=second,
+            lr=group["lr"] * group["ratio"],
+            weight_decay=0.0,
+            eps=1e-8,
+            maximize=False,
+        )
+
+
+def is_matrix(parameter: Tensor) -> bool:
+    """Tell whether a parameter has at least two rows and two columns, out × in·k·k."""
+    return parameter.ndim > 1 and min(parameter.shape[0], parameter[0].numel()) > 1
+
+
+def orthogonalize(matrices: Tensor) -> Tensor:
+    """Bring the singular values of matrices near 1, and keep their singular vectors.
+
+    Args:
+        matrices: N×R×C, float32.
+
+    Returns:
+        N×R×C, float32; singular values between about 0.7 and 1.2, smaller ones where a singular
+        value is below a thousandth of the largest.
+    """
+    tall = matrices.shape[1] > matrices.shape[2]
+    wide = matrices.mT if tall else matrices
+    norms = wide.norm(dim=(1, 2), keepdim=True).clamp_min(1e-15)
+    gram = (wide @ wide.mT) / norms.square()
+    identity = torch.eye(gram.shape[1], dtype=gram.dtype, device=gram.device)
+    gram = gram + identity * (_SHIFT * gram.norm(dim=(1, 2), keepdim=True))
+    linear, cubic, quintic = COEFFICIENTS
+    total = identity.expand_as(gram)
+    for step in range(STEPS):
+        factor = linear * identity + cubic * gram + quintic * (gram @ gram)
+        total = factor @ total
+        if step < STEPS - 1:
+            gram = factor @ gram @ factor
+    # In bf16 the factor of a small singular value, up to 3.4⁵, would drown the large ones.
+    near: Tensor = (total / norms) @ wide
+    return near.mT if tall else near
+
+
+def _gradient(parameter: nn.Parameter) -> Tensor:
+    if parameter.grad is None:
+        raise RuntimeError("a parameter without a gradient is updated")
+    return parameter.grad

@@ -1,0 +1,127 @@
+"""Optimisers by name, with their settings in the expression syntax: ``muon(momentum=0.9)``."""
+
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from convae_zoo.errors import ConfigError, unknown
+from convae_zoo.registry import fields
+from convae_zoo.registry.expressions import parse_entry
+from convae_zoo.training.muon import Muon
+
+
+@attrs.frozen(kw_only=True)
+class AdamConfig:
+    """Settings of Adam and AdamW."""
+
+    beta1: float = fields.number(0.9, minimum=0, maximum=1)
+    beta2: float = fields.number(0.999, minimum=0, maximum=1)
+    eps: float = fields.number(1e-8, minimum=0)
+    weight_decay: float = fields.number(0.0, minimum=0)
+
+
+@attrs.frozen(kw_only=True)
+class AdamWConfig(AdamConfig):
+    """Settings of AdamW, which decays weights by default, as PyTorch's."""
+
+    weight_decay: float = fields.number(0.01, minimum=0)
+
+
+@attrs.frozen(kw_only=True)
+class SGDConfig:
+    """Settings of stochastic gradient descent."""
+
+    momentum: float = fields.number(0.0, minimum=0, maximum=1)
+    nesterov: bool = fields.flag(default=False)
+    weight_decay: float = fields.number(0.0, minimum=0)
+
+
+@attrs.frozen(kw_only=True)
+class MuonConfig:
+    """Settings of `Muon`."""
+
+    momentum: float = fields.number(0.95, minimum=0, maximum=1)
+    weight_decay: float = fields.number(0.0, minimum=0)
+    adam_ratio: float = fields.number(0.05, minimum=0)
+
+
+Parameters = Iterable[nn.Parameter]
+Create = Callable[[Parameters, Any, float | Tensor, bool], torch.optim.Optimizer]
+
+
+def _adam(parameters: Parameters, config: AdamConfig, rate: Any, fused: bool) -> Any:
+    kind = torch.optim.AdamW if isinstance(config, AdamWConfig) else torch.optim.Adam
+    return kind(
+        parameters,
+        lr=rate,
+        betas=(config.beta1, config.beta2),
+        eps=config.eps,
+        weight_decay=config.weight_decay,
+        fused=fused,
+        capturable=isinstance(rate, Tensor),
+    )
+
+
+def _sgd(parameters: Parameters, config: SGDConfig, rate: Any, fused: bool) -> Any:
+    return torch.optim.SGD(parameters, lr=rate, fused=fused, **attrs.asdict(config))
+
+
+def _muon(parameters: Parameters, config: MuonConfig, rate: Any, fused: bool) -> Any:  # noqa: ARG001 - as the others
+    return Muon(parameters, lr=rate, **attrs.asdict(config))
+
+
+OPTIMIZERS: Mapping[str, tuple[type, Create]] = MappingProxyType(
+    {
+        "adam": (AdamConfig, _adam),
+        "adamw": (AdamWConfig, _adam),
+        "sgd": (SGDConfig, _sgd),
+        "muon": (MuonConfig, _muon),
+    }
+)
+"""Each optimiser's settings, and the function that creates it."""
+
+
+def optimizer_config(text: str) -> tuple[str, Any]:
+    """Read the name and the settings of an optimiser from an expression.
+
+    Raises:
+        UnknownNameError: no such optimiser or setting.
+        ConfigError: it cannot be read, or a value is of the wrong type or out of range.
+    """
+    term = parse_entry(text, "optimizer")
+    if term.name not in OPTIMIZERS:
+        raise unknown("optimizer", term.name, OPTIMIZERS)
+    kind = OPTIMIZERS[term.name][0]
+    known = [field.name for field in attrs.fields(kind)]
+    for name in term.config:
+        if name not in known:
+            raise unknown(f"setting of optimizer {term.name!r}:", name, known)
+    try:
+        return term.name, kind(**term.config)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"optimizer {term.name!r}: {error}") from error
+
+
+def create_optimizer(
+    text: str, parameters: Parameters, rate: float, device: torch.device, *, fused: bool
+) -> torch.optim.Optimizer:
+    """Create an optimiser from an expression; on CUDA one whose steps can be captured.
+
+    Args:
+        text: name and settings, as in ``muon(momentum=0.9)``.
+        parameters: to train.
+        rate: the initial learning rate.
+        device: of the parameters.
+        fused: use PyTorch's fused kernels where there are any.
+
+    Raises:
+        UnknownNameError: no such optimiser or setting.
+        ConfigError: the expression cannot be read, or a value is out of range.
+    """
+    name, config = optimizer_config(text)
+    lr = torch.tensor(rate, device=device) if device.type == "cuda" else rate
+    return OPTIMIZERS[name][1](parameters, config, lr, fused)

@@ -1,0 +1,128 @@
+"""Muon: its direction against plain Newton-Schulz steps in float64, and its steps."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from convae_zoo.training.muon import COEFFICIENTS, STEPS, Muon, is_matrix, orthogonalize
+
+
+def newton_schulz(matrix):
+    """The steps as they are published, in float64."""
+    linear, cubic, quintic = COEFFICIENTS
+    x = matrix.double()
+    x = x.T if x.shape[0] > x.shape[1] else x
+    x = x / x.norm()
+    for _ in range(STEPS):
+        gram = x @ x.T
+        x = linear * x + (cubic * gram + quintic * gram @ gram) @ x
+    return x.T if matrix.shape[0] > matrix.shape[1] else x
+
+
+@pytest.mark.parametrize("shape", [(2, 9), (5, 5), (16, 27), (27, 16), (64, 576), (300, 40)])
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e6])
+def test_the_direction_is_that_of_plain_newton_schulz_steps(shape, scale):
+    matrix = scale * torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    expected = newton_schulz(matrix)
+    (found,) = orthogonalize(matrix[None])
+    assert (found - expected).norm() <= 1e-3 * expected.norm()
+
+
+@pytest.mark.parametrize("rank", [1, 2, 15])
+def test_a_matrix_of_lower_rank_stays_bounded(rank):
+    draw = torch.Generator().manual_seed(2)
+    low = torch.randn(16, rank, generator=draw) @ torch.randn(rank, 40, generator=draw)
+    (found,) = orthogonalize(low[None])
+    values = torch.linalg.svdvals(found)
+    assert values[0] < 1.5
+    assert (values[:rank] > 0.3).sum() == rank
+
+
+def test_a_gradient_of_zero_gives_a_direction_of_zero():
+    assert orthogonalize(torch.zeros(2, 4, 6)).abs().max() == 0
+
+
+def test_two_dimensional_weights_take_the_steps_of_pytorchs_own_muon():
+    draw = torch.Generator().manual_seed(3)
+    start = torch.randn(20, 50, generator=draw)
+    mine, theirs = nn.Parameter(start.clone()), nn.Parameter(start.clone())
+    ours = Muon([mine], lr=0.02, momentum=0.9, weight_decay=0.1)
+    reference = torch.optim.Muon([theirs], lr=0.02, momentum=0.9, weight_decay=0.1)
+    for _ in range(5):
+        gradient = torch.randn(20, 50, generator=draw)
+        mine.grad, theirs.grad = gradient.clone(), gradient.clone()
+        ours.step()
+        reference.step()
+    moved = (theirs - start).norm()
+    assert (mine - theirs).norm() <= 0.03 * moved  # theirs works in bf16 throughout
+
+
+def test_biases_and_single_rows_take_the_steps_of_adam():
+    draw = torch.Generator().manual_seed(4)
+    starts = [torch.randn(shape, generator=draw) for shape in ((7,), (1, 9), (9, 1), ())]
+    assert not any(map(is_matrix, starts))
+    mine = [nn.Parameter(s.clone()) for s in starts]
+    theirs = [nn.Parameter(s.clone()) for s in starts]
+    ours, reference = Muon(mine, lr=0.02, adam_ratio=0.05), torch.optim.Adam(theirs, lr=0.001)
+    for _ in range(5):
+        for a, b in zip(mine, theirs, strict=True):
+            a.grad = torch.randn(a.shape, generator=draw)
+            b.grad = a.grad.clone()
+        ours.step()
+        reference.step()
+    for a, b in zip(mine, theirs, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def network():
+    torch.manual_seed(5)
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3), nn.ConvTranspose2d(4, 3, 5), nn.Linear(8, 8)
+    )
+
+
+def step(model, optimizer, seed):
+    x = torch.randn(6, 3, 8, 8, generator=torch.Generator().manual_seed(seed))
+    optimizer.zero_grad()
+    (model(x) - x).square().mean().backward()
+    optimizer.step()
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_a_state_dict_continues_bit_for_bit(layout):
+    model = network().to(memory_format=layout)
+    optimizer = Muon(model.parameters(), lr=0.01)
+    for seed in range(3):
+        step(model, optimizer, seed)
+    other = copy.deepcopy(model)
+    resumed = Muon(other.parameters(), lr=0.5)
+    resumed.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    for seed in range(3, 6):
+        step(model, optimizer, seed)
+        step(other, resumed, seed)
+    for a, b in zip(model.parameters(), other.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_a_parameter_without_a_gradient_stays_as_it_is():
+    model = network()
+    model[0].requires_grad_(requires_grad=False)
+    before = copy.deepcopy(model[0].state_dict())
+    step(model, Muon(model.parameters()), 0)
+    assert all(torch.equal(v, before[k]) for k, v in model[0].state_dict().items())
+
+
+def test_a_closure_is_evaluated_and_its_loss_returned():
+    weight = nn.Parameter(torch.ones(2, 2))
+    optimizer = Muon([weight])
+
+    def closure():
+        optimizer.zero_grad()
+        loss = weight.square().sum()
+        loss.backward()
+        return float(loss)
+
+    assert optimizer.step(closure) == 4
+    assert not torch.equal(weight, torch.ones(2, 2))
