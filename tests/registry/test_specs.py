@@ -76,7 +76,6 @@ def test_every_field_of_a_config_has_a_default():
         ({"epochs": 0}, "epochs must be a whole number of at least 1, got 0"),
         ({"batch_size": 1.5}, "batch_size must be a whole number"),
         ({"learning_rate": -1e-3}, "learning_rate must be a number from"),
-        ({"optimizer": "adamm"}, "optimizer must be one of adam, adamw, sgd"),
         ({"precision": "fp8"}, "precision must be one of auto, fp32, bf16"),
         ({"seed": -1}, "seed must be a whole number of at least 0"),
         ({"shuffle": "no"}, "shuffle must be true or false"),
