@@ -112,6 +112,7 @@ def in_process(code, *arguments):
     """Run code in a process of its own."""
     return subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
         capture_output=True,
         text=True,
         check=False,
@@ -144,11 +145,12 @@ def test_a_full_disk_keeps_the_finished_parts(weights, tmp_path):
 
 
 MEMORY = """
-import resource, sys, torch
+import sys, torch
+from memory import resident
 torch.set_num_threads(1)
 from convae_zoo.cli import main
 status = main(sys.argv[1:])
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(resident("VmHWM"))
 sys.exit(status)
 """
 
@@ -170,9 +172,7 @@ def test_memory_does_not_grow_with_the_folder(weights, tmp_path):
         )
         assert done.returncode == 0, done.stderr
         peaks.append(int(done.stdout.split()[-1]))
-    print(
-        f"peak memory {peaks[0] / 1024:.0f} MiB for {few}, {peaks[1] / 1024:.0f} MiB for ten times"
-    )
+    print(f"peak memory {peaks[0] / 2**20:.0f} MiB for {few}, {peaks[1] / 2**20:.0f} for ten times")
     assert peaks[1] <= 1.2 * peaks[0], peaks
 
 
