@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from attrs.validators import ge, in_, instance_of
+from attrs.validators import ge, in_, instance_of, lt
 
 from convae_zoo.errors import TrainingError
 from convae_zoo.registry.specs import Recipe
@@ -21,7 +21,7 @@ STATES = ("running", "finished", "interrupted", "failed")
 _PACKAGES = ("convae-zoo", "torch", "torchvision", "numpy")
 
 _is_text = instance_of(str)
-_is_count = [instance_of(int), ge(0)]
+_is_count = [instance_of(int), ge(0), lt(2**31)]
 
 
 def _is_model(_: object, __: object, value: Any) -> None:
