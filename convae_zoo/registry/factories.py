@@ -40,14 +40,29 @@ def make_config(spec: BuiltSpec, values: Mapping[str, Any]) -> Any:
         UnknownNameError: the config has no such field.
         ConfigError: a value of the wrong type or out of range.
     """
-    names = field_names(spec)
+    return create_config(spec.config, values, f"{kind_of(spec)} {spec.name!r}")
+
+
+def create_config(kind: type, values: Mapping[str, Any], owner: str) -> Any:
+    """Create a config from the values that differ from its defaults.
+
+    Args:
+        kind: its attrs class.
+        values: by field.
+        owner: whose config it is, for errors: ``loss 'ssim'``.
+
+    Raises:
+        UnknownNameError: the config has no such field.
+        ConfigError: a value of the wrong type or out of range.
+    """
+    names = [field.name for field in attrs.fields(kind)]
     for name in values:
         if name not in names:
-            raise unknown(f"field of {kind_of(spec)} {spec.name!r}:", name, names)
+            raise unknown(f"field of {owner}:", name, names)
     try:
-        return spec.config(**values)
+        return kind(**values)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"{kind_of(spec)} {spec.name!r}: {error}") from error
+        raise ConfigError(f"{owner}: {error}") from error
 
 
 def config_values(config: Any) -> dict[str, Any]:

@@ -8,9 +8,10 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from convae_zoo.errors import ConfigError, unknown
+from convae_zoo.errors import unknown
 from convae_zoo.registry import fields
 from convae_zoo.registry.expressions import parse_entry
+from convae_zoo.registry.factories import create_config
 from convae_zoo.training.muon import Muon
 
 
@@ -96,14 +97,7 @@ def optimizer_config(text: str) -> tuple[str, Any]:
     if term.name not in OPTIMIZERS:
         raise unknown("optimizer", term.name, OPTIMIZERS)
     kind = OPTIMIZERS[term.name][0]
-    known = [field.name for field in attrs.fields(kind)]
-    for name in term.config:
-        if name not in known:
-            raise unknown(f"setting of optimizer {term.name!r}:", name, known)
-    try:
-        return term.name, kind(**term.config)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"optimizer {term.name!r}: {error}") from error
+    return term.name, create_config(kind, term.config, f"optimizer {term.name!r}")
 
 
 def create_optimizer(

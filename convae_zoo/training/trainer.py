@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from convae_zoo.data import ImageSet
+from convae_zoo.data.augment import augment, draw_poses
 from convae_zoo.data.batch_loader import BatchLoader
 from convae_zoo.data.large import is_mapped
+from convae_zoo.data.order import epoch_order
 from convae_zoo.errors import TrainingError, UsageError
 from convae_zoo.registry.specs import Recipe
 from convae_zoo.runs.checkpoint import (
@@ -24,9 +26,7 @@ from convae_zoo.runs.history import Epoch
 from convae_zoo.runs.record import RunRecord
 from convae_zoo.runs.run_folder import RunFolder
 from convae_zoo.runtime.stop import StopRequest, stop_requests
-from convae_zoo.training.augment import augment, draw_poses
 from convae_zoo.training.engine import Engine
-from convae_zoo.training.order import epoch_order
 from convae_zoo.training.progress import Progress
 from convae_zoo.training.recorder import NullRecorder
 from convae_zoo.training.resume import read_checkpoint

@@ -11,11 +11,11 @@ from torchvision import transforms
 
 import convae_zoo as zoo
 from convae_zoo.data import ImageSet, pixels
+from convae_zoo.data.order import epoch_order
 from convae_zoo.errors import TrainingError
 from convae_zoo.registry.specs import Recipe
 from convae_zoo.runs.run_folder import RunFolder
 from convae_zoo.training.engine import Engine
-from convae_zoo.training.order import epoch_order
 from convae_zoo.training.trainer import Trainer
 from tiny_runs import TINY, image_set, tiny_train
 

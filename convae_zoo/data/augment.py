@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from convae_zoo.training.order import epoch_generator
+from convae_zoo.data.order import epoch_generator
 
 POSES = {"none": 1, "flip": 2, "dihedral": 8}
 """How many poses an image can take, by the name of the augmentation."""

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from convae_zoo.data import ImageSet
-from convae_zoo.training.augment import POSES, augment, draw_poses
+from convae_zoo.data.augment import POSES, augment, draw_poses
 from tiny_runs import image_set, tiny_train
 
 
