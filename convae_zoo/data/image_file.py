@@ -5,6 +5,7 @@ make a decoder raise any exception. Every failure becomes a `DataError` that nam
 """
 
 import contextlib
+import ctypes
 import functools
 import logging
 import math
@@ -39,6 +40,7 @@ _BYTES_PER_PIXEL = {
 _OTHER_BYTES_PER_PIXEL = 8
 _AFFORDED_BYTES_PER_PIXEL = 10
 _DECODING_BYTES = 512 * 2**20
+_LARGE_BYTES = 2**26
 _READ_WHOLE = frozenset({"AVIF", "WEBP", "ICNS", "JPEG2000"})
 _READ_WHOLE_BYTES = 2**26
 _RUNS_PROGRAMS = frozenset({"EPS"})  # Pillow would start Ghostscript
@@ -140,9 +142,18 @@ class _MemoryBudget:
         try:
             yield
         finally:
+            if amount >= _LARGE_BYTES:
+                _return_freed_memory()
             with self._changed:
                 self._free += amount
                 self._changed.notify_all()
+
+
+def _return_freed_memory() -> None:
+    """Let the C library return freed memory; it would keep that of each thread. Only in glibc."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
+    if trim is not None:
+        trim(0)
 
 
 _DECODING = _MemoryBudget(_DECODING_BYTES)
