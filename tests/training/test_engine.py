@@ -118,6 +118,13 @@ def test_bf16_is_measured_once_and_leaves_the_process_alone():
     assert torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_the_precision_is_measured_whatever_the_callers_mode(mode):
+    bf16_is_faster.cache_clear()
+    with mode():
+        assert bf16_is_faster(torch.device("cpu")) in {True, False}
+
+
 def test_a_part_that_needs_the_contiguous_layout_gets_it():
     class Views(nn.Module):
         def __init__(self, inner):
