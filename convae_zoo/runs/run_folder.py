@@ -69,8 +69,9 @@ def check_run_folder(out: str | Path, *, overwrite: bool, resume: bool) -> RunRe
     try:
         if resume and folder.record.exists():
             return folder.read()
-        # An empty folder of pictures is what a start that failed leaves.
-        names = {p.name for p in folder.path.iterdir()} if folder.path.exists() else set()
+        found = [p.name for p in folder.path.iterdir()] if folder.path.exists() else []
+        # A start that was killed or failed leaves a half-written file, or an empty folder.
+        names = {name for name in found if not name.startswith(".tmp-")}
         if folder.pictures.is_dir() and not any(folder.pictures.iterdir()):
             names.discard(folder.pictures.name)
     except OSError as error:

@@ -28,7 +28,7 @@ HOLDERS = (
     "the run was started with",
     "another process has trained into",
     "is not empty",
-    "are there already",
+    "already exist",
     "Directory not empty",
 )
 """What the second of two commands says: who holds the output, or that it is taken by now."""

@@ -43,9 +43,15 @@ class Writer:
         if self.is_run:
             return comparable(path)
         if self.name == "retrain --store":  # its metadata hold the seconds that training took
-            return {p.name: _weights_or_metrics(p) for p in path.iterdir() if p.suffix}
-        found = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+            return {p.name: _weights_or_metrics(p) for p in _files(path)}
+        found = [path] if path.is_file() else _files(path)
         return {p.relative_to(path).as_posix(): p.read_bytes() for p in found}
+
+
+def _files(folder: Path) -> list[Path]:
+    """List the files of a folder but those that a killed process left half-written, and locks."""
+    found = (p for p in sorted(folder.rglob("*")) if p.is_file())
+    return [p for p in found if not p.name.startswith((".tmp-", ".lock-"))]
 
 
 def _weights_or_metrics(path: Path) -> object:

@@ -78,6 +78,13 @@ def test_an_empty_folder_and_what_a_failed_start_leaves_are_taken(tmp_path):
     assert tiny_train(out=tmp_path, epochs=1).run_dir == tmp_path
 
 
+def test_what_a_start_killed_at_its_first_write_leaves_is_no_file_of_the_users(tmp_path):
+    (tmp_path / "run" / "pictures").mkdir(parents=True)
+    (tmp_path / "run" / ".tmp-0123456789abcdef.json").write_text("{")
+    assert tiny_train(epochs=1, out=tmp_path / "run").val_losses
+    assert list((tmp_path / "run").rglob(".tmp-*")) == []
+
+
 def test_a_run_that_another_process_finished_meanwhile_is_not_erased(copy, tmp_path):
     """Checked while the folder was empty, opened after the other run had ended."""
     assert check_run_folder(tmp_path / "new", overwrite=False, resume=False) is None
