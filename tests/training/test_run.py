@@ -54,7 +54,7 @@ def test_a_recipe_is_given_whole_or_by_the_name_of_a_model_and_changed_by_settin
         ({"batch_size": -1}, ConfigError, "batch_size must be a whole number"),
         ({"learning_rate": float("nan")}, ConfigError, "learning_rate must be a number"),
         ({"precision": "fp64"}, ConfigError, "precision must be one of auto, fp32, bf16"),
-        ({"optimizer": "adma"}, ConfigError, "optimizer must be one of"),
+        ({"optimizer": "adma"}, UnknownNameError, "unknown optimizer 'adma'; did you mean 'adam'"),
         ({"seed": 2**64}, ConfigError, "seed must be a whole number of at least 0, below 2"),
         ({"checkpoint_every": 0}, ConfigError, "checkpoint_every must be at least 1"),
         ({"epoch": 3}, UnknownNameError, "unknown training setting 'epoch'; did you mean 'epochs'"),
@@ -66,8 +66,8 @@ def test_a_recipe_is_given_whole_or_by_the_name_of_a_model_and_changed_by_settin
         ({"model": "convae-20"}, UnknownNameError, "did you mean 'convae-200'"),
         ({"model": None}, UsageError, "model must be a name, a path or an Autoencoder, got None"),
         ({"model": 5}, UsageError, "model must be a name, a path or an Autoencoder, got 5"),
-        ({"recipe": "quick"}, UnknownNameError, "unknown model 'quick'"),
-        ({"recipe": 5}, UsageError, "recipe must be a Recipe or the name of a model, got 5"),
+        ({"recipe": "quick"}, UnknownNameError, "unknown recipe 'quick'"),
+        ({"recipe": 5}, UsageError, "recipe must be a Recipe or the name of one, got 5"),
     ],
 )
 def test_bad_settings_are_refused_in_one_line_and_leave_nothing(settings, error, message, tmp_path):
