@@ -20,7 +20,7 @@ demo: $(VENV)/installed
 	$(BIN)/convae-zoo compare $(DEMO) --dataset photos --out $(DEMO)/first_and_last_epoch.png
 	$(BIN)/convae-zoo reconstruct $(DEMO) $(UNSEEN) --out $(DEMO)/reconstructions.png
 	@echo
-	@echo "Originals and reconstructions, one picture an epoch:  $(DEMO)/pictures"
+	@echo "Originals and reconstructions, a picture per epoch:    $(DEMO)/pictures"
 	@echo "The first epoch beside the last:                      $(DEMO)/first_and_last_epoch.png"
 	@echo "Photographs that it never saw:                        $(DEMO)/reconstructions.png"
 	@echo "Loss curves:                                          $(DEMO)/loss_curves.png"
