@@ -89,6 +89,17 @@ def reason(error: BaseException, limit: int = 300) -> str:
     return f"{kind}: {line}" if line else kind
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether memory ran out; on a CPU torch raises a plain RuntimeError for that."""
+    kind, text = type(error).__name__, str(error)
+    return isinstance(error, MemoryError) or kind == "OutOfMemoryError" or "allocate" in text
+
+
+def is_from_torch(error: BaseException) -> bool:
+    """Return whether torch refused an operation, directly or within a plugin's part."""
+    return isinstance(error.__cause__ if isinstance(error, PluginError) else error, RuntimeError)
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Suggest the known names that are nearest to a name, as the end of an error message."""
     import difflib  # needed only when something went wrong

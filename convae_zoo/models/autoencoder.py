@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from convae_zoo.data import pixels
-from convae_zoo.errors import ContractError, UsageError
+from convae_zoo.errors import ContractError, UsageError, ZooError, is_out_of_memory
 from convae_zoo.layers import use_fast_layers
-from convae_zoo.models.contract import check_output
+from convae_zoo.models.contract import check_output, forward_error
 from convae_zoo.models.plan import Plan
-from convae_zoo.registry.specs import shape_text
+from convae_zoo.registry.specs import DecoderSpec, EncoderSpec, shape_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,15 +88,15 @@ class Autoencoder(nn.Module):
 
         Raises:
             ContractError: the model cannot reconstruct images of this size.
-            PluginError: the encoder's output is not what it declares.
+            PluginError: the encoder fails, or its output is not what it declares.
         """
         with self._no_grad_in_eval():
             if self._has_declared_shape(x):
-                latent: Tensor = self.encoder(x)
+                latent = self._run(self.plan.encoder, _plain, self.encoder, x)[0]
                 check_output(self.plan.encoder, self.latent_shape, latent, x)
                 return latent
             with self._other_size(x):
-                latent = self.encoder(x)
+                latent = _plain(self.encoder, x)[0]
                 shape = tuple(x.shape[1:])
                 if shape not in self._checked_shapes and not self.training:
                     self._check_size(self.decoder(latent[:1]), x)
@@ -107,11 +107,15 @@ class Autoencoder(nn.Module):
         """Map latents to images N×C×H×W.
 
         In eval mode no gradients are computed; ``model.decoder(z)`` computes them.
+
+        Raises:
+            PluginError: the decoder fails, or its output is not what it declares.
         """
         with self._no_grad_in_eval():
-            images: Tensor = self.decoder(z)
-            if tuple(z.shape[1:]) == self.latent_shape:
-                check_output(self.plan.decoder, self.image_shape, images, z)
+            if tuple(z.shape[1:]) != self.latent_shape:
+                return _plain(self.decoder, z)[0]
+            images = self._run(self.plan.decoder, _plain, self.decoder, z)[0]
+            check_output(self.plan.decoder, self.image_shape, images, z)
             return images
 
     def forward(self, x: Tensor) -> Tensor:
@@ -122,7 +126,7 @@ class Autoencoder(nn.Module):
 
         Raises:
             ContractError: the model cannot reconstruct images of this size.
-            PluginError: a part's output is not what it declares.
+            PluginError: a part fails, or its output is not what it declares.
         """
         return self._reconstruct(x, _plain)[0]
 
@@ -136,9 +140,9 @@ class Autoencoder(nn.Module):
 
     def _reconstruct(self, x: Tensor, run: RunPart) -> tuple[Tensor, Terms]:
         if self._has_declared_shape(x):
-            latent, encoder_terms = run(self.encoder, x)
+            latent, encoder_terms = self._run(self.plan.encoder, run, self.encoder, x)
             check_output(self.plan.encoder, self.latent_shape, latent, x)
-            images, decoder_terms = run(self.decoder, latent)
+            images, decoder_terms = self._run(self.plan.decoder, run, self.decoder, latent)
             check_output(self.plan.decoder, self.image_shape, images, x)
         else:
             with self._other_size(x):
@@ -148,6 +152,26 @@ class Autoencoder(nn.Module):
         for name, term in decoder_terms.items():  # both parts may have a term of the same name
             encoder_terms[name] = encoder_terms[name] + term if name in encoder_terms else term
         return images, encoder_terms
+
+    def _run(
+        self, spec: EncoderSpec | DecoderSpec, run: RunPart, part: nn.Module, x: Tensor
+    ) -> tuple[Tensor, Terms]:
+        """Run a part on a batch of the declared shape; an exception of its own names its plugin."""
+        if torch.compiler.is_compiling():
+            return run(part, x)
+        try:
+            return run(part, x)
+        except ZooError:
+            raise
+        except Exception as error:
+            if is_out_of_memory(error) or not self._takes(x):
+                raise
+            raise forward_error(spec, x, error) from error
+
+    def _takes(self, x: Tensor) -> bool:
+        """Return whether a batch is on the model's device, and of its dtype or autocast."""
+        is_cast = torch.is_autocast_enabled(x.device.type) and x.is_floating_point()
+        return x.device == self.device and (x.dtype == self.dtype or is_cast)
 
     def _has_declared_shape(self, x: Tensor) -> bool:
         return tuple(x.shape[1:]) == self.image_shape
@@ -162,9 +186,9 @@ class Autoencoder(nn.Module):
         """Turn the parts' errors on images of another size into a `ContractError` of one line."""
         try:
             yield
-        except torch.OutOfMemoryError:
-            raise
         except (RuntimeError, ValueError, AssertionError) as error:
+            if is_out_of_memory(error):
+                raise
             raise self._size_error(x, str(error).partition("\n")[0]) from error
 
     def _size_error(self, x: Tensor, reason: str) -> ContractError:

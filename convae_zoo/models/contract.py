@@ -88,6 +88,12 @@ def check_output(
         raise _output_error(spec, declared, output, x)
 
 
+def forward_error(spec: EncoderSpec | DecoderSpec, x: Tensor, error: Exception) -> PluginError:
+    """Create the error for a part whose forward pass fails on a batch."""
+    shape = shape_text(tuple(x.shape))
+    return plugin_error(spec, f"its forward pass fails on a batch {shape}: {reason(error)}")
+
+
 def _is_dtype_of(output: Tensor, x: Tensor) -> bool:
     """Return whether an output has its input's dtype or, under autocast, any floating dtype."""
     if output.dtype == x.dtype:
@@ -128,9 +134,7 @@ def _run(spec: EncoderSpec | DecoderSpec, forward: Any, x: Tensor) -> Any:
     except ZooError:
         raise
     except Exception as error:
-        shape = shape_text(tuple(x.shape))
-        what = f"its forward pass fails on a batch {shape}: {reason(error)}"
-        raise plugin_error(spec, what) from error
+        raise forward_error(spec, x, error) from error
 
 
 def _without_terms(spec: EncoderSpec | DecoderSpec, output: Any) -> Any:

@@ -1,17 +1,19 @@
 """Losses by name, and weighted sums of several."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
+import torch
 from torch import Tensor, nn
 
-from convae_zoo.errors import unknown
+from convae_zoo.errors import ZooError, is_out_of_memory, reason, unknown
 from convae_zoo.models.loss_check import check_calls
 from convae_zoo.registry.expression_terms import Term
 from convae_zoo.registry.expressions import find_spec, parse_expression, term_config
 from convae_zoo.registry.factories import build, field_names, plugin_error
-from convae_zoo.registry.specs import LossSpec
+from convae_zoo.registry.specs import LossSpec, shape_text
 
 
 class WeightedSum(nn.Module):
@@ -30,7 +32,7 @@ class WeightedSum(nn.Module):
     def forward(self, reconstruction: Tensor, target: Tensor) -> Tensor:
         """Map two batches N×C×H×W to the weighted sum, a scalar."""
         terms = [
-            w * loss(reconstruction, target)
+            w * call_loss(loss, reconstruction, target)
             for w, loss in zip(self.weights, self.losses, strict=True)
         ]
         total: Tensor = sum(terms[1:], terms[0])
@@ -39,6 +41,37 @@ class WeightedSum(nn.Module):
     def extra_repr(self) -> str:
         """Show the weights."""
         return f"weights={self.weights}"
+
+
+_specs: WeakKeyDictionary[nn.Module, LossSpec] = WeakKeyDictionary()
+"""What each loss was built from, to name its plugin where it fails."""
+
+
+def call_loss(
+    loss: nn.Module,
+    reconstruction: Tensor,
+    target: Tensor,
+    call: Callable[[Tensor, Tensor], Any] | None = None,
+) -> Any:
+    """Call a loss, or one of its methods, on two batches N×C×H×W.
+
+    Raises:
+        PluginError: the call of a plugin's loss fails. Exceptions of any other module, and those
+            for want of memory, pass as they are.
+    """
+    call = call or loss
+    if torch.compiler.is_compiling():
+        return call(reconstruction, target)
+    try:
+        return call(reconstruction, target)
+    except ZooError:
+        raise
+    except Exception as error:
+        spec = _specs.get(loss)
+        if spec is None or is_out_of_memory(error):
+            raise
+        shape = shape_text(tuple(reconstruction.shape))
+        raise plugin_error(spec, f"it fails on a batch {shape}: {reason(error)}") from error
 
 
 def create_loss(name: str, **config: Any) -> nn.Module:
@@ -98,4 +131,5 @@ def _build(spec: LossSpec, config: Any) -> nn.Module:
         raise plugin_error(spec, f"its factory must return an nn.Module, got {loss!r:.80}")
 
     check_calls(loss, partial(plugin_error, spec))
+    _specs[loss] = spec
     return loss

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from convae_zoo.errors import ConfigError, PluginError, ZooError, reason, unknown
+from convae_zoo.errors import ConfigError, PluginError, ZooError, is_out_of_memory, reason, unknown
 from convae_zoo.registry.kinds import kind_of
 from convae_zoo.registry.plugin_code import call_plugin
 from convae_zoo.registry.specs import BuiltSpec, Factory, Provenance
@@ -91,8 +91,7 @@ def build(spec: BuiltSpec, config: Any, **more: Any) -> Any:
 
 def _too_large(error: Exception) -> bool:
     """Return whether a size is too large; torch raises a plain RuntimeError for that."""
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or "allocate" in text or "overflow" in text
+    return is_out_of_memory(error) or "overflow" in str(error).lower()
 
 
 def _size_error(spec: BuiltSpec, config: Any, error: Exception) -> ConfigError:

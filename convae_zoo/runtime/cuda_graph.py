@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from convae_zoo.errors import ZooWarning
+from convae_zoo.errors import PluginError, ZooWarning, is_from_torch
 
 WARM_UP = 3
 """Eager steps before the capture, in which libraries choose kernels and allocate memory."""
@@ -64,7 +64,9 @@ class GraphedStep:
         try:
             with torch.cuda.graph(graph):
                 loss = self._eager(static, 1.0)
-        except RuntimeError as error:
+        except (RuntimeError, PluginError) as error:
+            if not is_from_torch(error):
+                raise
             torch.cuda.synchronize(self._device)
             reason = str(error).partition("\n")[0]
             warnings.warn(

@@ -6,6 +6,7 @@ import sys
 
 import torch
 
+from convae_zoo.errors import PluginError, is_from_torch
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.runtime.modes import eval_mode
 
@@ -43,7 +44,9 @@ def fastest_layout(model: Autoencoder) -> torch.memory_format:
             model.to(memory_format=torch.channels_last)
             images = torch.zeros(2, *model.image_shape, device=device)
             model.forward_with_terms(images.to(memory_format=torch.channels_last))
-        except RuntimeError:
+        except (RuntimeError, PluginError) as error:
+            if not is_from_torch(error):
+                raise
             return torch.contiguous_format
         finally:
             model.to(memory_format=torch.contiguous_format)

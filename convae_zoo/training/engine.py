@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from convae_zoo.data import pixels
 from convae_zoo.errors import UsageError
 from convae_zoo.models.autoencoder import Autoencoder
+from convae_zoo.models.losses import call_loss
 from convae_zoo.registry.factories import plugin_error
 from convae_zoo.registry.specs import Recipe
 from convae_zoo.runtime.bf16_weights import Bf16Weights
@@ -51,7 +52,7 @@ class _Objective(nn.Module):
             raise plugin_error(
                 self.model.plan.decoder, "its output is detached: no gradient reaches its weights"
             )
-        total: Tensor = self.loss(reconstruction, target)
+        total: Tensor = call_loss(self.loss, reconstruction, target)
         for term in terms.values():
             total = total + term
         return total, reconstruction.detach()
@@ -165,7 +166,7 @@ class Engine:
         ):
             reconstruction = self.model(target)
         reconstruction = reconstruction.float()
-        return self.loss(reconstruction, target), reconstruction
+        return call_loss(self.loss, reconstruction, target), reconstruction
 
     @contextlib.contextmanager
     def evaluating(self) -> Iterator[None]:

@@ -15,6 +15,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 from torch import Tensor, nn, optim
 
 from convae_zoo.errors import TrainingError
+from convae_zoo.models.losses import call_loss
 from convae_zoo.runtime.distributed import World
 
 
@@ -37,7 +38,10 @@ class _OwnObjective(nn.Module):
         self.losses = nn.ModuleList(losses)
 
     def forward(self, reconstruction: Tensor, target: Tensor) -> Tensor:
-        terms = [cast("TrainableLoss", m).own_loss(reconstruction, target) for m in self.losses]
+        terms = [
+            call_loss(m, reconstruction, target, cast("TrainableLoss", m).own_loss)
+            for m in self.losses
+        ]
         total: Tensor = sum(terms[1:], terms[0])
         return total
 

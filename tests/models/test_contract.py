@@ -10,7 +10,7 @@ from convae_zoo.errors import ConfigError, PluginError, UnknownNameError, UsageE
 from convae_zoo.models import contract
 from convae_zoo.models.loading import loading_state
 from convae_zoo.registry import Registry, fields, get_registry, override
-from convae_zoo.registry.specs import DecoderSpec, EncoderSpec, Provenance
+from convae_zoo.registry.specs import DecoderSpec, EncoderSpec, LossSpec, Provenance
 
 
 class Encoder(nn.Module):
@@ -164,6 +164,75 @@ def test_a_part_that_breaks_its_contract_later_is_told_wherever_it_is_used(fault
         assert said.startswith("encoder 'odd' of plugin 'odd-plugin' (odd-dist 1.0): its latent")
         assert what.replace("4×", "") in said.replace("4×", "").replace("2×", "")
         assert "\n" not in said
+
+
+def noise():
+    images = torch.randint(0, 256, (4, 3, 8, 8), dtype=torch.uint8)
+    return zoo.ImageSet(name="noise", split="train", images=images)
+
+
+@pytest.mark.parametrize("part", ["encoder", "decoder"])
+def test_a_part_that_raises_in_use_is_named_wherever_it_is_used(part):
+    model, images = zoo.compose("odd", "odd"), noise()
+
+    def fail(*_):
+        raise KeyError("lost")
+
+    getattr(model, part).register_forward_pre_hook(fail)
+    for use in (
+        lambda: model(torch.zeros(4, 3, 8, 8)),
+        lambda: model.decode(model.encode(torch.zeros(4, 3, 8, 8))),
+        lambda: zoo.Inference(model, "fp32"),
+        lambda: zoo.evaluate(model, images, baseline=False),
+        lambda: zoo.train(model, dataset=(images, images), epochs=1, precision="fp32"),
+    ):
+        start = rf"{part} 'odd' of plugin 'odd-plugin' \(odd-dist 1.0\): its forward pass fails on"
+        with pytest.raises(PluginError, match=rf"^{start} a batch \d×[3×58]+: KeyError: 'lost'; "):
+            use()
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), torch.OutOfMemoryError(), KeyboardInterrupt(), UsageError("wrong")]
+)
+def test_what_is_no_fault_of_a_part_passes_as_it_is(error):
+    model = zoo.compose("odd", "odd")
+
+    def fail(*_):
+        raise error
+
+    model.decoder.register_forward_pre_hook(fail)
+    with pytest.raises(type(error)) as caught:
+        model(torch.zeros(4, 3, 8, 8))
+    assert caught.value is error
+
+
+def test_an_input_of_another_dtype_is_no_fault_of_a_part():
+    with pytest.raises(RuntimeError, match="dtype"):
+        zoo.compose("odd", "odd")(torch.zeros(4, 3, 8, 8, dtype=torch.float64))
+
+
+class OddLoss(nn.Module):
+    """Fails on a batch of more images than the check has."""
+
+    def forward(self, reconstruction, target):
+        return (reconstruction - target[:, :, :, torch.arange(len(target) * 3)]).square().mean()
+
+
+@pytest.mark.parametrize("loss", ["odd-loss", "0.5*mse + 0.5*odd-loss"])
+def test_a_loss_that_raises_in_training_is_named(loss):
+    spec = LossSpec(
+        name="odd-loss",
+        factory=OddLoss,
+        provenance=Provenance("odd-plugin", "odd-dist", "1.0"),
+    )
+    installed, images = get_registry(), noise()
+    losses = {**installed.entries["loss"], "odd-loss": spec}
+    what = r"it fails on a batch 4×3×8×8: IndexError"
+    with (
+        override(Registry({**installed.entries, "loss": losses}, installed.plugins)),
+        pytest.raises(PluginError, match=rf"^loss 'odd-loss' of plugin 'odd-plugin' .*: {what}"),
+    ):
+        zoo.train("odd+odd", dataset=(images, images), epochs=1, precision="fp32", loss=loss)
 
 
 def test_a_decoder_that_detaches_its_output_is_told_in_training(monkeypatch):
