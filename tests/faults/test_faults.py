@@ -1,7 +1,7 @@
 """Every write of every command: after a fault the old file is there or the new one, whole.
 
 ``CONVAE_ZOO_FAULTS=all`` tries every write boundary instead of a few, ``=encode`` those of one
-command.
+command; ``=train`` and ``=retrain`` those of the commands that train.
 """
 
 import json
@@ -15,6 +15,9 @@ import pytest
 
 HERE = Path(__file__).parent
 COMMANDS = (
+    "train",
+    "retrain --out",
+    "retrain --store",
     "encode",
     "decode",
     "export",

@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -83,6 +84,34 @@ def _noise(split):
     return image_set({"train": 24, "val": 8}[split], split)
 
 
+def _command(*call: str, variants: Sequence[Mapping[str, str]] = ()) -> Callable[[str, int], int]:
+    """Run a call into OUT; what the variants map, and SEED, TAG and NAME, are the variant's."""
+    words = call if "OUT" in call else (*call, "--out", "OUT")
+
+    def run(out: str, variant: int = 0) -> int:
+        own = {"OUT": out, "SEED": str(variant), "TAG": ("small.first", "small.second")[variant]}
+        own |= {"NAME": ("alpha-ae", "beta-ae")[variant]}
+        own |= variants[variant] if variants else {}
+        return main([own.get(word, word) for word in words])
+
+    return run
+
+
+def training_writers(images: Path) -> list[Writer]:
+    """List the commands that train; `Waves` must be installed."""
+    sizes = [word for name, size in SIZES.items() for word in ("--set", f"{name}={size}")]
+    data = ("--dataset", "image-folder", "--data", str(images))
+    train = ("train", "convae-200", *data, *sizes, "--seed", "SEED", "--device", "cpu")
+    train += ("--epochs", "3", "--batch-size", "8", "--precision", "fp32")
+    train += ("--checkpoint-every", "2", "--resume")
+    run = {"folder": True, "is_run": True, "resumes": True}
+    return [
+        Writer("train", _command(*train), "run", **run),
+        Writer("retrain --out", _command("retrain", "TAG", "--resume"), "run", **run),
+        Writer("retrain --store", _command("retrain", "TAG", "--store", "OUT"), "w", folder=True),
+    ]
+
+
 def writers(inputs: Path) -> list[Writer]:
     """Write the inputs of all commands into a folder, and list the commands.
 
@@ -100,32 +129,17 @@ def writers(inputs: Path) -> list[Writer]:
     data = ("--dataset", "image-folder", "--data", str(images))
     image = str(images / "00000.png")
 
-    def command(*call: str) -> Callable[[str, int], int]:
-        """Run a call into OUT; MODEL, LATENTS, SEED, TAG and NAME are the variant's."""
-        words = call if "OUT" in call else (*call, "--out", "OUT")
-
-        def run(out: str, variant: int = 0) -> int:
-            own = {"MODEL": models[variant], "LATENTS": latents[variant], "SEED": str(variant)}
-            own |= {"TAG": ("small.first", "small.second")[variant]}
-            own |= {"NAME": ("alpha-ae", "beta-ae")[variant], "OUT": out}
-            return main([own.get(word, word) for word in words])
-
-        return run
+    variants = [{"MODEL": m, "LATENTS": z} for m, z in zip(models, latents, strict=True)]
+    command = partial(_command, variants=variants)
 
     def save(out: str, variant: int = 0) -> int:
         zoo.save_model(zoo.load_model(models[variant]), out, dtype="fp16")
         return 0
 
-    sizes = [word for name, size in SIZES.items() for word in ("--set", f"{name}={size}")]
-    train = ("train", "convae-200", *data, *sizes, "--seed", "SEED", "--device", "cpu")
-    train += ("--epochs", "3", "--batch-size", "8", "--precision", "fp32")
-    run = {"folder": True, "is_run": True, "resumes": True}
     encode = command("encode", "MODEL", str(images), "--overwrite")
     decode = command("decode", "MODEL", "LATENTS")
     return [
-        Writer("train", command(*train, "--checkpoint-every", "2", "--resume"), "run", **run),
-        Writer("retrain --out", command("retrain", "TAG", "--resume"), "run", **run),
-        Writer("retrain --store", command("retrain", "TAG", "--store", "OUT"), "w", folder=True),
+        *training_writers(images),
         Writer("encode", encode, "latents"),
         Writer("decode", decode, "decoded", folder=True, resumes=True),
         Writer("export", command("export", "MODEL", "--format", "torch-export"), "m.pt2"),
