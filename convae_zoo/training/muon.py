@@ -11,7 +11,7 @@ https://kellerjordan.github.io/posts/muon.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, overload
+from typing import Any, cast, overload
 
 import torch
 from torch import Tensor, nn
@@ -93,7 +93,7 @@ class Muon(torch.optim.Optimizer):
             alike.setdefault(shape, []).append(parameter)
         momentum, decay = group["momentum"], group["decay"]
         for (rows, columns), chosen in alike.items():
-            gradients = [_gradient(p) for p in chosen]
+            gradients = [cast("Tensor", p.grad) for p in chosen]
             buffers = [self._buffer(p) for p in chosen]
             torch._foreach_lerp_(buffers, gradients, 1 - momentum)
             ahead = [g.lerp(b, momentum) for g, b in zip(gradients, buffers, strict=True)]
@@ -122,7 +122,7 @@ class Muon(torch.optim.Optimizer):
         first, second = group["betas"]
         adam(
             list(parameters),
-            [_gradient(p) for p in parameters],
+            [cast("Tensor", p.grad) for p in parameters],
             [state["exp_avg"] for state in states],
             [state["exp_avg_sq"] for state in states],
             [],
@@ -169,9 +169,3 @@ def orthogonalize(matrices: Tensor) -> Tensor:
     # In bf16 the factor of a small singular value, up to 3.4⁵, would drown the large ones.
     near: Tensor = (total / norms) @ wide
     return near.mT if tall else near
-
-
-def _gradient(parameter: nn.Parameter) -> Tensor:
-    if parameter.grad is None:
-        raise RuntimeError("a parameter without a gradient is updated")
-    return parameter.grad
