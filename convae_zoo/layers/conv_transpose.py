@@ -130,7 +130,7 @@ def _conv_transpose(
     output_padding: tuple[int, ...],
     groups: int,
 ) -> Tensor:
-    """Compute the output; `around` is the padding of the equal convolution where there is one."""
+    """Compute the output; `around` is the padding of the equal convolution, if one exists."""
     if around is None:
         return functional.conv_transpose2d(
             x, weight, bias, stride, padding, output_padding, groups, dilation

@@ -102,7 +102,7 @@ def read_history(
         epochs: read to the end of so many epochs, and
         steps: so many optimiser steps; by default all.
         digest: of what is to be read; None where it is not known.
-        rewind: cut the file back to what was read, and return a history that goes on in it.
+        rewind: cut the file back to what was read, and return a history that continues it.
 
     Raises:
         TrainingError: the file is missing, altered, or contains fewer epochs or steps.

@@ -93,7 +93,7 @@ def open_run_folder(
     Args:
         out: the folder.
         overwrite: remove the files of the run in it, and no others.
-        resumed: the record of the run to go on with, which is kept.
+        resumed: the record of the run to continue, which is kept.
 
     Raises:
         UsageError: another process trains into it, or has done so since it was checked.

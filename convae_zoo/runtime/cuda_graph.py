@@ -37,7 +37,7 @@ class GraphedStep:
         self._loss: Tensor | None = None
 
     def __call__(self, images: Tensor, weight: float = 1.0) -> Tensor:
-        """Take one step on a uint8 batch; return the loss, a scalar of its own."""
+        """Take one step on a uint8 batch; return the loss, a new scalar."""
         images = images.to(self._device, non_blocking=True)
         if len(images) != self._size or weight != 1 or self._warm > WARM_UP:
             return self._eager(images, weight)

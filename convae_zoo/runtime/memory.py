@@ -1,4 +1,4 @@
-"""How the process keeps memory between steps, and how images lie in it."""
+"""How the process keeps memory between steps, and the memory layout of images."""
 
 import ctypes
 import functools

@@ -28,7 +28,7 @@ class NullRecorder:
         self.history = read_history(history, epochs=epochs, steps=steps, digest=digest)
 
     def start(self, epochs_done: int) -> None:
-        """Record that the run has started, or goes on."""
+        """Record that the run has started or continues."""
 
     def end_epoch(self, epoch: Epoch, engine: Engine) -> None:  # noqa: ARG002 - a `Recorder` uses it
         """Record an epoch, with the model as it is then."""

@@ -100,7 +100,7 @@ def train(
             the model's own.
         device: ``cpu``, ``cuda``, ``cuda:N``, or ``auto`` for CUDA if this machine has it.
         out: the run folder; without it nothing is written.
-        resume: go on with the run in `out` from its last checkpoint; on a CPU the result is,
+        resume: continue the run in `out` from its last checkpoint; on a CPU the result is,
             bit for bit, that of a run that was never stopped. Start one if there is none.
         overwrite: replace a run in `out`.
         fresh: start from fresh weights although `model` names stored ones.

@@ -216,7 +216,7 @@ class Trainer:
         self.progress.step(images, losses[-1])
 
     def _end_epoch(self) -> None:
-        """Validate and record the epoch; go on to the next."""
+        """Validate, record the epoch, and start the next."""
         history, count = self.recorder.history, len(self.train_set)
         val_loss = self._validation_loss()
         if not math.isfinite(val_loss):

@@ -36,7 +36,7 @@ def load_model(
 
     Raises:
         UnknownNameError: no model or tag has that name.
-        UsageError: a name without a tag, or a device that is not there.
+        UsageError: a name without a tag, or a missing device.
         WeightsError: the file is missing, damaged, altered, of a newer format, of an architecture
             other than what is installed, or holds NaN or infinity; or it cannot be fetched.
     """

@@ -13,7 +13,7 @@ def find_file(name: str, *, download: bool = False) -> Traversable:
     """Find the file of registered weights: in its package, or verified in the cache.
 
     Raises:
-        ZooError: as `load_model` does, short of reading the file.
+        ZooError: as `load_model` does before it reads the file.
     """
     weights = registered(name)
     if weights.remote:
@@ -36,8 +36,8 @@ def registered(name: str) -> WeightsSpec:
     if weights is None:
         if trained:
             raise UsageError(
-                f"{name!r} is a model without weights; load {' or '.join(map(repr, trained))}, or "
-                "make one with fresh weights with create_model"
+                f"{name!r} names a model without weights; load {' or '.join(map(repr, trained))}, "
+                "or create one with fresh weights with create_model"
             )
         raise UsageError(
             f"model {name!r} has no trained weights; {_how_to_train(name)}{more_weights(spec)}"
@@ -48,7 +48,7 @@ def registered(name: str) -> WeightsSpec:
 
 
 def _how_to_train(name: str) -> str:
-    """Say the command that trains a model, or what a tag declares."""
+    """Return a hint with the command that trains a model or the weights of a tag."""
     out = f"runs/{name}"
     how = f"retrain {name}" if "." in name else f"train {name} --dataset photos"
     return f"train it with 'convae-zoo {how} --out {out}' and load {out!r}"

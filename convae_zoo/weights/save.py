@@ -12,7 +12,6 @@ from convae_zoo.errors import UsageError, WeightsError
 from convae_zoo.files import write_bytes
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.registry.distributions import zoo_version
-from convae_zoo.registry.factories import config_values
 from convae_zoo.registry.kinds import kind_of
 from convae_zoo.registry.specs import Provenance, Recipe
 from convae_zoo.weights import file_format
@@ -31,43 +30,39 @@ def save_model(
     recipe: Recipe | None = None,
     dataset: Mapping[str, Any] | None = None,
     metrics: Mapping[str, Any] | None = None,
-    license: str | None = None,  # noqa: A002 - the word for it everywhere
+    license: str | None = None,  # noqa: A002 - the usual word
     extra: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a model as a safetensors file, whole or not at all; equal input gives equal bytes.
 
     Args:
         model: an `Autoencoder`, compiled or not, on any device.
-        path: the file; one that is there is replaced.
-        dtype: how floating-point weights are stored: ``fp32`` (double precision stays as it is),
-            ``fp16`` or ``bf16``. They are loaded as what the model's parts build, so as float32.
-            Whole numbers are stored as they are.
+        path: the file; an existing one is replaced.
+        dtype: how floating-point weights are stored: ``fp32`` (float64 stays float64), ``fp16`` or
+            ``bf16``. They are loaded in the dtype that the model's parts build, float32. Integers
+            are stored unchanged.
         recipe: how the model was trained.
-        dataset: the data it was trained on: its name, its fingerprint and the like.
-        metrics: what was measured.
+        dataset: the data it was trained on: name, fingerprint and so on, as JSON values.
+        metrics: what was measured, as JSON values.
         license: of the weights.
-        extra: more to keep with them. All four must be what JSON can hold.
+        extra: more to store with them, as JSON values.
 
     Raises:
-        UsageError: not an autoencoder of the zoo, or an unknown dtype.
+        UsageError: the model is no `Autoencoder`, or the dtype is unknown.
         WeightsError: NaN or infinity in the weights, or a value that `dtype` cannot hold.
         FileError: the file cannot be written.
     """
     model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
     if not isinstance(model, Autoencoder):
         raise UsageError(
-            f"save_model takes an Autoencoder as create_model makes it, got {type(model).__name__}"
+            "save_model takes an Autoencoder, as create_model returns it, got "
+            f"{type(model).__name__}"
         )
     if dtype not in DTYPES:
         raise UsageError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
     plan = model.plan
     document = {
-        "model": {
-            "name": plan.name,
-            "encoder": {"name": plan.encoder.name, "config": config_values(plan.encoder_config)},
-            "decoder": {"name": plan.decoder.name, "config": config_values(plan.decoder_config)},
-            "value_range": plan.value_range,
-        },
+        "model": plan.describe(),
         "distributions": [
             {"part": kind_of(spec), **attrs.asdict(spec.provenance or _UNREGISTERED)}
             for spec in (plan.encoder, plan.decoder)

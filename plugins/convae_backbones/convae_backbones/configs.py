@@ -106,7 +106,7 @@ class MirrorConfig(FeaturesConfig):
     """Config of the decoder.
 
     Attributes:
-        channels: of the features; the backbone's where there is no bottleneck.
+        channels: of the features; the backbone's without a bottleneck.
         width: channels at full size, 64 in VGG-16; 16 decodes at a sixteenth of the cost.
     """
 

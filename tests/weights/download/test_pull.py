@@ -126,7 +126,7 @@ def test_offline_the_line_says_where_the_file_goes(server, monkeypatch, weights_
 @pytest.mark.usefixtures("far")
 def test_a_name_that_cannot_be_pulled_is_told():
     assert "not trained yet" in failure(lambda: pull("far.bare"))
-    assert "is a model without weights" in failure(lambda: pull("far"), UsageError)
+    assert "names a model without weights" in failure(lambda: pull("far"), UsageError)
     assert "did you mean 'hub'" in failure(lambda: pull("far.hubb"), UnknownNameError)
     assert "--revision" in failure(lambda: pull("far.hub", revision="main"), UsageError)
 
