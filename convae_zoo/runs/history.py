@@ -1,11 +1,13 @@
 """The history of a run: JSON lines, one per optimiser step and one per epoch."""
 
+import contextlib
 import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from io import FileIO
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import attrs
 from attrs.validators import instance_of
@@ -42,7 +44,7 @@ class History:
         self.steps: list[float] = []
         self.epochs: list[Epoch] = []
         self._path = path
-        self._file: TextIO | None = None
+        self._file: FileIO | None = None
 
     def add_steps(self, epoch: int, losses: Sequence[float]) -> None:
         """Add the losses of the next steps."""
@@ -78,11 +80,18 @@ class History:
     def _write(self, records: Iterable[Mapping[str, Any]]) -> None:
         if self._path is None:
             return
+        data = memoryview("".join(json.dumps(r) + "\n" for r in records).encode())
         try:
             if self._file is None:
-                self._file = self._path.open("a", encoding="utf-8")
-            self._file.writelines(json.dumps(r) + "\n" for r in records)
-            self._file.flush()
+                self._file = self._path.open("ab", buffering=0)
+            length = os.fstat(self._file.fileno()).st_size
+            try:
+                while data:
+                    data = data[self._file.write(data) :]
+            except OSError:
+                with contextlib.suppress(OSError):  # or part of a line would stay
+                    self._file.truncate(length)
+                raise
         except OSError as error:
             raise TrainingError(f"cannot write {self._path}: {error.strerror}") from error
 
