@@ -91,25 +91,20 @@ class Muon(torch.optim.Optimizer):
         for parameter in parameters:
             shape = (parameter.shape[0], parameter[0].numel())
             alike.setdefault(shape, []).append(parameter)
-        momentum, decay = group["momentum"], group["decay"]
         for (rows, columns), chosen in alike.items():
             gradients = [cast("Tensor", p.grad) for p in chosen]
-            buffers = [self._buffer(p) for p in chosen]
-            torch._foreach_lerp_(buffers, gradients, 1 - momentum)
-            ahead = [g.lerp(b, momentum) for g, b in zip(gradients, buffers, strict=True)]
+            for parameter in chosen:
+                if not self.state[parameter]:
+                    self.state[parameter]["momentum"] = torch.zeros_like(parameter)
+            buffers = [self.state[p]["momentum"] for p in chosen]
+            torch._foreach_lerp_(buffers, gradients, 1 - group["momentum"])
+            ahead = [g.lerp(b, group["momentum"]) for g, b in zip(gradients, buffers, strict=True)]
             stacked = torch.stack([direction.flatten(1) for direction in ahead])
             rate = group["lr"] * max(1.0, rows / columns) ** 0.5
             for parameter, update in zip(chosen, orthogonalize(stacked), strict=True):
-                if decay:
-                    parameter.mul_(1 - group["lr"] * decay)
+                if group["decay"]:
+                    parameter.mul_(1 - group["lr"] * group["decay"])
                 parameter.sub_(update.reshape(parameter.shape) * rate)
-
-    def _buffer(self, parameter: nn.Parameter) -> Tensor:
-        state = self.state[parameter]
-        if not state:
-            state["momentum"] = torch.zeros_like(parameter)
-        buffer: Tensor = state["momentum"]
-        return buffer
 
     def _step_others(self, parameters: list[nn.Parameter], group: dict[str, Any]) -> None:
         for parameter in parameters:
