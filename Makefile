@@ -1,7 +1,8 @@
-# make demo   trains convae-200 on photographs, measures it against PCA, draws pictures
-# make test   runs every test, on two processes; prints the slowest
-# make lint   checks format, lint, types and which room imports which
-# make bench  times the core, the parts, whole runs: a short set, a table and a chart
+# make demo     trains convae-200 on photographs, measures it against PCA, draws pictures
+# make test     runs every test, on two processes; prints the slowest
+# make lint     checks format, lint, types and which room imports which
+# make bench    times the core, the parts, whole runs: a short set, a table and a chart
+# make release  builds every distribution, checks it, installs it elsewhere and tries it
 # Each makes .venv and installs what it needs first.
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ EPOCHS := 4
 # Photographs that come with scikit-image and are kept out of training.
 UNSEEN = $$($(BIN)/python -c "import skimage as s; print(*(s.__path__[0] + '/data/' + n for n in ('chelsea.png', 'coffee.png')))")
 
-.PHONY: demo test lint format bench bench-full clean
+.PHONY: demo test lint format bench bench-full release clean
 
 demo: $(VENV)/installed
 	$(BIN)/convae-zoo train convae-200 --dataset photos --epochs $(EPOCHS) --out $(DEMO) --overwrite
@@ -44,8 +45,11 @@ bench bench-full: $(VENV)/installed
 	  $(if $(filter bench-full,$@),--full --timeout 3600) -p no:cacheprovider
 	$(BIN)/python -m benchmarks.report runs/bench/$@.json --out runs/bench
 
+release: $(VENV)/installed
+	.ci/release
+
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) runs dist
 
 $(VENV)/installed: pyproject.toml plugins/convae_backbones/pyproject.toml plugins/convae_weights/pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -14,7 +14,7 @@ from PIL import Image
 from skimage import data
 
 from convae_zoo.cli import cli
-from readme import README, REPOSITORY, Block
+from readme import README, REPOSITORY, Block, make_targets
 
 pytestmark = pytest.mark.slow
 
@@ -117,9 +117,7 @@ def test_a_block_that_is_not_run_needs_more_than_a_minute_or_the_network(block):
     for command in block.commands:
         program, *arguments = shlex.split(command)
         if program == "make":
-            makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
-            targets = " ".join(re.findall(r"^([\w -]+):", makefile, re.MULTILINE)).split()
-            assert arguments[0] in targets, command
+            assert arguments[0] in make_targets(), command
         elif program == "convae-zoo":
             parsed = cli.get_command(click.Context(cli), arguments[0])
             parsed.make_context(arguments[0], arguments[1:])

@@ -55,3 +55,9 @@ def blocks(text: str) -> Iterator[Block]:
 
 README = tuple(blocks((REPOSITORY / "README.md").read_text(encoding="utf-8")))
 """The blocks of the repository's README."""
+
+
+def make_targets() -> list[str]:
+    """The targets that the Makefile declares."""
+    makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    return " ".join(re.findall(r"^([\w -]+):", makefile, re.MULTILINE)).split()
