@@ -34,6 +34,13 @@ max_pixels_option = click.option(
 )
 
 
+normal_class_option = click.option(
+    "--normal-class",
+    metavar="NAME",
+    help="The normal class of a labelled dataset, by name or number; by default 'good'.",
+)
+
+
 def data_options(command: F) -> F:
     """Add ``--data PATH`` and ``--download``, to a command whose dataset is fixed.
 

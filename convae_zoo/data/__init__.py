@@ -1,17 +1,22 @@
 """Images: uint8 sets, fitting them to a model, and the datasets of the registry."""
 
-from convae_zoo.data.image_file import MAX_PIXELS
+from convae_zoo.data.image_file import MAX_PIXELS, read_image
 from convae_zoo.data.image_set import ImageSet
 from convae_zoo.data.large import empty_images
 from convae_zoo.data.listing import list_images
 from convae_zoo.data.load import load_dataset
-from convae_zoo.data.pixels import read_fitted
+from convae_zoo.data.one_class import anomalous, one_class
+from convae_zoo.data.pixels import fit_masks, read_fitted
 
 __all__ = [
     "MAX_PIXELS",
     "ImageSet",
+    "anomalous",
     "empty_images",
+    "fit_masks",
     "list_images",
     "load_dataset",
+    "one_class",
     "read_fitted",
+    "read_image",
 ]

@@ -1,4 +1,4 @@
-"""A set of uint8 images in memory, with labels if it has any."""
+"""A set of uint8 images in memory, with labels and masks of anomalies if it has any."""
 
 import functools
 import hashlib
@@ -26,6 +26,7 @@ class ImageSet:
         images: uint8, N×C×H×W, on the CPU.
         labels: int64, N; None if the set has none.
         class_names: one per label.
+        masks: bool, N×H×W, true where an image is anomalous; None if the set has none.
         skipped: files that could not be read, each with the reason.
         license: of the images.
     """
@@ -35,6 +36,7 @@ class ImageSet:
     images: Tensor
     labels: Tensor | None = None
     class_names: tuple[str, ...] = ()
+    masks: Tensor | None = None
     skipped: tuple[str, ...] = ()
     license: str = NOT_STATED
 
@@ -53,6 +55,14 @@ class ImageSet:
                 f"dataset {self.name!r} must give int64 labels, one for each of its "
                 f"{len(self.images)} images, got {self.labels.dtype} of shape "
                 f"{tuple(self.labels.shape)}"
+            )
+        size = (len(self.images), *self.images.shape[2:])
+        if self.masks is not None and (
+            self.masks.dtype != torch.bool or tuple(self.masks.shape) != size
+        ):
+            raise DataError(
+                f"dataset {self.name!r} must give bool masks of shape {size}, got "
+                f"{self.masks.dtype} of shape {tuple(self.masks.shape)}"
             )
 
     def __len__(self) -> int:
@@ -94,11 +104,12 @@ class ImageSet:
         return self.class_names[label] if 0 <= label < len(self.class_names) else str(label)
 
     def fitted(self, image_shape: tuple[int, int, int]) -> "ImageSet":
-        """Return the set with every image fitted to a shape, as in `pixels.fit`.
+        """Return the set with every image, and its mask, fitted to a shape as in `pixels.fit`.
 
         Raises:
             DataError: the channels cannot be fitted.
         """
         if self.image_shape == image_shape:
             return self
-        return attrs.evolve(self, images=pixels.fit(self.images, image_shape))
+        masks = None if self.masks is None else pixels.fit_masks(self.masks, image_shape[1:])
+        return attrs.evolve(self, images=pixels.fit(self.images, image_shape), masks=masks)

@@ -63,6 +63,12 @@ def fit(images: Tensor, image_shape: tuple[int, int, int]) -> Tensor:
     return fitted
 
 
+def fit_masks(masks: Tensor, size: tuple[int, int]) -> Tensor:
+    """Fit bool masks N×H×W to a size as their images are; a pixel is true where most of it was."""
+    grey = masks[:, None].to(torch.uint8) * _MAX_8_BIT
+    return fit(grey, (GREY, *size))[:, 0] > _MAX_8_BIT // 2
+
+
 def _fit_channels(images: Tensor, channels: int) -> Tensor:
     have = images.shape[1]
     if have == channels:

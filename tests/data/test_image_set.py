@@ -71,3 +71,23 @@ def test_a_fitted_set_has_another_shape_and_all_else_the_same():
 def test_images_and_labels_of_the_wrong_form_are_refused(images, labels, message):
     with pytest.raises(DataError, match=message):
         ImageSet(name="bad", split="val", images=images, labels=labels)
+
+
+@pytest.mark.parametrize(
+    "masks", [torch.zeros(6, 4, 5), torch.zeros(6, 5, 4, dtype=torch.bool)], ids=["float", "turned"]
+)
+def test_masks_of_the_wrong_form_are_refused(masks):
+    with pytest.raises(DataError, match=r"bool masks of shape \(6, 4, 5\), got"):
+        make(masks=masks)
+
+
+def test_masks_are_fitted_as_their_images_are():
+    pixels = torch.zeros(6, 4, 5, dtype=torch.bool)
+    pixels[:, :2, 1] = True
+    images = make(masks=pixels)
+    images.images[pixels[:, None].expand(-1, 3, -1, -1)] = 255
+    images.images[~pixels[:, None].expand(-1, 3, -1, -1)] = 0
+    for shape in ((3, 8, 8), (3, 2, 2), (3, 4, 5)):
+        fitted = images.fitted(shape)
+        assert fitted.masks.shape == (6, *shape[1:])
+        torch.testing.assert_close(fitted.masks, fitted.images[:, 0] > 127)
