@@ -9,6 +9,7 @@ from torch import Tensor
 
 from convae_zoo.data import pixels
 from convae_zoo.errors import DataError
+from convae_zoo.registry.specs import shape_text
 
 NOT_STATED = "not stated"
 
@@ -67,6 +68,12 @@ class ImageSet:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def __repr__(self) -> str:
+        """Return the set's name, split, size and classes."""
+        classes = f", {len(self.class_names)} classes" if self.class_names else ""
+        shape = shape_text(self.image_shape)
+        return f"ImageSet({self.name}, split {self.split}: {len(self):,} images {shape}{classes})"
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -15,6 +15,7 @@ from convae_zoo.evaluation.cost import count_parameters, image_flops
 from convae_zoo.evaluation.measure import evaluate, ratio_of
 from convae_zoo.evaluation.metrics import Metrics, measure
 from convae_zoo.evaluation.pca import Baseline, fit_pca, fitted_images
+from convae_zoo.evaluation.records import Records
 from convae_zoo.models.autoencoder import Autoencoder, common_image_shape
 from convae_zoo.models.plan import plan_model
 from convae_zoo.registry import find_model, list_models
@@ -62,7 +63,7 @@ class PcaPoint:
 
 
 @attrs.frozen(kw_only=True)
-class Leaderboard:
+class Leaderboard(Records):
     """The result of `leaderboard`.
 
     Attributes:
@@ -83,6 +84,27 @@ class Leaderboard:
         """Return all fields as JSON values."""
         rows = [{**attrs.asdict(row), "ratio_to_pca": row.ratio_to_pca} for row in self.rows]
         return {**attrs.asdict(self), "rows": rows}
+
+    def to_records(self) -> list[dict[str, Any]]:
+        """Return a record for each model, the best first."""
+        return [
+            {
+                "name": row.name,
+                "latent_floats": row.latent_floats,
+                "flops": row.flops,
+                "parameters": row.parameters,
+                **attrs.asdict(row.metrics),
+                "ratio_to_pca": row.ratio_to_pca,
+            }
+            for row in self.rows
+        ]
+
+    def __repr__(self) -> str:
+        """Return what was compared on which images."""
+        return (
+            f"Leaderboard({len(self.rows)} models on {self.images:,} images of {self.dataset}, "
+            f"split {self.split})"
+        )
 
 
 def trained_on(dataset: str) -> list[str]:

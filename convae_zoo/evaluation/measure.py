@@ -14,6 +14,7 @@ from convae_zoo.data.load import dataset_for, training_split
 from convae_zoo.errors import UsageError
 from convae_zoo.evaluation.metrics import Metrics, measure
 from convae_zoo.evaluation.pca import Baseline, fit_pca, why_no_pca
+from convae_zoo.evaluation.records import Records
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.runtime.device import choose_device
 from convae_zoo.runtime.modes import BATCH_SIZE, check_model, cpu_by_default, evaluating
@@ -28,7 +29,7 @@ rounding to 8 bits."""
 
 
 @attrs.frozen(kw_only=True)
-class Evaluation:
+class Evaluation(Records):
     """The result of `evaluate`.
 
     Attributes:
@@ -73,6 +74,21 @@ class Evaluation:
     def to_json(self) -> dict[str, Any]:
         """Return all fields as JSON values."""
         return {**attrs.asdict(self), "ratio_to_pca": self.ratio_to_pca}
+
+    def to_records(self) -> list[dict[str, Any]]:
+        """Return the metrics of the model and, if there is one, of PCA."""
+        rows = [(self.name, self.model), (f"PCA-{self.latent_floats}", self.pca)]
+        return [{"name": n, **attrs.asdict(metrics)} for n, metrics in rows if metrics is not None]
+
+    def __repr__(self) -> str:
+        """Return the figures in one line."""
+        ssim = "" if self.model.ssim is None else f", SSIM {self.model.ssim:.4f}"
+        ratio = self.ratio_to_pca
+        pca = "" if ratio is None else f", {ratio:.3f} of PCA's MSE"
+        return (
+            f"Evaluation({self.name} on {self.images:,} images of {self.dataset}, split "
+            f"{self.split}: MSE {self.model.mse:.6f}, PSNR {self.model.psnr:.2f} dB{ssim}{pca})"
+        )
 
 
 def ratio_of(mse: float, pca_mse: float) -> float | None:

@@ -23,8 +23,8 @@ class Baseline:
         images: number of images that it was fitted on.
     """
 
-    mean: Tensor
-    components: Tensor
+    mean: Tensor = attrs.field(repr=False)
+    components: Tensor = attrs.field(repr=lambda rows: f"<{len(rows)} rows>")
     images: int
 
     def reconstruct(self, images: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from convae_zoo.data import pixels
 from convae_zoo.errors import ContractError, UsageError, ZooError, is_out_of_memory
 from convae_zoo.layers import use_fast_layers
+from convae_zoo.models.card import model_html
 from convae_zoo.models.contract import check_output, forward_error
 from convae_zoo.models.plan import Plan
 from convae_zoo.registry.specs import DecoderSpec, EncoderSpec, shape_text
@@ -294,6 +295,9 @@ class Autoencoder(nn.Module):
     def extra_repr(self) -> str:
         """Name the model and its shapes."""
         return f"name={self.name!r}, image_shape={self.image_shape}, latent={self.latent_shape}"
+
+    def _repr_html_(self) -> str:
+        return model_html(self.plan, self)
 
 
 def common_image_shape(models: Iterable[tuple[str, Autoencoder]]) -> tuple[int, int, int]:

@@ -52,3 +52,7 @@ class Inference(nn.Module):
         with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=bf16):
             reconstruction: Tensor = self.model(x)
         return reconstruction.float()
+
+    def __repr__(self) -> str:
+        """Return the model's name and where it runs; its layers are fused copies."""
+        return f"Inference({self.model.name}, {self.precision}, {self.model.device})"

@@ -1,9 +1,11 @@
-"""Progress of a training run on stderr: a bar per epoch, and lines."""
+"""Progress of a training run: one bar for all of it, in a terminal or a notebook, and lines."""
 
 import contextlib
+import html
 import sys
+import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from convae_zoo.errors import escaped
 
@@ -12,44 +14,110 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """A bar per epoch, with loss and images per second, on a terminal; and lines anywhere.
+    """Shows nothing; the base of those that do."""
+
+    def say(self, line: str) -> None:
+        """Print a line above the bar."""
+
+    def start(self, images: int, done: int) -> None:
+        """Start the bar of a run.
+
+        Args:
+            images: those of all epochs together.
+            done: how many of them a resumed run has behind it.
+        """
+
+    def step(self, epoch: str, done: int, loss: float) -> None:
+        """Move the bar to so many images of the run."""
+
+
+class TerminalProgress(Progress):
+    """A bar on stderr with loss, images per second and time left; lines alone in a file.
 
     Args:
-        bar: the bar; without it nothing is printed.
+        bar: rich's.
     """
 
-    def __init__(self, bar: "Bar | None" = None) -> None:
+    def __init__(self, bar: "Bar") -> None:
         self._bar = bar
 
     def say(self, line: str) -> None:
         """Print a line above the bar."""
-        if self._bar is not None:
-            self._bar.console.print(escaped(line), markup=False)
+        self._bar.console.print(escaped(line), markup=False)
 
-    def start_epoch(self, name: str, images: int) -> None:
-        """Start the bar of an epoch."""
-        if self._bar is not None:
-            self._bar.add_task(name, total=images, speed="", loss="")
+    def start(self, images: int, done: int) -> None:
+        """Start the bar."""
+        self._bar.add_task("training", total=images, completed=done, speed="", loss="")
 
-    def step(self, done: int, loss: float) -> None:
-        """Move the bar to so many images of the epoch."""
-        if self._bar is not None:
-            task = self._bar.tasks[-1]
-            speed = f"{task.speed:,.0f}" if task.speed else ""
-            self._bar.update(task.id, completed=done, loss=f"{loss:.4f}", speed=speed)
+    def step(self, epoch: str, done: int, loss: float) -> None:
+        """Move the bar."""
+        task = self._bar.tasks[-1]
+        speed = f"{task.speed:,.0f}" if task.speed else ""
+        self._bar.update(
+            task.id, description=epoch, completed=done, loss=f"{loss:.4f}", speed=speed
+        )
 
-    def end_epoch(self, line: str) -> None:
-        """Remove the bar and print the epoch's line."""
-        if self._bar is not None:
-            self._bar.remove_task(self._bar.tasks[-1].id)
-        self.say(line)
+
+class NotebookProgress(Progress):
+    """A bar as HTML that is updated in place, above the lines of the epochs; no widgets needed."""
+
+    def __init__(self) -> None:
+        from IPython.display import HTML, display
+
+        self._html: Any = HTML
+        self._lines: list[str] = []
+        self._bar, self._images, self._first, self._started = "", 0, 0, 0.0
+        self._handle: Any = display(HTML(""), display_id=True)  # type: ignore[no-untyped-call]  # IPython leaves it untyped
+
+    def say(self, line: str) -> None:
+        """Print a line."""
+        self._lines.append(escaped(line))
+        self._draw()
+
+    def start(self, images: int, done: int) -> None:
+        """Start the bar."""
+        self._images, self._first, self._started = images, done, time.monotonic()
+
+    def step(self, epoch: str, done: int, loss: float) -> None:
+        """Move the bar; after the last image remove it."""
+        seconds = time.monotonic() - self._started
+        speed = (done - self._first) / seconds if seconds else 0.0
+        left = round((self._images - done) / speed) if speed else 0
+        self._bar = (
+            f'<progress max="{self._images}" value="{done}" style="width: 20em"></progress> '
+            f"{epoch}, {done / self._images:.0%}, loss {loss:.4f}, {speed:,.0f} images/s, "
+            f"{left // 60}:{left % 60:02} left"
+            if done < self._images
+            else ""
+        )
+        self._draw()
+
+    def _draw(self) -> None:
+        text = html.escape("\n".join(self._lines))
+        self._handle.update(self._html(f"<pre>{text}</pre>{self._bar}"))
+
+
+def is_notebook() -> bool:
+    """Return whether this process is the kernel of a notebook."""
+    shell = sys.modules.get("IPython")
+    return shell is not None and hasattr(shell.get_ipython(), "kernel")
 
 
 @contextlib.contextmanager
-def open_progress(*, enabled: bool) -> Iterator[Progress]:
-    """Give the progress of a run, with a bar if stderr is a terminal."""
+def open_progress(*, enabled: bool | None = None) -> Iterator[Progress]:
+    """Give the progress of a run.
+
+    Args:
+        enabled: whether to show it; by default in a terminal or a notebook. Where stderr is a file
+            only the lines are shown.
+    """
+    if enabled is None:
+        enabled = sys.stderr.isatty() or is_notebook()
     if not enabled:
         yield Progress()
+        return
+    if is_notebook():
+        yield NotebookProgress()
         return
     from rich import progress as rich  # draws from Python's random state when it is imported
     from rich.console import Console
@@ -58,12 +126,13 @@ def open_progress(*, enabled: bool) -> Iterator[Progress]:
     with rich.Progress(
         rich.TextColumn("{task.description}"),
         rich.BarColumn(),
-        rich.MofNCompleteColumn(),
+        rich.TaskProgressColumn(),
         rich.TextColumn("{task.fields[speed]} images/s, loss {task.fields[loss]}"),
         rich.TimeElapsedColumn(),
         rich.TimeRemainingColumn(),
+        rich.TextColumn("left"),
         console=console,
         transient=True,
         disable=not console.is_terminal,
     ) as bar:
-        yield Progress(bar)
+        yield TerminalProgress(bar)

@@ -4,7 +4,6 @@ import contextlib
 import inspect
 import json
 import random
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,9 +13,11 @@ import attrs
 import torch
 from torch import nn
 
+from convae_zoo import visuals
 from convae_zoo.data import ImageSet
 from convae_zoo.data.load import train_and_val
 from convae_zoo.errors import ConfigError, UsageError
+from convae_zoo.evaluation import Records
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.models.create import build_plan
 from convae_zoo.models.loss_check import check_calls
@@ -52,7 +53,7 @@ def _own_state() -> Iterator[None]:
 
 
 @attrs.frozen(kw_only=True)
-class TrainResult:
+class TrainResult(Records):
     """The result of a training run.
 
     Attributes:
@@ -68,6 +69,24 @@ class TrainResult:
     val_losses: list[float]
     epochs: list[Epoch]
     run_dir: Path | None
+
+    def to_records(self) -> list[dict[str, Any]]:
+        """Return the figures of each epoch."""
+        return [attrs.asdict(epoch) for epoch in self.epochs]
+
+    def figure(self) -> visuals.Drawing:
+        """Draw the losses of each step and epoch.
+
+        Raises:
+            UsageError: there are none.
+        """
+        return visuals.save_curves(None, self.train_losses, self.val_losses, title=self.model.name)
+
+    def __repr__(self) -> str:
+        """Return what was trained, how long, and how it ended."""
+        loss = f", val_loss {self.val_losses[-1]:.5f}" if self.val_losses else ""
+        folder = "" if self.run_dir is None else f", in {self.run_dir}"
+        return f"TrainResult({self.model.name}, {len(self.epochs)} epochs{loss}{folder})"
 
 
 def train(
@@ -108,7 +127,7 @@ def train(
         data: the folder that holds the data, for datasets that read one.
         download: download missing data, for datasets that can.
         overrides: config values of a model with fresh weights.
-        progress: show a progress bar on stderr; by default if that is a terminal.
+        progress: show a progress bar; by default in a notebook, or if stderr is a terminal.
         changes: values of the recipe's fields, as `Recipe` describes them. The loss may also be a
             module that maps (reconstruction, target) to a scalar.
 
@@ -172,8 +191,7 @@ def train(
             folder = stack.enter_context(open_run_folder(out, overwrite=overwrite, resumed=stored))
             recorder = Recorder(folder, record, val_set)
         world.wait()
-        enabled = world.is_main and (sys.stderr.isatty() if progress is None else progress)
-        shown = stack.enter_context(open_progress(enabled=enabled))
+        shown = stack.enter_context(open_progress(enabled=progress if world.is_main else False))
         trainer = Trainer(
             engine,
             recipe,

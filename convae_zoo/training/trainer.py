@@ -84,10 +84,10 @@ class Trainer:
         self.recorder.start(self.epoch - 1)
         self.world.seed_rank()  # or all shards would get the same noise
         self.engine.model.train()
+        self.progress.start(self.recipe.epochs * len(self.train_set), self._images_done)
         try:
             with stop_requests() as self._stop:
                 while self.epoch <= self.recipe.epochs:
-                    self.progress.start_epoch(self._epoch_name, len(self.train_set))
                     self._started = time.perf_counter()
                     for images, weight in self._batches():
                         self.train_step(images, weight)
@@ -212,8 +212,7 @@ class Trainer:
                     f"the loss became {loss} at step {step} (epoch {self.epoch}); "
                     "lower the learning rate or choose another loss"
                 )
-        images = min(self.step * self.recipe.batch_size, len(self.train_set))
-        self.progress.step(images, losses[-1])
+        self.progress.step(self._epoch_name, self._images_done, losses[-1])
 
     def _end_epoch(self) -> None:
         """Validate, record the epoch, and start the next."""
@@ -233,7 +232,7 @@ class Trainer:
             seconds=self.seconds,
             images_per_second=count / self.seconds,
         )
-        self.progress.end_epoch(
+        self.progress.say(
             f"{self._epoch_name}: loss {epoch.train_loss:.5f} on {self.train_set.split}, "
             f"{val_loss:.5f} on {self.val_set.split}, {epoch.images_per_second:,.0f} images/s"
         )
@@ -262,6 +261,12 @@ class Trainer:
         if self._stop.signal == signal.SIGINT:
             raise KeyboardInterrupt
         raise TrainingError(f"stopped by {signal.Signals(self._stop.signal).name}")
+
+    @property
+    def _images_done(self) -> int:
+        """The images of the run that were trained on; those of earlier epochs count again."""
+        images = len(self.train_set)
+        return (self.epoch - 1) * images + min(self.step * self.recipe.batch_size, images)
 
     @property
     def _epoch_name(self) -> str:

@@ -6,11 +6,12 @@ pixel: small ones enlarged by a whole factor, large ones at their own size up to
 """
 
 from convae_zoo.visuals.curves import save_curves
-from convae_zoo.visuals.figure import check_picture_path, write_figure
+from convae_zoo.visuals.figure import Drawing, check_picture_path, write_figure
 from convae_zoo.visuals.grids import Row, save_comparison, save_grid, save_images
 from convae_zoo.visuals.text import drawable, shorten
 
 __all__ = [
+    "Drawing",
     "Row",
     "check_picture_path",
     "drawable",

@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
 from convae_zoo.errors import UsageError
-from convae_zoo.visuals.figure import DPI, INK, PAPER, style, write_figure
+from convae_zoo.visuals.figure import DPI, INK, PAPER, Drawing, finished, style
 from convae_zoo.visuals.text import drawable
 
 _POINTS = 2000  # more steps are drawn as a band from minimum to maximum
@@ -19,21 +18,24 @@ _LOG_FROM = 5.0  # spread of the losses above which the axis is logarithmic
 
 
 def save_curves(
-    path: str | Path,
+    path: str | Path | None,
     train_losses: Sequence[float],
     val_losses: Sequence[float],
     *,
     title: str = "",
     steps_per_epoch: int | None = None,
-) -> None:
+) -> Drawing:
     """Draw the training loss of each step, its running mean, and the validation loss of each epoch.
 
     Args:
-        path: where to write, ending in ``.png``; a missing folder is created.
+        path: where to write, ending in ``.png``; a missing folder is created. None for nowhere.
         train_losses: one per optimiser step.
         val_losses: one per epoch; may be empty.
         title: above all.
         steps_per_epoch: optimiser steps per epoch; by default from the two lengths.
+
+    Returns:
+        The figure, which a notebook shows.
 
     Raises:
         UsageError: there is no loss to draw.
@@ -48,7 +50,7 @@ def save_curves(
     window = 2 * max(len(train) // 100, min(len(train) // 20, 4)) + 1
     smooth = _running_mean(train, window)
 
-    figure = Figure(figsize=(8, 4.8), dpi=DPI, facecolor=PAPER, layout="constrained")
+    figure = Drawing(figsize=(8, 4.8), dpi=DPI, facecolor=PAPER, layout="constrained")
     axes = figure.add_subplot()
     if len(train) > _POINTS:
         middle, low, high = _envelope(at, train)
@@ -74,7 +76,7 @@ def save_curves(
     axes.set_title(drawable(title), fontsize=12, color=INK, parse_math=False)
     style(axes)
     axes.legend(frameon=False)
-    write_figure(path, figure)
+    return finished(figure, path)
 
 
 def _scale(axes: Any, losses: NDArray[np.float64]) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
 from convae_zoo.errors import UsageError
-from convae_zoo.visuals.figure import DPI, FAINT, INK, PAPER, write_figure
+from convae_zoo.visuals.figure import DPI, FAINT, INK, PAPER, Drawing, finished
 from convae_zoo.visuals.text import FONT, LARGE, SMALL, drawable, fit, shorten
 
 Row = tuple[str, Tensor]
@@ -29,21 +29,24 @@ _TEXT: dict[str, Any] = {"fontfamily": FONT, "parse_math": False}
 
 
 def save_grid(
-    path: str | Path,
+    path: str | Path | None,
     originals: Tensor,
     reconstructions: Tensor,
     *,
     names: Sequence[str] | None = None,
     title: str = "",
-) -> None:
+) -> Drawing:
     """Draw originals above their reconstructions, each with its PSNR.
 
     Args:
-        path: where to write, ending in ``.png``; a missing folder is created.
+        path: where to write, ending in ``.png``; a missing folder is created. None for nowhere.
         originals: uint8, N×C×H×W, C of 1 or 3.
         reconstructions: the same.
         names: one per image, above it; shortened if too long.
         title: above all.
+
+    Returns:
+        The figure, which a notebook shows.
 
     Raises:
         UsageError: images that cannot be drawn, or too many for one picture.
@@ -55,28 +58,31 @@ def save_grid(
     decibels = psnr(_unit(reconstructions), _unit(originals)).tolist()
     notes = [f"{value:.1f} dB" for value in decibels]
     rows = [("original", originals), ("reconstruction\nand its PSNR", reconstructions)]
-    _draw(path, rows, names=names, title=title, notes=notes)
+    return _draw(path, rows, names=names, title=title, notes=notes)
 
 
 def save_comparison(
-    path: str | Path,
+    path: str | Path | None,
     originals: Tensor,
     rows: Sequence[Row],
     *,
     names: Sequence[str] | None = None,
     title: str = "",
-) -> None:
+) -> Drawing:
     """Draw originals and, below them, one row of reconstructions per model.
 
     Each row's label gets its MSE in [0, 1], PSNR, SSIM and sharpness, averaged over the images
     drawn; see `convae_zoo.evaluation.Metrics`.
 
     Args:
-        path: where to write, ending in ``.png``; a missing folder is created.
+        path: where to write, ending in ``.png``; a missing folder is created. None for nowhere.
         originals: uint8, N×C×H×W, C of 1 or 3.
         rows: the label and images of each model.
         names: one per image, above it; shortened if too long.
         title: above all.
+
+    Returns:
+        The figure, which a notebook shows.
 
     Raises:
         UsageError: images that cannot be drawn, or too many for one picture.
@@ -88,23 +94,26 @@ def save_comparison(
     labelled = [(legend, originals)]
     for label, images in rows:
         labelled.append(("\n".join((label, *_figures(originals, images))), images))
-    _draw(path, labelled, names=names, title=title)
+    return _draw(path, labelled, names=names, title=title)
 
 
-def save_images(path: str | Path, images: Tensor, *, title: str = "") -> None:
+def save_images(path: str | Path | None, images: Tensor, *, title: str = "") -> Drawing:
     """Draw images alone, row by row.
 
     Args:
-        path: where to write, ending in ``.png``; a missing folder is created.
+        path: where to write, ending in ``.png``; a missing folder is created. None for nowhere.
         images: uint8, N×C×H×W, C of 1 or 3.
         title: above all.
+
+    Returns:
+        The figure, which a notebook shows.
 
     Raises:
         UsageError: images that cannot be drawn, or too many for one picture.
         FileError: the file cannot be written.
     """
     _check(images)
-    _draw(path, [("", images)], names=None, title=title)
+    return _draw(path, [("", images)], names=None, title=title)
 
 
 def _figures(originals: Tensor, images: Tensor) -> list[str]:
@@ -140,13 +149,13 @@ def _check(first: Tensor, *others: Tensor) -> None:
 
 
 def _draw(
-    path: str | Path,
+    path: str | Path | None,
     rows: Sequence[Row],
     *,
     names: Sequence[str] | None,
     title: str,
     notes: Sequence[str] = (),
-) -> None:
+) -> Drawing:
     """Draw rows of images in bands of as many columns as fit; notes are below the last row.
 
     Each band is one grid of pixels in axes of exactly its size, with all text outside of it.
@@ -165,7 +174,7 @@ def _draw(
     if total > _MAX_HEIGHT:
         raise UsageError(f"{count} images are too many for one picture; give fewer")
 
-    figure = Figure(figsize=(sheet_width / DPI, total / DPI), dpi=DPI, facecolor=PAPER)
+    figure = Drawing(figsize=(sheet_width / DPI, total / DPI), dpi=DPI, facecolor=PAPER)
     for start in range(0, count, columns):
         chosen = slice(start, start + columns)
         images = [row[chosen] for row in cells]
@@ -187,7 +196,8 @@ def _draw(
             axes.set_title(
                 short, **_TEXT, fontsize=LARGE, color=INK, weight="bold", loc="left", pad=12
             )
-    write_figure(path, figure, tight=True)
+    figure.tight = True
+    return finished(figure, path)
 
 
 def _sheet(figure: Figure, rows: Sequence[Tensor], bottom: float) -> Any:

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter, ScalarFormatter
 
 from convae_zoo.evaluation.leaderboard import Leaderboard
-from convae_zoo.visuals.figure import COLOURS, DPI, FAINT, INK, PAPER, style, write_figure
+from convae_zoo.visuals.figure import COLOURS, DPI, FAINT, INK, PAPER, Drawing, finished, style
 from convae_zoo.visuals.text import drawable, shorten
 
 _MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -17,14 +16,17 @@ _NAME_WIDTH = 380  # pixels of a model's name in it
 _FEW_TICKS = 1000.0  # an axis over less than this factor is marked at 1, 2 and 5
 
 
-def save_leaderboard(path: str | Path, board: Leaderboard) -> None:
+def save_leaderboard(path: str | Path | None, board: Leaderboard) -> Drawing:
     """Draw a leaderboard: PSNR against latent floats, and against FLOPs per image.
 
     Each model has a mark, the same in both panels; PCA is a line.
 
     Args:
-        path: where to write, ending in ``.png``; a missing folder is created.
+        path: where to write, ending in ``.png``; a missing folder is created. None for nowhere.
         board: what to draw.
+
+    Returns:
+        The figure, which a notebook shows.
 
     Raises:
         UsageError: the path is not that of a picture.
@@ -32,7 +34,7 @@ def save_leaderboard(path: str | Path, board: Leaderboard) -> None:
     """
     lines = -(-(len(board.rows) + 1) // _COLUMNS)
     height = 5.0 + 0.22 * lines
-    figure = Figure(figsize=(12, height), dpi=DPI, facecolor=PAPER, layout="constrained")
+    figure = Drawing(figsize=(12, height), dpi=DPI, facecolor=PAPER, layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     handles = _panel(
         left,
@@ -57,7 +59,7 @@ def save_leaderboard(path: str | Path, board: Leaderboard) -> None:
     figure.legend(
         handles=handles, loc="outside lower center", ncols=_COLUMNS, frameon=False, fontsize=9
     )
-    write_figure(path, figure)
+    return finished(figure, path)
 
 
 def _panel(

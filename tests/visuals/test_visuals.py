@@ -290,3 +290,10 @@ def test_a_folder_that_cannot_be_created_is_reported(tmp_path):
 def test_drawing_does_not_touch_pyplot():
     code = "import sys, convae_zoo.visuals; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_without_a_path_the_figure_is_returned_and_shows_what_a_file_would(tmp_path):
+    pair = images(2), images(2, seed=1)
+    figure = visuals.save_grid(None, *pair)
+    visuals.save_grid(tmp_path / "grid.png", *pair)
+    assert figure._repr_png_() == (tmp_path / "grid.png").read_bytes()
