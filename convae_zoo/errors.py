@@ -3,7 +3,9 @@
 Every message is one line: what was wrong, what was expected, what to do.
 """
 
-from collections.abc import Iterable
+import contextlib
+import re
+from collections.abc import Iterable, Iterator
 
 
 class ZooError(Exception):
@@ -47,6 +49,10 @@ class FileError(ZooError):
 
 class WeightsError(ZooError):
     """A weights file that is missing, damaged, or made for something else."""
+
+
+class DeviceError(ZooError):
+    """Memory ran out, a device failed or lacks an operation, while a model ran."""
 
 
 class TrainingError(ZooError):
@@ -93,6 +99,45 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Return whether memory ran out; on a CPU torch raises a plain RuntimeError for that."""
     kind, text = type(error).__name__, str(error)
     return isinstance(error, MemoryError) or kind == "OutOfMemoryError" or "allocate" in text
+
+
+def is_of_machine(error: BaseException) -> bool:
+    """Return whether memory ran out or a device failed, whatever code was running."""
+    return is_out_of_memory(error) or _DEVICE_FAILURE.match(str(error)) is not None
+
+
+_DEVICE_FAILURE = re.compile(r"(CUDA|cuDNN|HIP|MIOpen|NCCL|MPS|XPU)\b.{0,20}\berror", re.IGNORECASE)
+
+
+@contextlib.contextmanager
+def device_failures(what: str, remedy: str = "use smaller batches") -> Iterator[None]:
+    """Turn torch's failures within a block into a `DeviceError` of one line.
+
+    These are: memory ran out, a device failed, an operation is missing for a dtype or device. Any
+    other exception passes as it is; it is a bug, or a plugin's own.
+
+    Args:
+        what: the work, for the message: ``training convae-200``.
+        remedy: what to do if memory runs out.
+
+    Raises:
+        DeviceError: one of them happened.
+    """
+    try:
+        yield
+    except ZooError:
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise DeviceError(f"{what} ran out of memory; {remedy} ({reason(error)})") from error
+        if is_of_machine(error):
+            raise DeviceError(f"{what} failed on the device: {reason(error)}") from error
+        if isinstance(error, NotImplementedError):
+            raise DeviceError(
+                f"{what} needs an operation that this device or dtype lacks; use float32 or "
+                f"another device ({reason(error)})"
+            ) from error
+        raise
 
 
 def is_from_torch(error: BaseException) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from convae_zoo.cli.output import only_documents_on_stdout
-from convae_zoo.errors import ZooError, ZooWarning, printable, reason
+from convae_zoo.errors import ZooError, ZooWarning, device_failures, printable, reason
 
 COMMANDS = {
     "compare": "Compare several runs or models on the same images.",
@@ -90,7 +90,7 @@ def main(args: list[str] | None = None) -> int:
     warnings.simplefilter("always", ZooWarning)
     json = only_documents_on_stdout() if "--json" in arguments else contextlib.nullcontext()
     try:
-        with json:
+        with json, device_failures("the command", "free some memory"):
             status = cli.main(
                 args=[a for a in arguments if a != "--debug"],
                 prog_name="convae-zoo",

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from convae_zoo import files
-from convae_zoo.errors import ZooError, unknown
+from convae_zoo.errors import ZooError, device_failures, unknown
 from convae_zoo.export import onnx
 from convae_zoo.export.formats import FORMATS, PARTS
 from convae_zoo.export.torch_export import save_torch_export, to_torch_export
@@ -49,6 +49,7 @@ def export_model(
         UsageError: the packages for ONNX are not installed.
         FileError: the file cannot be written.
         ZooError: the model cannot be exported, or the exported file gives other results.
+        DeviceError: memory ran out.
     """
     if format not in FORMATS:
         raise unknown("format", format, FORMATS)
@@ -60,7 +61,10 @@ def export_model(
     was_training, device = model.training, model.device
     model.eval().cpu()
     try:
-        with files.atomic_path(path) as temporary:
+        with (
+            device_failures(f"exporting {model.name}", "free some memory"),
+            files.atomic_path(path) as temporary,
+        ):
             run = (
                 _write_onnx(module, _example(shape, 2), names, temporary, _metadata(model, part))
                 if format == "onnx"

@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
@@ -10,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from convae_zoo.data import pixels
-from convae_zoo.errors import ContractError, UsageError, ZooError, is_out_of_memory
+from convae_zoo.errors import ContractError, UsageError, ZooError, device_failures, is_of_machine
 from convae_zoo.layers import use_fast_layers
 from convae_zoo.models.card import model_html
-from convae_zoo.models.contract import check_output, forward_error
+from convae_zoo.models.contract import call_part, check_figures, check_output, check_terms
 from convae_zoo.models.plan import Plan
 from convae_zoo.registry.specs import DecoderSpec, EncoderSpec, shape_text
 
@@ -145,6 +146,8 @@ class Autoencoder(nn.Module):
             check_output(self.plan.encoder, self.latent_shape, latent, x)
             images, decoder_terms = self._run(self.plan.decoder, run, self.decoder, latent)
             check_output(self.plan.decoder, self.image_shape, images, x)
+            check_terms(self.plan.encoder, encoder_terms)
+            check_terms(self.plan.decoder, decoder_terms)
         else:
             with self._other_size(x):
                 latent, encoder_terms = run(self.encoder, x)
@@ -158,16 +161,16 @@ class Autoencoder(nn.Module):
         self, spec: EncoderSpec | DecoderSpec, run: RunPart, part: nn.Module, x: Tensor
     ) -> tuple[Tensor, Terms]:
         """Run a part on a batch of the declared shape; an exception of its own names its plugin."""
-        if torch.compiler.is_compiling():
-            return run(part, x)
-        try:
-            return run(part, x)
-        except ZooError:
-            raise
-        except Exception as error:
-            if is_out_of_memory(error) or not self._takes(x):
-                raise
-            raise forward_error(spec, x, error) from error
+        return call_part(
+            spec, "its forward pass", partial(run, part), x, accepts=lambda: self._takes(x)
+        )
+
+    def _methods(self, name: str) -> Iterator[tuple[EncoderSpec | DecoderSpec, Callable[..., Any]]]:
+        """Yield an optional method of each part that has it, with the part's spec."""
+        parts = ((self.plan.encoder, self.encoder), (self.plan.decoder, self.decoder))
+        for spec, part in parts:
+            if (method := getattr(part, name, None)) is not None:
+                yield spec, method
 
     def _takes(self, x: Tensor) -> bool:
         """Return whether a batch is on the model's device, and of its dtype or autocast."""
@@ -187,8 +190,10 @@ class Autoencoder(nn.Module):
         """Turn the parts' errors on images of another size into a `ContractError` of one line."""
         try:
             yield
-        except (RuntimeError, ValueError, AssertionError) as error:
-            if is_out_of_memory(error):
+        except ZooError:
+            raise
+        except Exception as error:
+            if is_of_machine(error):
                 raise
             raise self._size_error(x, str(error).partition("\n")[0]) from error
 
@@ -207,10 +212,8 @@ class Autoencoder(nn.Module):
         Args:
             images: uint8, N×C×H×W.
         """
-        for part in (self.encoder, self.decoder):
-            method = getattr(part, "start_from_data", None)
-            if method is not None:
-                method(images, self.value_range)
+        for spec, method in self._methods("start_from_data"):
+            call_part(spec, "its start_from_data", method, images, self.value_range)
 
     @torch.no_grad()
     def report(self, images: Tensor, *, batch_size: int = 256) -> dict[str, float]:
@@ -221,15 +224,13 @@ class Autoencoder(nn.Module):
             batch_size: images per batch.
         """
         figures: dict[str, float] = {}
-        encoder, decoder = (getattr(p, "report", None) for p in (self.encoder, self.decoder))
-        batches = [images[i : i + batch_size] for i in range(0, len(images), batch_size)]
         was_training = self.training
         self.eval()
         try:
-            if encoder is not None:
-                figures |= encoder(map(self.to_float, batches))
-            if decoder is not None:
-                figures |= decoder(self.encode(self.to_float(batch)) for batch in batches)
+            for spec, method in self._methods("report"):
+                batches: Iterator[Tensor] = map(self.to_float, torch.split(images, batch_size))
+                inputs = batches if spec is self.plan.encoder else map(self.encode, batches)
+                figures |= check_figures(spec, call_part(spec, "its report", method, inputs))
         finally:
             self.train(was_training)
         return figures
@@ -247,6 +248,8 @@ class Autoencoder(nn.Module):
 
         Raises:
             UsageError: the encoder has no prior, or `count` is below 1.
+            PluginError: a part fails, or its output is not what it declares.
+            DeviceError: memory ran out.
         """
         sample_latent = getattr(self.encoder, "sample_latent", None)
         if sample_latent is None:
@@ -256,8 +259,12 @@ class Autoencoder(nn.Module):
             )
         if count < 1:
             raise UsageError(f"count must be at least 1, got {count}")
-        images = self.decode(sample_latent(count, generator))
-        return images.clamp(*self.value_range)
+        spec = self.plan.encoder
+        with device_failures(f"sampling {count:,} images from {self.name}", "sample fewer"):
+            latent = call_part(spec, "its sample_latent", sample_latent, count, generator)
+            like = torch.empty(count, device=self.device, dtype=self.dtype)
+            check_output(spec, self.latent_shape, latent, like)
+            return self.decode(latent).clamp(*self.value_range)
 
     def preprocess(self, images: Picture | Sequence[Picture]) -> Tensor:
         """Turn pictures into a float tensor N×C×H×W in the model's value range, on its device.

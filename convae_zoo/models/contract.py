@@ -1,17 +1,19 @@
-"""Check of a new part: its output on a tiny batch against what its config declares."""
+"""The contract of parts: a new part is checked on a tiny batch, and every call names its plugin."""
 
 import itertools
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from convae_zoo.errors import PluginError, ZooError, reason
+from convae_zoo.errors import PluginError, ZooError, is_of_machine, reason
 from convae_zoo.models.loading import is_loading
 from convae_zoo.registry.factories import plugin_error
-from convae_zoo.registry.specs import DecoderSpec, EncoderSpec, Shape, shape_text
+from convae_zoo.registry.specs import BuiltSpec, DecoderSpec, EncoderSpec, Shape, shape_text
+
+T = TypeVar("T")
 
 LARGEST = 3 * 64 * 64
 """The largest image, in values, for which a part is checked when it is built.
@@ -52,10 +54,11 @@ def check_part(part: nn.Module, spec: EncoderSpec | DecoderSpec, config: Any) ->
     try:
         with torch.random.fork_rng(devices), torch.no_grad():
             part.eval()
-            outputs = [_run(spec, part, x)]
+            outputs: list[Any] = [call_part(spec, "its forward pass", part, x)]
             with_terms = getattr(part, "forward_with_terms", None)
             if with_terms is not None:
-                outputs.append(_without_terms(spec, _run(spec, with_terms, x)))
+                returned = call_part(spec, "its forward_with_terms", with_terms, x)
+                outputs.append(_without_terms(spec, returned))
         for output in outputs:
             check_output(spec, declared, output, x)
     finally:
@@ -88,10 +91,68 @@ def check_output(
         raise _output_error(spec, declared, output, x)
 
 
-def forward_error(spec: EncoderSpec | DecoderSpec, x: Tensor, error: Exception) -> PluginError:
-    """Create the error for a part whose forward pass fails on a batch."""
-    shape = shape_text(tuple(x.shape))
-    return plugin_error(spec, f"its forward pass fails on a batch {shape}: {reason(error)}")
+def check_terms(spec: EncoderSpec | DecoderSpec, terms: Mapping[str, object]) -> None:
+    """Refuse loss terms that are not scalar tensors.
+
+    Raises:
+        PluginError: one is not.
+    """
+    for name, term in terms.items():
+        if not isinstance(term, Tensor) or term.shape != ():
+            raise plugin_error(
+                spec, f"its loss term {name!r} must be a scalar tensor, got {_describe(term)}"
+            )
+
+
+def check_figures(spec: EncoderSpec | DecoderSpec, figures: object) -> dict[str, float]:
+    """Return the metrics that a part reported; refuse what are no numbers by name.
+
+    Raises:
+        PluginError: they are not.
+    """
+    try:
+        return {
+            str(name): value if isinstance(value, int) else float(value)
+            for name, value in dict(figures).items()  # type: ignore[call-overload]  # whatever the plugin returned
+        }
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise plugin_error(
+            spec, f"its report must return numbers by name, got {figures!r:.80}"
+        ) from error
+
+
+def call_part(
+    spec: BuiltSpec,
+    what: str,
+    call: Callable[..., T],
+    *args: Any,
+    accepts: Callable[[], bool] = lambda: True,
+) -> T:
+    """Call a plugin's part or loss, or a method of it; an exception of its own names the plugin.
+
+    Args:
+        spec: what the part was built from.
+        what: the part or its method, for the message: ``its to_codes``.
+        call: called with `args`.
+        args: passed on.
+        accepts: whether the part has to accept the arguments; called after an exception.
+
+    Raises:
+        PluginError: the call fails. A `ZooError`, a failure of memory or of the device, and any
+            exception on arguments that the part need not accept, pass as they are.
+    """
+    if torch.compiler.is_compiling():
+        return call(*args)
+    try:
+        return call(*args)
+    except ZooError:
+        raise
+    except Exception as error:
+        if is_of_machine(error) or not accepts():
+            raise
+        shapes = (shape_text(tuple(a.shape)) for a in args if isinstance(a, Tensor))
+        where = next((f" on a batch {shape}" for shape in shapes), "")
+        raise plugin_error(spec, f"{what} fails{where}: {reason(error)}") from error
 
 
 def _is_dtype_of(output: Tensor, x: Tensor) -> bool:
@@ -126,15 +187,6 @@ def _device_and_dtype(part: nn.Module) -> tuple[torch.device, torch.dtype]:
     floats = (t.dtype for t in tensors if t.is_floating_point())
     device = next((t.device for t in tensors), torch.get_default_device())
     return device, next(floats, torch.get_default_dtype())
-
-
-def _run(spec: EncoderSpec | DecoderSpec, forward: Any, x: Tensor) -> Any:
-    try:
-        return forward(x)
-    except ZooError:
-        raise
-    except Exception as error:
-        raise forward_error(spec, x, error) from error
 
 
 def _without_terms(spec: EncoderSpec | DecoderSpec, output: Any) -> Any:

@@ -8,12 +8,13 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from convae_zoo.errors import ZooError, is_out_of_memory, reason, unknown
+from convae_zoo.errors import unknown
+from convae_zoo.models.contract import call_part
 from convae_zoo.models.loss_check import check_calls
 from convae_zoo.registry.expression_terms import Term
 from convae_zoo.registry.expressions import find_spec, parse_expression, term_config
 from convae_zoo.registry.factories import build, field_names, plugin_error
-from convae_zoo.registry.specs import LossSpec, shape_text
+from convae_zoo.registry.specs import LossSpec
 
 
 class WeightedSum(nn.Module):
@@ -56,22 +57,13 @@ def call_loss(
     """Call a loss, or one of its methods, on two batches N×C×H×W.
 
     Raises:
-        PluginError: the call of a plugin's loss fails. Exceptions of any other module, and those
-            for want of memory, pass as they are.
+        PluginError: as `call_part` says. Exceptions of a module that is no plugin's pass as they
+            are.
     """
     call = call or loss
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or (spec := _specs.get(loss)) is None:
         return call(reconstruction, target)
-    try:
-        return call(reconstruction, target)
-    except ZooError:
-        raise
-    except Exception as error:
-        spec = _specs.get(loss)
-        if spec is None or is_out_of_memory(error):
-            raise
-        shape = shape_text(tuple(reconstruction.shape))
-        raise plugin_error(spec, f"it fails on a batch {shape}: {reason(error)}") from error
+    return call_part(spec, "it", call, reconstruction, target)
 
 
 def create_loss(name: str, **config: Any) -> nn.Module:

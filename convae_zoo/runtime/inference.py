@@ -5,6 +5,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from convae_zoo.errors import device_failures
 from convae_zoo.layers import fuse
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.runtime.memory import fastest_layout, keep_freed_memory
@@ -49,7 +50,10 @@ class Inference(nn.Module):
         """Reconstruct images N×C×H×W; the same shape comes back, float32."""
         x = x.float().contiguous(memory_format=self._layout)
         bf16 = self.precision == "bf16"
-        with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=bf16):
+        with (
+            device_failures(f"running {self.model.name} on {x.device}"),
+            torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=bf16),
+        ):
             reconstruction: Tensor = self.model(x)
         return reconstruction.float()
 

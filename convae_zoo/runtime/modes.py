@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from convae_zoo.errors import UsageError
+from convae_zoo.errors import UsageError, device_failures
 from convae_zoo.models.autoencoder import Autoencoder
 
 BATCH_SIZE = 256
@@ -30,12 +30,17 @@ def eval_mode(*modules: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def evaluating(model: Autoencoder, device: torch.device | None = None) -> Iterator[None]:
-    """Put a model into evaluation mode, on a device, without gradients; then restore it."""
+    """Put a model into evaluation mode, on a device, without gradients; then restore it.
+
+    Raises:
+        DeviceError: memory runs out or the device fails within the block.
+    """
     home = model.device
     try:
-        model.to(device or home)
-        with eval_mode(model), torch.inference_mode():
-            yield
+        with device_failures(f"running {model.name} on {device or home}"):
+            model.to(device or home)
+            with eval_mode(model), torch.inference_mode():
+                yield
     finally:
         model.to(home)
 

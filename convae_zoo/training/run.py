@@ -16,7 +16,7 @@ from torch import nn
 from convae_zoo import visuals
 from convae_zoo.data import ImageSet
 from convae_zoo.data.load import train_and_val
-from convae_zoo.errors import ConfigError, UsageError
+from convae_zoo.errors import ConfigError, UsageError, device_failures
 from convae_zoo.evaluation import Records
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.models.create import build_plan
@@ -136,6 +136,7 @@ def train(
             resumed with other settings than its own; nothing was trained.
         TrainingError: the loss became NaN or infinite, or SIGTERM came, or a file could not be
             written or read. The last finished epoch is in the run folder.
+        DeviceError: memory ran out, or the device failed.
     """
     if checkpoint_every < 1:
         raise ConfigError(f"checkpoint_every must be at least 1, got {checkpoint_every}")
@@ -162,6 +163,9 @@ def train(
             init_from_data(built, train_set)
         check_shards(world, len(train_set), recipe)
         check_trainable(built)
+        stack.enter_context(
+            device_failures(f"training {built.name} on {place}", "choose a smaller batch size")
+        )
         engine = Engine(built.to(place), loss, recipe, world, stored.precision if stored else None)
 
         record = RunRecord(

@@ -11,6 +11,7 @@ from convae_zoo.models import contract
 from convae_zoo.models.loading import loading_state
 from convae_zoo.registry import Registry, fields, get_registry, override
 from convae_zoo.registry.specs import DecoderSpec, EncoderSpec, LossSpec, Provenance
+from convae_zoo.tasks.compress.codes import checked_codes, codes_of
 
 
 class Encoder(nn.Module):
@@ -85,6 +86,7 @@ def _parts():
     encoders = {
         "odd": EncoderSpec(name="odd", factory=Encoder, **source),
         "odd-terms": EncoderSpec(name="odd-terms", factory=WithTerms, **source),
+        "odd-discrete": EncoderSpec(name="odd-discrete", factory=Discrete, **source),
     }
     decoders = {"odd": DecoderSpec(name="odd", factory=Decoder, **source)}
     entries = {
@@ -189,6 +191,95 @@ def test_a_part_that_raises_in_use_is_named_wherever_it_is_used(part):
         start = rf"{part} 'odd' of plugin 'odd-plugin' \(odd-dist 1.0\): its forward pass fails on"
         with pytest.raises(PluginError, match=rf"^{start} a batch \d×[3×58]+: KeyError: 'lost'; "):
             use()
+
+
+class Discrete(Encoder):
+    """Has every optional method of an encoder; the method named by `fault` fails."""
+
+    code_count = 4
+
+    def __init__(self, fault="", image_size=8):
+        super().__init__(image_size=image_size)
+        self.wrong = fault
+
+    def _fail(self, name):
+        if self.wrong == name:
+            raise KeyError("lost")
+
+    def forward_with_terms(self, x):
+        self._fail("forward_with_terms")
+        z = self(x)
+        return z, {"kl": z.mean(1) if self.wrong == "a vector as term" else z.mean()}
+
+    def start_from_data(self, *_):
+        self._fail("start_from_data")
+
+    def report(self, batches):
+        self._fail("report")
+        return ["usage"] if self.wrong == "a list as report" else {"usage": len(list(batches))}
+
+    def sample_latent(self, count, _generator):
+        self._fail("sample_latent")
+        return torch.zeros(count, 6 if self.wrong == "a wide sample" else 5)
+
+    def to_codes(self, z):
+        self._fail("to_codes")
+        return torch.zeros(len(z), 5, dtype=torch.int64)
+
+    def from_codes(self, codes):
+        self._fail("from_codes")
+        return None if self.wrong == "no latents" else torch.zeros(len(codes), 5)
+
+
+def fit(model):
+    return zoo.train(model, dataset=(noise(), noise()), epochs=1, precision="fp32")
+
+
+OPTIONAL = {
+    "forward_with_terms": (fit, "its forward pass fails on a batch 4×3×8×8"),
+    "start_from_data": (lambda _: fit("odd-discrete+odd"), "its start_from_data fails on a batch"),
+    "report": (lambda model: zoo.evaluate(model, noise(), baseline=False), "its report fails"),
+    "sample_latent": (lambda model: model.sample(2), "its sample_latent fails"),
+    "to_codes": (codes_of, "its to_codes fails on a batch 1×5"),
+    "from_codes": (
+        lambda model: checked_codes(model, torch.ones(2, 5)),
+        "its from_codes fails on a batch 2×5",
+    ),
+}
+
+
+@pytest.mark.parametrize("method", OPTIONAL)
+def test_an_optional_method_that_raises_names_its_plugin(method, monkeypatch):
+    use, what = OPTIONAL[method]
+    model = zoo.compose("odd-discrete", "odd").eval()
+    model.encoder.wrong = method
+    if method == "start_from_data":
+        monkeypatch.setattr(Discrete, method, lambda *_: {}["lost"])
+    start = rf"^encoder 'odd-discrete' of plugin 'odd-plugin' \(odd-dist 1.0\): {what}.*: KeyError"
+    with pytest.raises(PluginError, match=start):
+        use(model)
+
+
+@pytest.mark.parametrize(
+    ("fault", "use", "what"),
+    [
+        ("a vector as term", fit, "its loss term 'kl' must be a scalar tensor, got float32 "),
+        ("a list as report", OPTIONAL["report"][0], "its report must return numbers by name, got"),
+        (
+            "a wide sample",
+            OPTIONAL["sample_latent"][0],
+            "its latent must be .* N×5, got float32 2×6",
+        ),
+        ("no latents", OPTIONAL["from_codes"][0], "its latent must be .* N×5, got None"),
+    ],
+)
+def test_a_wrong_result_of_an_optional_method_names_its_plugin(fault, use, what):
+    model = zoo.compose("odd-discrete", "odd").eval()
+    model.encoder.wrong = fault
+    with pytest.raises(
+        PluginError, match=rf"^encoder 'odd-discrete' of plugin 'odd-plugin' .*{what}"
+    ):
+        use(model)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convae_zoo import errors
-from convae_zoo.errors import UsageError, ZooError, nearest, unknown
+from convae_zoo.errors import (
+    DeviceError,
+    UsageError,
+    ZooError,
+    device_failures,
+    nearest,
+    unknown,
+)
 
 USAGE = {"UsageError", "UnknownNameError", "ConfigError", "ContractError"}
 KINDS = [k for k in vars(errors).values() if isinstance(k, type) and issubclass(k, ZooError)]
@@ -49,3 +56,35 @@ def test_a_name_with_one_letter_left_out_finds_its_own(name, data):
 
 def test_a_message_is_one_line_with_its_control_characters_escaped():
     assert str(UsageError("a\nb\x1b[31m\n")) == "a b\\x1b[31m"
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (MemoryError(), "training ran out of memory; use smaller batches (MemoryError)"),
+        (
+            RuntimeError("CUDA error: device-side assert triggered\nCompile with ..."),
+            "training failed on the device: RuntimeError: CUDA error: device-side assert",
+        ),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), "training failed on the"),
+        (
+            NotImplementedError("\"erfinv_vml_cpu\" not implemented for 'ComplexHalf'"),
+            "training needs an operation that this device or dtype lacks; use float32",
+        ),
+    ],
+)
+def test_a_failure_of_memory_or_device_is_one_line_that_names_the_work(error, message):
+    with pytest.raises(DeviceError) as caught, device_failures("training"):
+        raise error
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+    assert caught.value.__cause__ is error
+
+
+@pytest.mark.parametrize(
+    "error", [UsageError("allocate less"), KeyboardInterrupt(), RuntimeError("sizes differ")]
+)
+def test_any_other_exception_is_no_failure_of_the_device(error):
+    with pytest.raises(type(error)) as caught, device_failures("training"):
+        raise error
+    assert caught.value is error

@@ -7,7 +7,12 @@ import pytest
 import torch
 
 import convae_zoo as zoo
-from convae_zoo.errors import UsageError, ZooError
+from convae_zoo.data.listing import find_images
+from convae_zoo.errors import DeviceError, UsageError, ZooError
+from convae_zoo.export import export_model
+from convae_zoo.tasks.compress import decode_file, encode_files
+from convae_zoo.tasks.reconstruct import reconstruct
+from latent_files import write_images
 from tiny_runs import TINY, image_set
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
@@ -89,7 +94,9 @@ def test_a_model_built_under_another_default_dtype_has_it_and_works(expected):
         model = build()
         assert model.dtype == torch.float64
         assert USES["forward"](model).dtype == torch.float64
-        assert USES["evaluate"](model) is not None
+        evaluated = USES["evaluate"](model)
+    assert torch.equal(evaluated, USES["evaluate"](model))
+    assert evaluated.isfinite().all()
     assert USES["Inference"](model).dtype == expected["Inference"].dtype
 
 
@@ -126,3 +133,45 @@ def test_what_is_no_name_and_no_path_is_refused_in_one_line(value):
             call()
         assert "\n" not in str(caught.value)
         assert "\0" not in str(caught.value)
+
+
+def greedy():
+    """Build a model whose decoder asks for more memory than can be addressed."""
+
+    def take(*_):
+        torch.empty(2**60)
+
+    model = build()
+    model.decoder.register_forward_pre_hook(take)
+    return model
+
+
+def encode_and_decode(model, folder):
+    plain, images, file = build(), folder / "images", folder / "z"
+    write_images(images, 2)
+    encode_files(plain, find_images([images]), file, weights="0")
+    return decode_file(model, file, folder / "decoded", weights="0")
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda model, _: zoo.train(model, dataset=(TRAIN, VAL), epochs=1, precision="fp32"),
+        lambda model, _: zoo.evaluate(model, VAL, baseline=False),
+        lambda model, _: reconstruct(model, VAL.images),
+        lambda model, _: zoo.Inference(model, "fp32")(model.preprocess(PICTURES)),
+        lambda model, folder: export_model(model, folder / "m.pt2", format="torch-export"),
+        encode_and_decode,
+    ],
+    ids=["train", "evaluate", "reconstruct", "Inference", "export", "decode"],
+)
+def test_running_out_of_memory_is_one_line_wherever_a_model_runs(use, tmp_path):
+    with pytest.raises(DeviceError, match=r"^\w+ convae-200.* ran out of memory; ") as caught:
+        use(greedy(), tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_sample_larger_than_memory_is_one_line():
+    model = zoo.create_model("variational-200", **TINY).eval()
+    with pytest.raises(DeviceError, match=r"^sampling 1,000,000,000,000,000 images .*; sample few"):
+        model.sample(10**15)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from convae_zoo.errors import DataError
 from convae_zoo.models.autoencoder import Autoencoder
+from convae_zoo.models.contract import call_part, check_output
 from convae_zoo.registry.factories import plugin_error
 
 _LARGEST_COUNT = 2**31
@@ -96,7 +97,7 @@ def to_codes(model: Autoencoder, latents: Tensor) -> Tensor:
         PluginError: the encoder does not return whole numbers below its `code_count`.
     """
     encoder: Any = model.encoder
-    codes = encoder.to_codes(latents)
+    codes = call_part(model.plan.encoder, "its to_codes", encoder.to_codes, latents)
     if (
         not isinstance(codes, Tensor)
         or codes.dtype != torch.int64
@@ -127,9 +128,16 @@ def checked_codes(model: Autoencoder, latents: Tensor) -> Tensor:
 
 
 def from_codes(model: Autoencoder, codes: Tensor) -> Tensor:
-    """Convert codes, int64 N×…, to latents on the model's device."""
+    """Convert codes, int64 N×…, to latents on the model's device.
+
+    Raises:
+        PluginError: the encoder fails, or returns anything but latents.
+    """
     encoder: Any = model.encoder
-    latents: Tensor = encoder.from_codes(codes.to(model.device))
+    spec, codes = model.plan.encoder, codes.to(model.device)
+    latents: Tensor = call_part(spec, "its from_codes", encoder.from_codes, codes)
+    like = torch.empty(len(codes), device=model.device, dtype=model.dtype)
+    check_output(spec, model.latent_shape, latents, like)
     return latents
 
 

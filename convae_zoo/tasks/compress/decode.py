@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from convae_zoo import files
 from convae_zoo.errors import ContractError, DataError, UsageError
 from convae_zoo.models.autoencoder import Autoencoder
+from convae_zoo.runtime.modes import evaluating
 from convae_zoo.tasks.compress.codes import Codes, codes_of, from_codes
 from convae_zoo.tasks.compress.latents import LatentsFile, open_latents
 from convae_zoo.tasks.compress.pictures import find_finished, picture_paths, write_picture
@@ -16,7 +16,6 @@ from convae_zoo.tasks.compress.pictures import find_finished, picture_paths, wri
 BATCH = 128
 
 
-@torch.inference_mode()
 def decode_file(
     model: Autoencoder,
     path: str | Path,
@@ -32,7 +31,7 @@ def decode_file(
     latents are kept, so a killed process can be resumed.
 
     Args:
-        model: in eval mode, on its device.
+        model: runs in eval mode, on its device; its own mode is restored.
         path: a file that `encode_files` wrote.
         out: the folder for the images; created if it is missing.
         weights: sha256 of the model's weights; must equal that of the encoding model.
@@ -48,6 +47,8 @@ def decode_file(
             to the folder.
         DataError: the file is damaged.
         FileError: an image cannot be written; finished images are kept.
+        PluginError: a part of the model fails; finished images are kept.
+        DeviceError: memory ran out, or the device failed; finished images are kept.
     """
     path, out = Path(path), Path(out)
     if out.exists() and not out.is_dir():
@@ -64,7 +65,7 @@ def decode_file(
         paths = picture_paths(latents.names, out)
     except DataError as error:
         raise DataError(f"{path} is damaged: {error}; encode the images again") from error
-    with files.claim_output(out, [path]):
+    with files.claim_output(out, [path]), evaluating(model):
         finished = find_finished(paths, latents.sha256, overwrite=overwrite)
         done = 0
         for batch in _decoded(model, latents, codes, finished):

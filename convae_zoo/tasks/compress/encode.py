@@ -17,6 +17,7 @@ from convae_zoo.data.image_file import MAX_PIXELS
 from convae_zoo.errors import ConfigError, DataError, UsageError
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.runtime.distributed import World
+from convae_zoo.runtime.modes import evaluating
 from convae_zoo.tasks.compress import latents
 from convae_zoo.tasks.compress.codes import Codes, checked_codes, codes_of
 from convae_zoo.tasks.compress.parts import is_finished, open_parts, parts_folder, remove_parts
@@ -74,7 +75,7 @@ def encode_files(
     part only; a new one with the same model and files resumes after the finished parts.
 
     Args:
-        model: in eval mode, on its device.
+        model: runs in eval mode, on its device; its own mode is restored.
         images: each image's name in the latents file, once, and its path.
         out: the latents file.
         weights: sha256 of the model's weights, stored to identify the model.
@@ -90,6 +91,8 @@ def encode_files(
             the same name, or there is nothing to encode.
         DataError: none of the images can be read.
         FileError: a part cannot be written; finished parts are kept.
+        PluginError: a part of the model fails; finished parts are kept.
+        DeviceError: memory ran out, or the device failed; finished parts are kept.
     """
     out, world = Path(out), world or World()
     if dtype not in DTYPES:
@@ -110,6 +113,7 @@ def encode_files(
     with contextlib.ExitStack() as held:
         if world.is_main:
             held.enter_context(files.claim_output(out, [path for _, path in images]))
+        held.enter_context(evaluating(model))
         return _encode(job, images, out, document, world)
 
 
@@ -163,7 +167,6 @@ def _digest(images: Sequence[tuple[str, Path]]) -> str:
     return digest.hexdigest()
 
 
-@torch.inference_mode()
 def _encode_part(job: _Job, images: Sequence[tuple[str, Path]], path: Path) -> None:
     names: list[str] = []
     skipped: list[str] = []
