@@ -13,7 +13,7 @@ LARGEST_PATCH = 300
 
 @attrs.frozen(kw_only=True)
 class PhotosConfig:
-    """Config of `photos`.
+    """Config of `photos` and `photos-chelsea-coffee`.
 
     Attributes:
         image_size: height and width of a patch, from 8 to 300 pixels.

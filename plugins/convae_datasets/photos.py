@@ -1,4 +1,4 @@
-"""Patches of the photographs in the wheels of scikit-image and scikit-learn.
+"""Patches of the photographs in the wheels of scikit-image, scikit-learn and convae-zoo-weights.
 
 The rule, for patches of S×S pixels:
 
@@ -6,8 +6,8 @@ The rule, for patches of S×S pixels:
   photograph. The patch is the mean of each k×k block, in whole numbers, rounded.
 - A patch is flat where the standard deviation of its grey levels is below 4 of 255. One flat
   patch in eight is a candidate; the others are left out.
-- Of each photograph's candidates, at most 3,000 and at most 32 MiB are taken. Which ones, and
-  their order, comes from a hash of their number: neighbours are not in sequence.
+- Of each photograph's candidates, at most 3,000 (1,000 for val) and at most 32 MiB are taken.
+  Which ones, and their order, comes from a hash of their number: neighbours are not in sequence.
 - No patch is taken twice. Train and val come from different photographs.
 
 Everything is integer arithmetic on decoded pixels, without a random generator.
@@ -29,31 +29,52 @@ from convae_zoo.errors import DataError
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 
-PHOTOGRAPHS = {
-    "train": (
-        ("astronaut", "skimage", "data/astronaut.png"),
-        ("china", "sklearn", "datasets/images/china.jpg"),
-        ("flower", "sklearn", "datasets/images/flower.jpg"),
-        ("hubble", "skimage", "data/hubble_deep_field.jpg"),
-        ("ihc", "skimage", "data/ihc.png"),
-        ("motorcycle", "skimage", "data/motorcycle_left.png"),
-        ("retina", "skimage", "data/retina.jpg"),
-        ("rocket", "skimage", "data/rocket.jpg"),
-    ),
-    "val": (
-        ("chelsea", "skimage", "data/chelsea.png"),
-        ("coffee", "skimage", "data/coffee.png"),
-    ),
-}
-"""Name, package and file of each split's photographs: every colour photograph in the two packages.
+Photograph: TypeAlias = tuple[str, str, str]
+"""Name, package, and file in the package."""
 
-Val has one animal and one still life, with fur, wood, smooth china and blur. Of the stereo pair
-only the left picture is used.
-"""
+TRAIN: tuple[Photograph, ...] = (
+    ("astronaut", "skimage", "data/astronaut.png"),
+    ("china", "sklearn", "datasets/images/china.jpg"),
+    ("flower", "sklearn", "datasets/images/flower.jpg"),
+    ("hubble", "skimage", "data/hubble_deep_field.jpg"),
+    ("ihc", "skimage", "data/ihc.png"),
+    ("motorcycle", "skimage", "data/motorcycle_left.png"),
+    ("retina", "skimage", "data/retina.jpg"),
+    ("rocket", "skimage", "data/rocket.jpg"),
+)
+"""Of the stereo pair motorcycle, only the left picture is used."""
+
+CHELSEA_COFFEE: tuple[Photograph, ...] = (
+    ("chelsea", "skimage", "data/chelsea.png"),
+    ("coffee", "skimage", "data/coffee.png"),
+)
+
+WALLPAPERS: tuple[Photograph, ...] = tuple(
+    (name, "convae_weights", f"photographs/{name}.jpg")
+    for name in (
+        "cold-ripple",
+        "colorful-cups",
+        "evening-glow",
+        "fallen-leaf",
+        "kite",
+        "summer-1am",
+    )
+)
+"""Reduced copies; their authors are in ``ATTRIBUTION.md`` beside them."""
+
+VAL = CHELSEA_COFFEE + WALLPAPERS
+"""Animal, still life, landscape, sky and water, sharp and blurred."""
+
+DISTRIBUTIONS = {
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "convae_weights": "convae-zoo-weights",
+}
+"""What to install for a package."""
 
 SCALES = (1, 2, 3, 4, 6)
 STRIDE = 12
-MOST = 3000
+MOST, MOST_VAL = 3000, 1000
 MOST_BYTES = 32 * 2**20
 FLAT = 4
 FLAT_KEPT = 8
@@ -65,11 +86,31 @@ def photos(*, split: str, image_size: int = 32) -> ImageSet:
     Raises:
         DataError: a photograph is missing from its package.
     """
+    photographs, most = (TRAIN, MOST) if split == "train" else (VAL, MOST_VAL)
+    return _cut("photos", split, photographs, most, image_size)
+
+
+def photos_chelsea_coffee(*, split: str, image_size: int = 32) -> ImageSet:
+    """Cut the patches of a split as `photos` did when val was chelsea and coffee alone.
+
+    Figures of that split are checked with it. Train is that of `photos`.
+
+    Raises:
+        DataError: a photograph is missing from its package.
+    """
+    photographs = TRAIN if split == "train" else CHELSEA_COFFEE
+    return _cut("photos-chelsea-coffee", split, photographs, MOST, image_size)
+
+
+def _cut(
+    dataset: str, split: str, photographs: tuple[Photograph, ...], most: int, image_size: int
+) -> ImageSet:
     patches: list[Array] = []
     labels: list[int] = []
     seen: set[bytes] = set()
-    for label, (name, package, file) in enumerate(PHOTOGRAPHS[split]):
-        taken = _take(_read(package, file), image_size, zlib.crc32(name.encode()), seen)
+    for label, (name, package, file) in enumerate(photographs):
+        salt = zlib.crc32(name.encode())
+        taken = _take(_read(package, file), image_size, salt, most, seen)
         patches += taken
         labels += [label] * len(taken)
     order = np.argsort(_hashes(len(patches), salt=0))
@@ -77,26 +118,29 @@ def photos(*, split: str, image_size: int = 32) -> ImageSet:
     for place, index in enumerate(order):
         images[place] = patches[index]
     return ImageSet(
-        name="photos",
+        name=dataset,
         split=split,
         images=torch.from_numpy(images),
         labels=torch.from_numpy(np.array(labels, np.int64)[order]),
-        class_names=tuple(name for name, _, _ in PHOTOGRAPHS[split]),
+        class_names=tuple(name for name, _, _ in photographs),
     )
 
 
 def _read(package: str, file: str) -> Array:
     """Read a photograph as H×W×3 from inside a package, without running the package."""
-    spec = find_spec(package)
+    spec, distribution = find_spec(package), DISTRIBUTIONS.get(package, package)
     if spec is None:
-        raise DataError(f"photos needs {file} of {package}, which is not installed; install it")
+        raise DataError(
+            f"photos needs {file} of {distribution}, which is not "
+            f"installed: pip install {distribution}"
+        )
     try:
         with (files(module_from_spec(spec)) / file).open("rb") as stream:
             return np.array(Image.open(stream).convert("RGB"))
     except (OSError, SyntaxError) as error:
         raise DataError(
-            f"photos needs {file}, which {package} ships in its wheel, but it cannot be read "
-            f"({error}); reinstall {package}"
+            f"photos needs {file}, which {distribution} ships in its wheel, but it cannot be read "
+            f"({error}); reinstall {distribution}"
         ) from error
 
 
@@ -118,7 +162,7 @@ def _shrink(photograph: Array, scale: int) -> Array:
     return np.ascontiguousarray(means.transpose(2, 0, 1).astype(np.uint8))
 
 
-def _take(photograph: Array, size: int, salt: int, seen: set[bytes]) -> list[Array]:
+def _take(photograph: Array, size: int, salt: int, most: int, seen: set[bytes]) -> list[Array]:
     """Take a photograph's patches, 3×S×S each, by the rule at the head of this file."""
     # Each scale's windows, rows×columns×3×S×S, and every patch are views: nothing is copied here.
     windows = [
@@ -130,7 +174,7 @@ def _take(photograph: Array, size: int, salt: int, seen: set[bytes]) -> list[Arr
     ]
     where = np.array([(s, y, x) for s, w in enumerate(windows) for y, x in np.ndindex(w.shape[:2])])
     hashes = _hashes(len(where), salt)
-    most = min(MOST, MOST_BYTES // (3 * size * size))
+    most = min(most, MOST_BYTES // (3 * size * size))
     taken: list[Array] = []
     for index in np.argsort(hashes):
         scale, row, column = where[index]

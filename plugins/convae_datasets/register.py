@@ -5,6 +5,12 @@ from convae_zoo import DatasetSpec, Registrar, hookimpl
 
 NOT_STATED = "not stated by the source"
 
+PACKAGES_LICENSE = (
+    "as the packages state it: chelsea, coffee, retina CC0; astronaut, hubble, rocket public "
+    "domain; ihc no known restrictions; china, flower CC BY 2.0; motorcycle not stated"
+)
+"""Of the photographs in scikit-image and scikit-learn."""
+
 
 def _torchvision(name: str, summary: str, source: str, terms: str = NOT_STATED) -> DatasetSpec:
     return DatasetSpec(
@@ -22,13 +28,20 @@ DATASETS = (
         name="photos",
         factory="convae_datasets.photos:photos",
         config=PhotosConfig,
-        summary="patches of ten photographs that come with scikit-image and scikit-learn",
-        source="scikit-image (skimage/data) and scikit-learn (sklearn/datasets/images)",
-        license=(
-            "as the packages state it: chelsea, coffee, retina CC0; astronaut, hubble, rocket "
-            "public domain; ihc no known restrictions; china, flower CC BY 2.0; motorcycle "
-            "not stated"
+        summary="patches of 16 photographs that come as files with the packages installed",
+        source=(
+            "scikit-image (skimage/data), scikit-learn (sklearn/datasets/images) and "
+            "convae-zoo-weights (convae_weights/photographs)"
         ),
+        license=f"{PACKAGES_LICENSE}; the six of convae-zoo-weights LGPL-3.0-only",
+    ),
+    DatasetSpec(
+        name="photos-chelsea-coffee",
+        factory="convae_datasets.photos:photos_chelsea_coffee",
+        config=PhotosConfig,
+        summary="photos with the validation split it had at first, of two photographs",
+        source="scikit-image (skimage/data) and scikit-learn (sklearn/datasets/images)",
+        license=PACKAGES_LICENSE,
     ),
     DatasetSpec(
         name="image-folder",

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import convae_zoo as zoo
+from convae_zoo import WeightsSpec
 from convae_zoo.registry import find_model
 from convae_zoo.tasks.retrain import figures
 
@@ -12,11 +13,17 @@ PRINTED = {"rel": 5e-4, "abs": 5e-5}
 """The digits that are printed."""
 
 
+def dataset_of(weights: WeightsSpec) -> str:
+    """The dataset that the weights' card was measured on."""
+    return weights.card["dataset"]["name"]
+
+
 @pytest.mark.slow
 def test_weights_measure_as_their_card_states_with_pca():
     name = "convae-200.photos"
-    found = figures(zoo.evaluate(zoo.load_model(name), "photos", device="cpu"))
-    card = find_model(name)[1].metrics
+    weights = find_model(name)[1]
+    found = figures(zoo.evaluate(zoo.load_model(name), dataset_of(weights), device="cpu"))
+    card = weights.metrics
     assert "ratio_to_pca" in found
     assert found == pytest.approx({figure: card[figure] for figure in found}, **PRINTED)
 
@@ -26,14 +33,14 @@ def test_weights_measure_as_their_card_states_with_pca():
 def test_the_mse_of_other_weights_is_that_of_their_card(name):
     """A plain loop; another test checks that `evaluate` equals one."""
     model = zoo.load_model(name)
-    images = zoo.load_dataset("photos", split="val").images
+    weights = find_model(name)[1]
+    images = zoo.load_dataset(dataset_of(weights), split="val").images
     total = 0.0
     with torch.inference_mode():
         for batch in images.split(512):
             x = model.preprocess(batch)
             total += ((model(x) - x).double() / 2).square().sum().item()
-    mse = find_model(name)[1].metrics["mse"]
-    assert total / images.numel() == pytest.approx(mse, **PRINTED)
+    assert total / images.numel() == pytest.approx(weights.metrics["mse"], **PRINTED)
 
 
 def test_the_promised_weights_exist():

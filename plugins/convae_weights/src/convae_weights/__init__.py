@@ -1,1 +1,1 @@
-"""Trained weights of the zoo's models, in a distribution of their own."""
+"""Trained weights of the zoo's models, and photographs to measure them on."""
