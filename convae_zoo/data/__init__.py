@@ -6,13 +6,14 @@ from convae_zoo.data.large import empty_images
 from convae_zoo.data.listing import list_images
 from convae_zoo.data.load import load_dataset
 from convae_zoo.data.one_class import anomalous, one_class
-from convae_zoo.data.pixels import fit_masks, read_fitted
+from convae_zoo.data.pixels import fit, fit_masks, read_fitted
 
 __all__ = [
     "MAX_PIXELS",
     "ImageSet",
     "anomalous",
     "empty_images",
+    "fit",
     "fit_masks",
     "list_images",
     "load_dataset",

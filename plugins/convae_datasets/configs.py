@@ -58,3 +58,20 @@ class ImageFolderConfig:
     image_size: int = fields.integer(32)
     val_fraction: float = fields.number(0.1, minimum=0, maximum=1)
     max_pixels: int = fields.integer(LARGEST_FILE)
+
+
+@attrs.frozen(kw_only=True)
+class AnomalyFolderConfig:
+    """Config of `anomaly-folder`.
+
+    Attributes:
+        path: the folder.
+        image_size: height and width that the images are fitted to; 0 keeps their own.
+        val_fraction: the part of the normal training images that is kept for validation.
+        max_pixels: image files with more pixels are skipped.
+    """
+
+    path: str | None = fields.text()
+    image_size: int = fields.integer(0, minimum=0)
+    val_fraction: float = fields.number(0.1, minimum=0, maximum=1)
+    max_pixels: int = fields.integer(LARGEST_FILE)

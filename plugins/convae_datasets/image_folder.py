@@ -14,23 +14,18 @@ The rule:
   `ImageSet.skipped`.
 """
 
-import hashlib
-import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from convae_zoo.data import MAX_PIXELS, ImageSet, empty_images, list_images, read_fitted
+from convae_datasets.reading import Files, hashed_splits, read_files
+from convae_zoo.data import MAX_PIXELS, ImageSet, list_images, read_fitted
 from convae_zoo.errors import DataError, UsageError
-
-Files = list[tuple[str, Path]]
 
 NAME = "image-folder"
 NO_CLASS = "."
 RGB = 3
-_THREADS = min(8, os.cpu_count() or 1)
 
 
 def image_folder(
@@ -56,7 +51,12 @@ def image_folder(
             f"folder {path} has no image for the split {split!r}: {NAME} needs one in each split, "
             "and a val_fraction between 0 and 1"
         )
-    images, kept, skipped = _read(files, image_size, max_pixels)
+    shape = (RGB, image_size, image_size)
+
+    def read(path: Path) -> Tensor:
+        return read_fitted(path, shape, max_pixels=max_pixels)[0]
+
+    images, kept, skipped = read_files(files, read, shape)
     if not kept:
         raise DataError(
             f"none of the {len(files)} images of split {split!r} in folder {path} can be read; "
@@ -79,54 +79,9 @@ def _split(root: Path, val_fraction: float) -> dict[str, Files]:
     for val in ("val", "test"):
         if (root / "train").is_dir() and (root / val).is_dir():
             return {"train": list_images(root / "train"), "val": list_images(root / val)}
-    files = list_images(root)
-    places = {name: _place(name) for name, _ in files}
-    chosen = {name for name, place in places.items() if place < val_fraction}
-    if 0 < val_fraction < 1 and len(files) > 1:
-        # A small folder may have none on one side by chance.
-        if not chosen:
-            chosen.add(min(places, key=lambda name: places[name]))
-        elif len(chosen) == len(files):
-            chosen.remove(max(places, key=lambda name: places[name]))
-    return {
-        "train": [file for file in files if file[0] not in chosen],
-        "val": [file for file in files if file[0] in chosen],
-    }
-
-
-def _place(name: str) -> float:
-    """Hash a name to a number from 0 up to 1."""
-    digest = hashlib.sha256(name.encode(errors="surrogateescape")).digest()
-    return int.from_bytes(digest[:6]) / 2**48
+    return hashed_splits(list_images(root), val_fraction)
 
 
 def _class(name: str) -> str:
     folder, slash, _ = name.partition("/")
     return folder if slash else NO_CLASS
-
-
-def _read(files: Files, image_size: int, max_pixels: int) -> tuple[Tensor, list[str], list[str]]:
-    """Read files: their images, the names that go with them, and what was skipped."""
-    shape = (RGB, image_size, image_size)
-
-    def read(path: Path) -> Tensor | str:
-        try:
-            return read_fitted(path, shape, max_pixels=max_pixels)[0]
-        except DataError as error:
-            return str(error)
-
-    images = empty_images(len(files), shape)
-    kept: list[str] = []
-    skipped: list[str] = []
-    pool = ThreadPoolExecutor(_THREADS)
-    try:
-        results = pool.map(read, (path for _, path in files))
-        for (name, _), result in zip(files, results, strict=True):
-            if isinstance(result, str):
-                skipped.append(result)
-            else:
-                images[len(kept)] = result
-                kept.append(name)
-    finally:
-        pool.shutdown(cancel_futures=True)
-    return images[: len(kept)], kept, skipped

@@ -1,6 +1,11 @@
 """What the plugin registers; no torch here."""
 
-from convae_datasets.configs import ImageFolderConfig, PhotosConfig, TorchvisionConfig
+from convae_datasets.configs import (
+    AnomalyFolderConfig,
+    ImageFolderConfig,
+    PhotosConfig,
+    TorchvisionConfig,
+)
 from convae_zoo import DatasetSpec, Registrar, hookimpl
 
 NOT_STATED = "not stated by the source"
@@ -50,6 +55,15 @@ DATASETS = (
         summary="any folder of images; folders in it are classes",
         source="the user's own files",
         license="that of the user's files",
+    ),
+    DatasetSpec(
+        name="anomaly-folder",
+        factory="convae_datasets.anomaly_folder:anomaly_folder",
+        config=AnomalyFolderConfig,
+        summary="normal images and defects with masks, in the folders of MVTec AD",
+        source="the user's own files",
+        license="that of the user's files",
+        splits=("train", "val", "test"),
     ),
     _torchvision(
         "cifar10",

@@ -1,0 +1,79 @@
+"""What the sets of image files share: splits by name, and reading in several threads."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from torch import Tensor
+
+from convae_zoo.data import empty_images
+from convae_zoo.errors import DataError
+
+Files = list[tuple[str, Path]]
+"""Names, which splits and classes go by, and paths."""
+
+_THREADS = min(8, os.cpu_count() or 1)
+
+
+def hashed_splits(files: Files, val_fraction: float) -> dict[str, Files]:
+    """Split files into train and val: in val are those whose name's hash is below a fraction.
+
+    Where that leaves a split empty, the nearest file goes there.
+    """
+    places = {name: hash_fraction(name) for name, _ in files}
+    chosen = {name for name, value in places.items() if value < val_fraction}
+    if 0 < val_fraction < 1 and len(files) > 1:
+        # A small folder may have none on one side by chance.
+        if not chosen:
+            chosen.add(min(places, key=lambda name: places[name]))
+        elif len(chosen) == len(files):
+            chosen.remove(max(places, key=lambda name: places[name]))
+    return {
+        "train": [file for file in files if file[0] not in chosen],
+        "val": [file for file in files if file[0] in chosen],
+    }
+
+
+def hash_fraction(name: str) -> float:
+    """Hash a name to a number from 0 up to 1."""
+    digest = hashlib.sha256(name.encode(errors="surrogateescape")).digest()
+    return int.from_bytes(digest[:6]) / 2**48
+
+
+def read_files(
+    files: Files, read: Callable[[Path], Tensor], shape: tuple[int, int, int]
+) -> tuple[Tensor, list[str], list[str]]:
+    """Read images of one shape, uint8 N×C×H×W; see `empty_images`.
+
+    Args:
+        files: their names and paths.
+        read: reads one, uint8 C×H×W; its `DataError` leaves the image out.
+        shape: (C, H, W).
+
+    Returns:
+        The images, their names, and why others were left out.
+    """
+
+    def attempt(path: Path) -> Tensor | str:
+        try:
+            return read(path)
+        except DataError as error:
+            return str(error)
+
+    images = empty_images(len(files), shape)
+    kept: list[str] = []
+    skipped: list[str] = []
+    pool = ThreadPoolExecutor(_THREADS)
+    try:
+        results = pool.map(attempt, (path for _, path in files))
+        for (name, _), result in zip(files, results, strict=True):
+            if isinstance(result, str):
+                skipped.append(result)
+            else:
+                images[len(kept)] = result
+                kept.append(name)
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return images[: len(kept)], kept, skipped
