@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from convae_zoo.training.muon import COEFFICIENTS, STEPS, Muon, is_matrix, orthogonalize
+from convae_zoo.training.muon import BLOCK, COEFFICIENTS, STEPS, Muon, is_matrix, orthogonalize
 
 
 def newton_schulz(matrix):
@@ -27,6 +27,17 @@ def test_the_direction_is_that_of_plain_newton_schulz_steps(shape, scale):
     matrix = scale * torch.randn(shape, generator=torch.Generator().manual_seed(1))
     expected = newton_schulz(matrix)
     (found,) = orthogonalize(matrix[None])
+    assert (found - expected).norm() <= 1e-3 * expected.norm()
+
+
+@pytest.mark.parametrize("is_tall", [False, True])
+@pytest.mark.parametrize("rows", [2 * BLOCK, 2 * BLOCK - 1])
+def test_many_rows_are_orthogonalised_in_blocks(rows, is_tall):
+    matrix = torch.randn(rows, 300, generator=torch.Generator().manual_seed(4))
+    expected = torch.cat([newton_schulz(block) for block in matrix.split(BLOCK)])
+    (found,) = orthogonalize((matrix.T if is_tall else matrix)[None])
+    found = found.T if is_tall else found
+    assert found.shape == matrix.shape
     assert (found - expected).norm() <= 1e-3 * expected.norm()
 
 
