@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         WeightsSpec,
     )
     from convae_zoo.runtime.inference import Inference
+    from convae_zoo.tasks.detect import AnomalyDetector
     from convae_zoo.training import TrainResult, train
     from convae_zoo.weights import load_model, save_model
 
@@ -77,12 +78,14 @@ _MODULES = {  # imported on first access: torch and pluggy take most of the impo
         "WeightsSpec",
     ),
     "runtime.inference": ("Inference",),
+    "tasks.detect": ("AnomalyDetector",),
     "training": ("TrainResult", "train"),
     "weights": ("load_model", "save_model"),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
+    "AnomalyDetector",
     "Autoencoder",
     "CorruptionSpec",
     "DatasetSpec",

@@ -43,6 +43,10 @@ class DataError(ZooError):
     """Images that are missing, unreadable or of the wrong form."""
 
 
+class InputError(DataError, ValueError):
+    """Input that an estimator cannot use; a ValueError too, as scikit-learn expects."""
+
+
 class FileError(ZooError):
     """A file or folder that cannot be written."""
 

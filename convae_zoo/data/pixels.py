@@ -135,7 +135,7 @@ def load_pictures(
     batches = [
         read_fitted(p, image_shape, max_pixels=max_pixels)
         if isinstance(p, str | Path)
-        else fit(_picture(p), image_shape)
+        else fit(picture_tensor(p), image_shape)
         for p in several
     ]
     if not batches:
@@ -147,7 +147,12 @@ def _is_several(pictures: Any) -> bool:
     return isinstance(pictures, Sequence) and not isinstance(pictures, str | bytes)
 
 
-def _picture(picture: Any) -> Tensor:
+def picture_tensor(picture: Any) -> Tensor:
+    """Convert a PIL image, an array or a uint8 tensor to uint8 N×C×H×W, on the CPU.
+
+    Raises:
+        DataError: it has another form, or no pixels.
+    """
     images = _to_images(picture)
     if images.numel() == 0:
         raise DataError(f"a picture of shape {tuple(images.shape)} (N, C, H, W) has no pixels")

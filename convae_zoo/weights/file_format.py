@@ -66,7 +66,7 @@ def pack(document: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> tuple[by
             f"the metadata must be finite numbers, texts, lists and mappings: {error}"
         ) from error
     full.pop("sha256", None)  # of a document that was read from another file
-    full["sha256"] = _digest(full, tensors)
+    full["sha256"] = digest(full, tensors)
     packed = safetensors.save(dict(tensors), {"format": "pt", _KEY: _canonical(full)})
     end = _LENGTH + int.from_bytes(packed[:_LENGTH], "little")
     header = json.loads(packed[_LENGTH:end])
@@ -101,7 +101,7 @@ def unpack(data: bytes | memoryview, source: str) -> tuple[Document, dict[str, T
         raise WeightsError(f"{source} {_what_else(buffer, str(error))}") from error
     recorded = document.pop("sha256")
     try:
-        intact = recorded == _digest(document, tensors)
+        intact = recorded == digest(document, tensors)
     except ValueError:  # a number that is not finite
         intact = False
     if not intact:
@@ -189,10 +189,11 @@ def _canonical(document: Mapping[str, Any]) -> str:
     return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def _digest(document: Document, tensors: Mapping[str, Tensor]) -> str:
+def digest(document: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+    """Return the sha256 of a document of JSON values and of contiguous tensors on the CPU."""
     names = sorted(tensors)
     contents = [[name, str(tensors[name].dtype), list(tensors[name].shape)] for name in names]
-    digest = hashlib.sha256(_canonical({"document": document, "tensors": contents}).encode())
+    found = hashlib.sha256(_canonical({"document": document, "tensors": contents}).encode())
     for name in names:
-        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+        found.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()

@@ -42,8 +42,8 @@ def load_model(
     """
     data, source = _read(name_or_path, download=download)
     document, tensors = file_format.unpack(data, source)
-    plan = _plan(document, source)
-    model = build_with_state(plan, tensors, source, hint=_versions(_made_by(document)))
+    plan = plan_of(document, source)
+    model = build_with_state(plan, tensors, source, hint=version_hint(document))
     try:
         return model.to(device).eval()
     except (RuntimeError, AssertionError) as error:  # torch raises either
@@ -80,10 +80,10 @@ def _read(name_or_path: object, *, download: bool) -> tuple[memoryview, str]:
                     "training has finished an epoch, or a .safetensors file"
                 )
             path /= DEFAULT_FILENAME
-        return _map(path, str(path)), str(path)
+        return map_file(path, str(path)), str(path)
     name, source = str(name_or_path), f"the weights of {name_or_path}"
     weights = registered(name)
-    data = _map(find_file(name, download=download), source)
+    data = map_file(find_file(name, download=download), source)
     if hashlib.sha256(data).hexdigest() != weights.sha256:
         raise WeightsError(
             f"{source} do not have the sha256 that is registered for them; reinstall the package "
@@ -92,10 +92,13 @@ def _read(name_or_path: object, *, download: bool) -> tuple[memoryview, str]:
     return data, source
 
 
-def _map(path: Path | Traversable, source: str) -> memoryview:
+def map_file(path: Path | Traversable, source: str) -> memoryview:
     """Map a file into memory, so that its bytes are read as they are used.
 
     The mapping is private and writable, as torch wants it; the file never changes.
+
+    Raises:
+        WeightsError: it is missing or cannot be read.
     """
     try:
         if not path.is_file():
@@ -135,8 +138,12 @@ def stored_model(document: Mapping[str, Any], source: str) -> ModelSpec:
         ) from error
 
 
-def _plan(document: Mapping[str, Any], source: str) -> Plan:
-    """Check what the document says of the model against what is installed."""
+def plan_of(document: Mapping[str, Any], source: str) -> Plan:
+    """Plan the model that a file's metadata describes from what is installed.
+
+    Raises:
+        WeightsError: a part is not installed, or does not have the config.
+    """
     spec, made_by = stored_model(document, source), _made_by(document)
     name = document["model"]["name"]
     for kind, part in (("encoder", spec.encoder), ("decoder", spec.decoder)):
@@ -159,6 +166,11 @@ def _plan(document: Mapping[str, Any], source: str) -> Plan:
         raise WeightsError(
             f"{source}: its config does not fit what is installed{_versions(made_by)}: {error}"
         ) from error
+
+
+def version_hint(document: Mapping[str, Any]) -> str:
+    """Say which distributions have another version than when a file was written; else empty."""
+    return _versions(_made_by(document))
 
 
 def _made_by(document: Mapping[str, Any]) -> dict[str, tuple[str, str]]:

@@ -60,14 +60,8 @@ def save_model(
         )
     if dtype not in DTYPES:
         raise UsageError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
-    plan = model.plan
     document = {
-        "model": plan.describe(),
-        "distributions": [
-            {"part": kind_of(spec), **attrs.asdict(spec.provenance or _UNREGISTERED)}
-            for spec in (plan.encoder, plan.decoder)
-        ],
-        "versions": {"convae_zoo": zoo_version(), "torch": torch.__version__},
+        **describe_model(model),
         "recipe": None if recipe is None else attrs.asdict(recipe),
         "dataset": dataset,
         "metrics": metrics,
@@ -75,8 +69,29 @@ def save_model(
         "extra": extra,
         "dtype": dtype,
     }
-    tensors = {name: _stored(name, value, dtype) for name, value in model.state_dict().items()}
-    write_bytes(path, *file_format.pack(document, tensors))
+    write_bytes(path, *file_format.pack(document, stored_tensors(model.state_dict(), dtype)))
+
+
+def describe_model(model: Autoencoder) -> dict[str, Any]:
+    """Return what a model is built from and with, as JSON values; `plan_of` reads it."""
+    plan = model.plan
+    return {
+        "model": plan.describe(),
+        "distributions": [
+            {"part": kind_of(spec), **attrs.asdict(spec.provenance or _UNREGISTERED)}
+            for spec in (plan.encoder, plan.decoder)
+        ],
+        "versions": {"convae_zoo": zoo_version(), "torch": torch.__version__},
+    }
+
+
+def stored_tensors(state: Mapping[str, object], dtype: str = "fp32") -> dict[str, Tensor]:
+    """Copy a state dict as it is stored; the copies share no memory.
+
+    Raises:
+        WeightsError: NaN or infinity, a value that `dtype` cannot hold, or no dense tensor.
+    """
+    return {name: _stored(name, value, dtype) for name, value in state.items()}
 
 
 def _stored(name: str, value: object, dtype: str) -> Tensor:
