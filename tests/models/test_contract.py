@@ -285,7 +285,7 @@ def test_a_wrong_result_of_an_optional_method_names_its_plugin(fault, use, what)
 @pytest.mark.parametrize(
     "error", [MemoryError(), torch.OutOfMemoryError(), KeyboardInterrupt(), UsageError("wrong")]
 )
-def test_what_is_no_fault_of_a_part_passes_as_it_is(error):
+def test_exceptions_not_caused_by_a_part_pass_unchanged(error):
     model = zoo.compose("odd", "odd")
 
     def fail(*_):
@@ -297,7 +297,7 @@ def test_what_is_no_fault_of_a_part_passes_as_it_is(error):
     assert caught.value is error
 
 
-def test_an_input_of_another_dtype_is_no_fault_of_a_part():
+def test_an_input_of_another_dtype_is_not_attributed_to_a_part():
     with pytest.raises(RuntimeError, match="dtype"):
         zoo.compose("odd", "odd")(torch.zeros(4, 3, 8, 8, dtype=torch.float64))
 

@@ -29,7 +29,7 @@ def copy(result, tmp_path):
     return Path(shutil.copytree(result.run_dir, tmp_path / "run"))
 
 
-def test_a_run_folder_has_what_is_needed_to_look_and_to_repeat(result):
+def test_a_run_folder_holds_everything_to_inspect_and_repeat_a_run(result):
     folder = RunFolder(result.run_dir)
     record = folder.read()
     assert (record.state, record.epochs_done) == ("finished", 2)
@@ -49,7 +49,7 @@ def test_a_run_folder_has_what_is_needed_to_look_and_to_repeat(result):
     assert not torch.equal(first(x), loaded(x))
 
 
-def test_a_folder_with_a_run_is_refused_unless_told(copy):
+def test_a_folder_with_a_run_is_refused_without_resume_or_overwrite(copy):
     before = (copy / "model.safetensors").read_bytes()
     with pytest.raises(UsageError, match="holds another run; choose another"):
         tiny_train(out=copy, epochs=1, seed=4)
@@ -63,7 +63,7 @@ def test_a_folder_with_a_run_is_refused_unless_told(copy):
     assert not (copy / "pictures" / "epoch-002.png").exists()
 
 
-def test_a_folder_with_pictures_of_the_user_is_refused_and_they_stay(tmp_path):
+def test_a_folder_with_the_users_pictures_is_refused_and_they_are_kept(tmp_path):
     mine = tmp_path / "pictures" / "epoch-mine.png"
     mine.parent.mkdir()
     mine.write_text("mine")
@@ -72,13 +72,13 @@ def test_a_folder_with_pictures_of_the_user_is_refused_and_they_stay(tmp_path):
     assert mine.read_text() == "mine"
 
 
-def test_an_empty_folder_and_what_a_failed_start_leaves_are_taken(tmp_path):
+def test_an_empty_folder_and_leftovers_of_a_failed_start_are_accepted(tmp_path):
     (tmp_path / "pictures").mkdir()
     (tmp_path / ".lock").write_text("")
     assert tiny_train(out=tmp_path, epochs=1).run_dir == tmp_path
 
 
-def test_what_a_start_killed_at_its_first_write_leaves_is_no_file_of_the_users(tmp_path):
+def test_leftovers_of_a_start_killed_at_its_first_write_are_not_the_users(tmp_path):
     (tmp_path / "run" / "pictures").mkdir(parents=True)
     (tmp_path / "run" / ".tmp-0123456789abcdef.json").write_text("{")
     assert tiny_train(epochs=1, out=tmp_path / "run").val_losses
@@ -148,7 +148,7 @@ def edited(change):
         edited(lambda d: d.update(started_from=["x"])),
     ],
 )
-def test_a_damaged_record_is_one_line(copy, damage):
+def test_a_damaged_record_is_reported_in_one_line(copy, damage):
     text = damage((copy / "run.json").read_text())
     (copy / "run.json").write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(TrainingError, match=r"run.json is damaged \(.*start again with") as caught:
@@ -174,7 +174,7 @@ def test_an_edited_record_is_refused(copy, edit):
         tiny_train(out=copy, epochs=3, resume=True)
 
 
-def test_a_record_edited_together_with_its_digest_does_not_fit_the_checkpoint(copy):
+def test_a_record_edited_with_its_digest_does_not_match_the_checkpoint(copy):
     folder = RunFolder(copy)
     record = folder.read()
     for changed in (
@@ -193,7 +193,7 @@ def test_a_run_of_a_newer_version_is_refused(copy):
         tiny_train(out=copy, resume=True)
 
 
-def test_a_digest_ignores_what_may_change_and_settings_at_their_default(copy):
+def test_the_digest_ignores_changeable_fields_and_default_settings(copy):
     record = RunFolder(copy).read()
     longer = attrs.evolve(record, recipe=attrs.evolve(record.recipe, epochs=9), epochs_done=9)
     assert longer.digest == record.digest
@@ -217,7 +217,7 @@ def test_a_digest_ignores_what_may_change_and_settings_at_their_default(copy):
         b'{"kind": "epoch", "epoch": "1", "train_loss": 1, "val_loss": 1, "seconds": 1}',
     ],
 )
-def test_a_damaged_history_is_one_line(copy, line):
+def test_a_damaged_history_is_reported_in_one_line(copy, line):
     lines = (copy / "history.jsonl").read_bytes().splitlines(keepends=True)
     (copy / "history.jsonl").write_bytes(b"".join([*lines[:2], line + b"\n", *lines[3:]]))
     with pytest.raises(TrainingError, match=r"history.jsonl line 3 is not a line of a") as caught:
@@ -225,7 +225,7 @@ def test_a_damaged_history_is_one_line(copy, line):
     assert "\n" not in str(caught.value)
 
 
-def test_a_history_that_lacks_an_epoch_or_a_step_says_which(copy):
+def test_the_error_for_an_incomplete_history_says_what_is_missing(copy):
     lines = (copy / "history.jsonl").read_text().splitlines(keepends=True)
     (copy / "history.jsonl").write_text("".join(lines[:-1]))
     message = "ends after 1 epochs and 14 steps, but the checkpoint was written after 2 epochs and"
@@ -236,7 +236,7 @@ def test_a_history_that_lacks_an_epoch_or_a_step_says_which(copy):
         tiny_train(out=copy, epochs=3, resume=True)
 
 
-def test_a_line_that_was_cut_short_at_the_end_is_ignored(copy):
+def test_a_truncated_last_line_is_ignored(copy):
     path = copy / "history.jsonl"
     expected = read_history(path)
     with path.open("a") as file:

@@ -61,7 +61,7 @@ def default_dtype(dtype):
     ],
     ids=["default dtype float64", "no_grad", "inference_mode", "default device meta"],
 )
-def test_the_caller_s_modes_and_defaults_change_no_number(use, mode, expected):
+def test_results_do_not_depend_on_the_callers_modes_and_defaults(use, mode, expected):
     model = build()
     with mode():
         got = USES[use](model)
@@ -82,9 +82,7 @@ def test_the_caller_s_modes_and_defaults_change_no_number(use, mode, expected):
     ],
     ids=["double", "half", "bfloat16", "frozen"],
 )
-def test_a_model_of_another_dtype_or_a_frozen_one_is_used_as_it_is(
-    use, change, tolerance, expected
-):
+def test_a_model_of_another_dtype_or_a_frozen_one_works(use, change, tolerance, expected):
     got = USES[use](change(build())).to(expected[use].dtype)
     torch.testing.assert_close(got, expected[use], rtol=0, atol=tolerance)
 
@@ -110,14 +108,14 @@ def test_a_model_built_under_another_default_dtype_has_it_and_works(expected):
         (lambda: build().to("meta"), "model 'convae-200' is on the meta device"),
     ],
 )
-def test_what_cannot_reconstruct_is_refused_in_one_line(use, make, message):
+def test_objects_that_cannot_reconstruct_are_refused_in_one_line(use, make, message):
     with pytest.raises(UsageError, match=message) as caught:
         use(make())
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("value", [None, 5, 1.5, b"x", "a\0b", "\ud800.safetensors"])
-def test_what_is_no_name_and_no_path_is_refused_in_one_line(value):
+def test_values_that_are_neither_name_nor_path_are_refused_in_one_line(value):
     model = build()
     for call in (
         lambda: zoo.load_model(value),

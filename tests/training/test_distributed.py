@@ -23,14 +23,14 @@ CHILD = Path(__file__).parents[1] / "support" / "tiny_runs.py"
 
 @pytest.mark.parametrize("count", [1, 2, 7, 64])
 @pytest.mark.parametrize("size", [1, 2, 3])
-def test_the_shards_of_a_batch_are_the_batch(count, size):
+def test_the_shards_of_a_batch_add_up_to_the_batch(count, size):
     batch = torch.arange(count)
     shards = [World(rank, size).shard(batch) for rank in range(size)]
     assert torch.equal(torch.cat(shards), batch)
     assert max(map(len, shards)) - min(map(len, shards)) <= 1
 
 
-def test_every_process_draws_numbers_of_its_own():
+def test_every_process_has_its_own_random_numbers():
     drawn = []
     for rank in range(3):
         torch.manual_seed(7)
@@ -41,7 +41,7 @@ def test_every_process_draws_numbers_of_its_own():
     assert len({tuple(numbers.tolist()) for numbers in drawn}) == 3
 
 
-def test_more_processes_than_images_of_a_batch_are_refused():
+def test_more_processes_than_images_per_batch_are_refused():
     check_shards(World(0, 3), 100, Recipe(batch_size=3))
     with pytest.raises(UsageError, match="3 processes are more than the 2 images of a batch"):
         check_shards(World(0, 3), 100, Recipe(batch_size=2))
@@ -50,7 +50,7 @@ def test_more_processes_than_images_of_a_batch_are_refused():
 
 
 @pytest.mark.slow
-def test_two_processes_give_the_losses_of_one(tmp_path):
+def test_two_processes_give_the_same_losses_as_one(tmp_path):
     """203 images leave a last batch of 11, 193 one of a single image: a rank has none of it.
 
     Also a start from the data, and a loss with parameters of its own.
@@ -78,7 +78,7 @@ def test_two_processes_give_the_losses_of_one(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_process_that_has_lost_another_says_so(tmp_path):
+def test_a_process_reports_the_loss_of_another(tmp_path):
     """Without torchrun, which sends SIGTERM to the other as soon as it knows."""
     out = tmp_path / "run"
     runs = [{"epochs": 10_000, "checkpoint_every": 4, "out": str(out)}]
@@ -92,7 +92,7 @@ def test_a_process_that_has_lost_another_says_so(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_killed_rank_restarts_and_the_run_ends_as_an_undisturbed_one(tmp_path):
+def test_a_killed_rank_restarts_and_the_run_ends_like_an_undisturbed_one(tmp_path):
     """The real torchrun starts both processes again, and they resume by themselves."""
     out = tmp_path / "run"
     settings = {"epochs": 8, "shuffle": True, "checkpoint_every": 4}

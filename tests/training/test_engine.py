@@ -62,7 +62,7 @@ def test_steps_equal_those_of_a_plain_loop_with_the_same_optimiser(optimizer):
         assert got.is_contiguous()
 
 
-def test_swapped_in_bf16_weights_give_the_losses_and_weights_of_plain_autocast_to_the_bit():
+def test_bf16_weights_give_bit_for_bit_the_results_of_plain_autocast():
     ours = small_model()
     plain = copy.deepcopy(ours)
     engine = make_engine(ours, precision="bf16")
@@ -96,7 +96,7 @@ def test_shared_and_frozen_weights_are_not_swapped():
     assert all(v is own[k] for k, v in model.named_parameters())
 
 
-def test_a_forward_pass_that_fails_leaves_the_model_with_its_own_weights():
+def test_a_failed_forward_pass_restores_the_weights():
     engine = make_engine(small_model(), precision="bf16")
     with pytest.raises(ContractError, match="takes images"):
         engine.step(batch()[:, :2])
@@ -109,7 +109,7 @@ def test_auto_is_bf16_only_where_it_is_measured_to_be_faster(monkeypatch):
         assert make_engine(small_model(), precision="auto").precision == chosen
 
 
-def test_bf16_is_measured_once_and_leaves_the_process_alone():
+def test_bf16_is_measured_once_without_side_effects():
     bf16_is_faster.cache_clear()
     before, threads = torch.get_rng_state(), torch.get_num_threads()
     first = bf16_is_faster(torch.device("cpu"))
@@ -119,13 +119,13 @@ def test_bf16_is_measured_once_and_leaves_the_process_alone():
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
-def test_the_precision_is_measured_whatever_the_callers_mode(mode):
+def test_the_precision_is_measured_in_any_mode_of_the_caller(mode):
     bf16_is_faster.cache_clear()
     with mode():
         assert bf16_is_faster(torch.device("cpu")) in {True, False}
 
 
-def test_a_part_that_needs_the_contiguous_layout_gets_it():
+def test_a_part_that_fails_in_channels_last_is_trained_contiguous():
     class Views(nn.Module):
         def __init__(self, inner):
             super().__init__()
@@ -145,7 +145,7 @@ def test_a_part_that_needs_the_contiguous_layout_gets_it():
     assert make_engine(model).step(batch()).isfinite()
 
 
-def test_state_goes_through_a_contiguous_copy_and_the_next_steps_are_the_same_to_the_bit():
+def test_a_state_restored_from_a_contiguous_copy_gives_the_same_next_steps():
     engine = make_engine(small_model())
     for seed in range(3):
         engine.step(batch(seed=seed))
@@ -159,7 +159,7 @@ def test_state_goes_through_a_contiguous_copy_and_the_next_steps_are_the_same_to
 
 
 @pytest.mark.parametrize(("arithmetic", "tolerance"), [("fp32", 1e-5), ("bf16", 0.02)])
-def test_inference_agrees_with_the_model_and_leaves_it_as_it_is(arithmetic, tolerance):
+def test_inference_agrees_with_the_model_and_does_not_change_it(arithmetic, tolerance):
     model = small_model()
     before = {k: v.clone() for k, v in model.state_dict().items()}
     x = pixels.to_float(batch(), model.value_range)

@@ -23,7 +23,7 @@ def ended(child):
 
 
 @pytest.mark.slow
-def test_a_run_killed_again_and_again_ends_as_an_undisturbed_one(tmp_path):
+def test_a_run_killed_repeatedly_ends_like_an_undisturbed_one(tmp_path):
     """SIGKILL at random moments: weights, history and pictures come out the same."""
     chance = random.Random(0)
     result = tmp_path / "losses.json"
@@ -45,7 +45,7 @@ def test_a_run_killed_again_and_again_ends_as_an_undisturbed_one(tmp_path):
     assert list((tmp_path / "killed").rglob(".tmp-*")) == []
 
 
-def test_a_full_disk_in_the_middle_of_a_checkpoint_loses_nothing(tmp_path):
+def test_a_full_disk_during_a_checkpoint_loses_nothing(tmp_path):
     """Files may grow to less than a checkpoint: one line, and the run goes on later."""
     whole = tiny_train(**SETTINGS)
     tiny_train(**{**SETTINGS, "epochs": 2}, out=tmp_path / "run")
@@ -64,7 +64,7 @@ def test_a_full_disk_in_the_middle_of_a_checkpoint_loses_nothing(tmp_path):
     assert losses_of(tiny_train(**settings)) == losses_of(whole)
 
 
-def test_sigterm_keeps_the_last_finished_epoch_and_names_it(tmp_path):
+def test_sigterm_keeps_and_names_the_last_finished_epoch(tmp_path):
     """Stopped after its first epoch: one line, exit 1, and it can go on. Ctrl-C: tests/cli."""
     out, images = tmp_path / "run", tmp_path / "images"
     images.mkdir()

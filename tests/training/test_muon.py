@@ -42,7 +42,7 @@ def test_many_rows_are_orthogonalised_in_blocks(rows, is_tall):
 
 
 @pytest.mark.parametrize("rank", [1, 2, 15])
-def test_a_matrix_of_lower_rank_stays_bounded(rank):
+def test_the_direction_of_a_rank_deficient_matrix_is_bounded(rank):
     draw = torch.Generator().manual_seed(2)
     low = torch.randn(16, rank, generator=draw) @ torch.randn(rank, 40, generator=draw)
     (found,) = orthogonalize(low[None])
@@ -51,11 +51,11 @@ def test_a_matrix_of_lower_rank_stays_bounded(rank):
     assert (values[:rank] > 0.3).sum() == rank
 
 
-def test_a_gradient_of_zero_gives_a_direction_of_zero():
+def test_a_zero_gradient_gives_a_zero_direction():
     assert orthogonalize(torch.zeros(2, 4, 6)).abs().max() == 0
 
 
-def test_two_dimensional_weights_take_the_steps_of_pytorchs_own_muon():
+def test_two_dimensional_weights_are_updated_like_pytorchs_muon():
     draw = torch.Generator().manual_seed(3)
     start = torch.randn(20, 50, generator=draw)
     mine, theirs = nn.Parameter(start.clone()), nn.Parameter(start.clone())
@@ -70,7 +70,7 @@ def test_two_dimensional_weights_take_the_steps_of_pytorchs_own_muon():
     assert (mine - theirs).norm() <= 0.03 * moved  # theirs works in bf16 throughout
 
 
-def test_biases_and_single_rows_take_the_steps_of_adam():
+def test_biases_and_single_rows_are_updated_like_adam():
     draw = torch.Generator().manual_seed(4)
     starts = [torch.randn(shape, generator=draw) for shape in ((7,), (1, 9), (9, 1), ())]
     assert not any(map(is_matrix, starts))
@@ -117,7 +117,7 @@ def test_a_state_dict_continues_bit_for_bit(layout):
         assert torch.equal(a, b)
 
 
-def test_a_parameter_without_a_gradient_stays_as_it_is():
+def test_a_parameter_without_a_gradient_is_not_changed():
     model = network()
     model[0].requires_grad_(requires_grad=False)
     before = copy.deepcopy(model[0].state_dict())

@@ -24,14 +24,14 @@ def test_an_optimizer_is_created_by_its_name_with_its_defaults(name):
     assert {group["lr"] for group in optimizer.param_groups} == {0.5}
 
 
-def test_without_settings_they_are_pytorchs_own():
+def test_without_settings_optimizers_are_pytorchs_own():
     for name, kind in (("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)):
         mine = create_optimizer(name, parameters(), 1e-3, CPU, fused=False)
         plain = kind(parameters(), lr=1e-3, fused=False)
         assert mine.defaults == plain.defaults
 
 
-def test_settings_are_given_in_the_name():
+def test_settings_can_be_given_in_the_name():
     optimizer = create_optimizer(
         "sgd(momentum=0.9, nesterov=true)", parameters(), 1, CPU, fused=True
     )
@@ -49,7 +49,7 @@ def test_settings_are_given_in_the_name():
         ("adam(", ConfigError, "optimizer"),
     ],
 )
-def test_a_bad_optimizer_is_one_line(text, error, message):
+def test_an_invalid_optimizer_is_refused_in_one_line(text, error, message):
     with pytest.raises(error, match=message) as caught:
         optimizer_config(text)
     assert "\n" not in str(caught.value)

@@ -27,7 +27,7 @@ def stopped_run(out, step, **settings):
 
 @pytest.mark.parametrize("loss", ["mse", "mse + 0.01*adversarial"])
 @pytest.mark.parametrize("step", [0, 3, 5, 7, 9, 20])
-def test_resuming_from_any_step_gives_the_losses_of_a_whole_run(tmp_path, step, loss):
+def test_resuming_from_any_step_gives_the_losses_of_an_uninterrupted_run(tmp_path, step, loss):
     """Before, on and after each checkpoint; a loss with parameters of its own resumes with them."""
     whole = tiny_train(epochs=3, shuffle=True, loss=loss)
     stopped_run(tmp_path / "run", step, loss=loss)
@@ -38,7 +38,7 @@ def test_resuming_from_any_step_gives_the_losses_of_a_whole_run(tmp_path, step, 
         assert torch.equal(ours, theirs)
 
 
-def test_a_resumed_run_has_its_own_loss_and_seed_without_being_told(tmp_path):
+def test_a_resumed_run_keeps_its_loss_and_seed(tmp_path):
     """Stopped before the first checkpoint, so that all of it is built again."""
     settings = {"loss": "l1", "seed": 7, "augment": "flip"}
     whole = tiny_train(epochs=3, shuffle=True, **settings)
@@ -53,7 +53,7 @@ def test_a_run_whose_precision_was_auto_resumes_with_the_same_arithmetic(tmp_pat
     assert resumed.train_losses == whole.train_losses
 
 
-def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path, capsys):
+def test_a_damaged_checkpoint_is_skipped_for_the_previous_one(tmp_path, capsys):
     whole = tiny_train(epochs=3, shuffle=True)
     stopped_run(tmp_path / "run", 13)
     checkpoints = sorted((tmp_path / "run" / "checkpoints").iterdir())
@@ -74,7 +74,7 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path, capsys
         assert resumed.train_losses == whole.train_losses
 
 
-def test_two_checkpoints_are_kept_and_one_after_a_finished_run(tmp_path):
+def test_two_checkpoints_are_kept_during_a_run_and_one_afterwards(tmp_path):
     stopped_run(tmp_path / "run", 20)
     folder = tmp_path / "run" / "checkpoints"
     names = ["step-00000014.safetensors", "step-00000018.safetensors"]
@@ -121,7 +121,7 @@ def test_resuming_with_other_settings_is_refused_with_both_values(finished, sett
     assert (finished / "run.json").read_bytes() == record
 
 
-def test_fewer_epochs_than_are_trained_are_refused(tmp_path):
+def test_resuming_with_fewer_epochs_than_trained_is_refused(tmp_path):
     stopped_run(tmp_path / "run", 19)  # in the third epoch
     record = (tmp_path / "run" / "run.json").read_bytes()
     for epochs, message in ((1, "has trained 2 epochs, and 1 are"), (2, "is in epoch 3, and 2")):
@@ -141,7 +141,7 @@ def test_resuming_a_finished_run_changes_nothing(copy):
     assert comparable(copy) == before
 
 
-def test_resuming_where_there_is_no_run_starts_one(tmp_path):
+def test_resuming_in_an_empty_folder_starts_a_run(tmp_path):
     expected = tiny_train(epochs=1, shuffle=True).val_losses
     assert run(tmp_path / "new", resume=True, epochs=1).val_losses == expected
 
@@ -174,7 +174,7 @@ def test_a_run_of_an_older_release_is_resumed_extended_and_evaluated(tmp_path, c
     assert len(tiny_train(batch_size=8, epochs=4, **settings).val_losses) == 4
 
 
-def test_a_run_with_a_compiled_model_goes_on_plain_and_the_other_way_round(tmp_path):
+def test_compiled_and_plain_models_resume_each_others_runs(tmp_path):
     def model(*, compiled):
         torch.manual_seed(0)
         model = zoo.create_model("convae-200", **TINY)
@@ -218,7 +218,7 @@ def test_a_checkpoint_at_an_impossible_position_is_refused(copy, name, value):
 
 
 @pytest.mark.parametrize("part", ["model", "engine", "random", "position", "steps"])
-def test_a_checkpoint_that_lacks_a_part_is_refused(copy, part):
+def test_an_incomplete_checkpoint_is_refused(copy, part):
     checkpoints = RunFolder(copy).checkpoints
     state, _ = checkpoints.read_latest()
     steps = state["steps"]
@@ -229,7 +229,7 @@ def test_a_checkpoint_that_lacks_a_part_is_refused(copy, part):
     assert "\n" not in str(caught.value)
 
 
-def test_a_history_whose_losses_were_altered_is_refused(copy):
+def test_a_history_with_altered_losses_is_refused(copy):
     history = RunFolder(copy).history
     lines = [json.loads(line) for line in history.read_text().splitlines()]
     lines[2]["loss"] /= 2

@@ -27,14 +27,14 @@ def tiny_model():
     return zoo.create_model("convae-200", **TINY)
 
 
-def test_the_model_s_recipe_is_the_default(tmp_path):
+def test_the_models_recipe_is_the_default(tmp_path):
     sets = (image_set(20), image_set(10, "val"))
     zoo.train("convae-200", dataset=sets, epochs=1, overrides=TINY, out=tmp_path, device="cpu")
     recipe = RunFolder(tmp_path).read().recipe
     assert recipe == zoo.model_info("convae-200").recipe.__class__(epochs=1)
 
 
-def test_a_recipe_is_given_whole_or_by_the_name_of_a_model_and_changed_by_settings(tmp_path):
+def test_a_recipe_can_be_an_object_or_a_models_name_with_changed_settings(tmp_path):
     whole = Recipe(epochs=1, batch_size=16, learning_rate=0.01, precision="fp32", seed=3)
     sets = (image_set(20), image_set(10, "val"))
     common = {"dataset": sets, "overrides": TINY, "device": "cpu"}
@@ -77,24 +77,24 @@ def test_bad_settings_are_refused_in_one_line_and_leave_nothing(settings, error,
     assert not (tmp_path / "run").exists()
 
 
-def test_numpy_s_whole_numbers_are_taken():
+def test_numpy_integers_are_accepted():
     assert len(tiny_train(epochs=np.int64(1), batch_size=np.int32(50)).train_losses) == 2
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
 @pytest.mark.parametrize("name", ["cuda", "cuda:1"])
-def test_a_device_that_this_machine_does_not_have_is_refused(name):
+def test_a_device_missing_on_this_machine_is_refused(name):
     with pytest.raises(UsageError, match=f"no device '{name}': PyTorch finds 0 CUDA devices"):
         tiny_train(device=name, epochs=1)
 
 
-def test_a_run_folder_that_cannot_be_made_is_one_line(tmp_path):
+def test_a_run_folder_that_cannot_be_created_is_reported_in_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(FileError, match=r"cannot write .*: Not a directory"):
         tiny_train(out=tmp_path / "file" / "run", epochs=1)
 
 
-def test_training_leaves_the_random_states_of_the_caller_alone():
+def test_training_does_not_change_the_callers_random_states():
     torch.manual_seed(5)
     before, state = random.getstate(), torch.get_rng_state()
     tiny_train(seed=9, epochs=1)
@@ -102,7 +102,7 @@ def test_training_leaves_the_random_states_of_the_caller_alone():
     assert random.getstate() == before
 
 
-def test_two_threads_get_what_each_gets_alone():
+def test_training_in_two_threads_gives_the_results_of_each_alone():
     alone = {seed: tiny_train(seed=seed, epochs=2, shuffle=True).train_losses for seed in (3, 4)}
     found = {}
 
@@ -117,7 +117,7 @@ def test_two_threads_get_what_each_gets_alone():
     assert found == alone
 
 
-def test_the_caller_s_modes_and_defaults_do_not_matter():
+def test_training_does_not_depend_on_the_callers_modes_and_defaults():
     settings = {"dataset": (image_set(), image_set(30, "val", 1)), "epochs": 1}
     expected = tiny_train(**settings).train_losses
     with torch.inference_mode():
@@ -147,14 +147,14 @@ def in_inference_mode():
         (in_inference_mode, "was built in torch.inference_mode"),
     ],
 )
-def test_a_model_that_no_step_can_train_is_refused_in_one_line(make, reason, tmp_path):
+def test_a_model_that_cannot_be_trained_is_refused_in_one_line(make, reason, tmp_path):
     with pytest.raises(UsageError, match=f"model 'convae-200' {reason}") as caught:
         tiny_train(make(), epochs=1, out=tmp_path / "run")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
 
 
-def test_images_that_are_too_few_for_a_start_from_the_data_are_named():
+def test_too_few_images_to_initialise_from_are_reported():
     one = image_set(1)
     with pytest.raises(TrainingError, match=r"linear-residual.* not finite; 1 images are too few"):
         zoo.train(
@@ -167,13 +167,13 @@ def test_images_that_are_too_few_for_a_start_from_the_data_are_named():
         )
 
 
-def test_labels_below_zero_are_drawn_as_numbers(tmp_path):
+def test_negative_labels_are_drawn_as_numbers(tmp_path):
     images = image_set(30, "val", 1)
     images.labels = torch.full((30,), -1)
     assert tiny_train(dataset=(image_set(), images), epochs=1, out=tmp_path / "run").val_losses
 
 
-def test_a_loss_may_be_a_module_of_one_s_own(tmp_path):
+def test_a_loss_can_be_any_module(tmp_path):
     registered = tiny_train(epochs=1, loss="0.5*mse")
     result = tiny_train(epochs=1, loss=HalfMse(), out=tmp_path / "run")
     assert result.train_losses == pytest.approx(registered.train_losses)
@@ -188,12 +188,12 @@ def test_a_loss_may_be_a_module_of_one_s_own(tmp_path):
     assert resumed.train_losses == tiny_train(epochs=2, loss=HalfMse()).train_losses
 
 
-def test_a_loss_module_that_gives_no_scalar_is_refused():
+def test_a_loss_module_without_a_scalar_value_is_refused():
     with pytest.raises(UsageError, match=r"loss .*MSELoss: a loss must return a scalar tensor"):
         tiny_train(epochs=1, loss=nn.MSELoss(reduction="none"))
 
 
-def test_a_run_starts_from_stored_weights_or_from_fresh_ones_as_told(tmp_path, capsys):
+def test_a_run_starts_from_stored_or_from_fresh_weights(tmp_path, capsys):
     first = tiny_train(epochs=1, out=tmp_path / "first")
     sources = (tmp_path / "first", str(tmp_path / "first"), tmp_path / "first/model.safetensors")
     for number, source in enumerate(sources):
@@ -227,7 +227,7 @@ def test_a_run_starts_from_stored_weights_or_from_fresh_ones_as_told(tmp_path, c
     assert RunFolder(tmp_path / "fresh").read().started_from is None
 
 
-def test_a_name_with_a_tag_means_its_weights():
+def test_a_name_with_a_tag_starts_from_its_weights():
     sets = (image_set(8, size=32), image_set(8, "val", size=32))
     settings = {"dataset": sets, "epochs": 1, "learning_rate": 1e-12, "device": "cpu"}
     stored = zoo.evaluate(zoo.load_model("convae-200.photos"), sets[1], baseline=False)
@@ -240,7 +240,7 @@ def test_a_name_with_a_tag_means_its_weights():
         zoo.train("convae-200.photos", overrides=TINY, **settings)
 
 
-def test_a_registered_name_is_no_path_although_a_folder_has_it(tmp_path, monkeypatch):
+def test_a_registered_name_takes_precedence_over_a_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     tiny_train(epochs=1, out="convae-200")
     assert tiny_train(epochs=2, out="convae-200", resume=True).epochs[-1].epoch == 2

@@ -16,15 +16,15 @@ def rates(steps, **settings):
     return [learning_rate_at(recipe, step, steps) for step in range(steps)]
 
 
-def test_a_constant_rate_stays():
+def test_a_constant_schedule_keeps_the_rate():
     assert rates(5) == [0.5] * 5
 
 
-def test_a_warm_up_rises_in_equal_steps_and_ends_at_the_highest_rate():
+def test_the_warm_up_rises_linearly_to_the_full_rate():
     assert rates(6, warmup_steps=4) == pytest.approx([0.125, 0.25, 0.375, 0.5, 0.5, 0.5])
 
 
-def test_a_cosine_falls_as_pytorch_s_own_does():
+def test_the_cosine_schedule_equals_pytorchs():
     parameter = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([parameter], lr=0.5)
     theirs = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=20)
@@ -41,7 +41,7 @@ def test_a_linear_schedule_ends_one_step_above_zero():
 
 
 @given(st.integers(1, 300), st.integers(0, 400), st.sampled_from(["constant", "cosine", "linear"]))
-def test_every_rate_is_positive_and_at_most_the_highest(steps, warmup, schedule):
+def test_every_rate_is_positive_and_at_most_the_full_rate(steps, warmup, schedule):
     """A warm-up longer than the run is a run that warms up throughout."""
     found = rates(steps, schedule=schedule, warmup_steps=warmup)
     assert all(0 < rate <= 0.5 for rate in found)

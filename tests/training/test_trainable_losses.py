@@ -41,7 +41,7 @@ def engine_with(loss, **recipe):
     return Engine(model, loss, Recipe(precision="fp32", **recipe))
 
 
-def test_a_step_trains_each_side_by_its_own_objective_alone():
+def test_a_step_trains_each_side_by_its_own_objective_only():
     """Against two plain optimisers that are told, parameter by parameter, what to move."""
     data = image_set(12).images
     torch.manual_seed(1)
@@ -74,7 +74,7 @@ def test_a_step_trains_each_side_by_its_own_objective_alone():
 
 
 @pytest.mark.parametrize("side", ["model", "loss"])
-def test_a_side_whose_optimiser_stands_still_stays_as_it_was(side):
+def test_a_side_with_a_learning_rate_of_zero_does_not_change(side):
     """Neither objective reaches the other's parameters, not even as a gradient."""
     loss = create_training_loss(ADVERSARIAL, (-1.0, 1.0))
     engine = engine_with(loss)
@@ -91,7 +91,7 @@ def test_a_side_whose_optimiser_stands_still_stays_as_it_was(side):
     assert not any(p.requires_grad for p in loss.parameters())
 
 
-def test_the_models_step_gives_the_loss_no_gradient(monkeypatch):
+def test_the_models_step_computes_no_gradient_for_the_loss(monkeypatch):
     loss = Scale()
     engine = engine_with(loss)
     monkeypatch.setattr(TrainableLosses, "step", lambda *_: None)
@@ -100,7 +100,7 @@ def test_the_models_step_gives_the_loss_no_gradient(monkeypatch):
     assert loss.scale.item() == 1
 
 
-def test_a_trainable_loss_is_found_in_a_sum_and_its_weight_does_not_touch_its_own_objective():
+def test_the_weight_in_a_sum_does_not_scale_a_trainable_losss_own_objective():
     """(s - 3)² from 1 with a rate of 0.1: a step goes to 1.4, whatever the weight of the term."""
     for weight in (1.0, 0.0, 100.0):
         loss = WeightedSum([1.0, weight], [nn.MSELoss(), WeightedSum([1.0], [Scale()])])
@@ -108,13 +108,13 @@ def test_a_trainable_loss_is_found_in_a_sum_and_its_weight_does_not_touch_its_ow
         assert loss.losses[1].losses[0].scale.item() == pytest.approx(1.4)
 
 
-def test_several_trainable_losses_keep_to_their_own_optimisers():
+def test_several_trainable_losses_have_separate_optimisers():
     loss = WeightedSum([0.5, 0.5], [Scale(0.1), Scale(0.25)])
     engine_with(loss).step(image_set(4).images)
     assert [one.scale.item() for one in loss.losses] == pytest.approx([1.4, 2.0])
 
 
-def test_the_learning_rate_schedule_is_the_models_alone():
+def test_the_learning_rate_schedule_applies_to_the_model_only():
     engine = engine_with(Scale())
     engine.set_learning_rate(1e-9)
     engine.step(image_set(4).images)
@@ -131,7 +131,7 @@ def test_validation_trains_nothing():
     assert all(torch.equal(p, q) for p, q in zip(loss.parameters(), before, strict=True))
 
 
-def test_the_state_has_the_trained_parameters_and_not_the_frozen_ones():
+def test_the_state_holds_only_trained_parameters():
     trainable_losses = TrainableLosses(WeightedSum([1.0], [Scale()]), World())
     assert list(trainable_losses.state_dict()["loss"]) == ["losses.0.scale"]
     other = WeightedSum([1.0], [Scale()])

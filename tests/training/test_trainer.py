@@ -21,7 +21,7 @@ from tiny_runs import TINY, image_set, tiny_train
 
 
 @pytest.mark.slow
-def test_losses_equal_those_of_a_plain_loop_for_100_steps_to_the_bit():
+def test_100_steps_equal_a_plain_loop_bit_for_bit():
     """From equal weights the zoo's fp32 losses on photographs are those of the textbook loop."""
     images = zoo.load_dataset("photos").images[: 64 * 100]
     torch.manual_seed(3)
@@ -58,7 +58,7 @@ def test_losses_equal_those_of_a_plain_loop_for_100_steps_to_the_bit():
     assert result.train_losses == expected
 
 
-def test_a_trainer_needs_neither_a_folder_nor_names():
+def test_a_trainer_works_without_a_folder_or_registered_names():
     """The loop stands on its own: an engine, a recipe and two sets of images."""
     torch.manual_seed(0)
     recipe = Recipe(epochs=2, batch_size=16, precision="fp32")
@@ -71,7 +71,7 @@ def test_a_trainer_needs_neither_a_folder_nor_names():
     assert trainer.recorder.history.steps == result.train_losses
 
 
-def test_a_state_dict_goes_on_in_another_trainer_to_the_bit():
+def test_a_state_dict_continues_bit_for_bit_in_another_trainer():
     def trainer():
         torch.manual_seed(0)
         recipe = Recipe(epochs=3, batch_size=16, precision="fp32", shuffle=True)
@@ -88,14 +88,14 @@ def test_a_state_dict_goes_on_in_another_trainer_to_the_bit():
     assert second.recorder.history.steps == first.recorder.history.steps
 
 
-def test_equal_seeds_give_equal_losses_and_another_seed_others():
+def test_equal_seeds_give_equal_losses_and_other_seeds_do_not():
     first, second = tiny_train(seed=1, epochs=1), tiny_train(seed=1, epochs=1)
     assert first.train_losses == second.train_losses
     assert first.val_losses == second.val_losses
     assert tiny_train(seed=2, epochs=1).train_losses != first.train_losses
 
 
-def test_validation_loss_weighs_every_image_alike_whatever_the_batches():
+def test_the_validation_loss_weights_all_images_equally():
     """30 images in batches of 16: the second has 14."""
     result = tiny_train(epochs=1)
     x = pixels.to_float(image_set(30, "val", 1).images, (-1.0, 1.0))
@@ -104,14 +104,14 @@ def test_validation_loss_weighs_every_image_alike_whatever_the_batches():
     assert result.val_losses[-1] == pytest.approx(expected, rel=1e-5)
 
 
-def test_train_loss_of_an_epoch_weighs_a_smaller_last_batch_by_its_images():
+def test_the_train_loss_weights_a_smaller_last_batch_by_its_size():
     result = tiny_train(epochs=1)
     weights = [16] * 6 + [4]
     expected = sum(w * x for w, x in zip(weights, result.train_losses, strict=True)) / 100
     assert result.epochs[0].train_loss == pytest.approx(expected)
 
 
-def test_the_order_of_an_epoch_is_the_data_s_own_or_a_new_permutation():
+def test_an_epoch_keeps_the_order_of_the_data_or_shuffles_it():
     assert epoch_order(5, epoch=1, seed=0, shuffle=False).tolist() == [0, 1, 2, 3, 4]
     first, second = (epoch_order(50, epoch=e, seed=0, shuffle=True) for e in (1, 2))
     assert sorted(first.tolist()) == sorted(second.tolist()) == list(range(50))
@@ -119,11 +119,11 @@ def test_the_order_of_an_epoch_is_the_data_s_own_or_a_new_permutation():
     assert torch.equal(first, epoch_order(50, epoch=1, seed=0, shuffle=True))
 
 
-def test_the_largest_seed_trains():
+def test_the_largest_seed_is_accepted():
     assert tiny_train(seed=2**64 - 1, epochs=1, shuffle=True, augment="flip").train_losses
 
 
-def test_a_loss_that_is_no_longer_finite_stops_the_run_and_names_the_step(tmp_path):
+def test_a_non_finite_loss_stops_the_run_and_names_the_step(tmp_path):
     with pytest.raises(TrainingError, match=r"loss became (nan|inf) at step \d+ \(epoch 1\)"):
         tiny_train(learning_rate=1e3, optimizer="sgd", batch_size=4, epochs=1, out=tmp_path / "run")
     record = RunFolder(tmp_path / "run").read()
@@ -132,7 +132,7 @@ def test_a_loss_that_is_no_longer_finite_stops_the_run_and_names_the_step(tmp_pa
     assert json.loads(lines[0])["kind"] == "step"
 
 
-def test_a_part_that_adds_loss_terms_is_trained_with_them():
+def test_loss_terms_of_a_part_are_trained():
     """A term of its own is in the training losses, and not in the validation loss."""
     result = tiny_train(epochs=1)
 

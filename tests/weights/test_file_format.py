@@ -54,7 +54,7 @@ def test_a_document_that_was_read_can_be_written_again():
     assert b"".join(pack(*unpack(data, "it"))) == data
 
 
-def test_tensors_of_a_mapped_file_are_views_of_it(tmp_path):
+def test_tensors_of_a_mapped_file_share_its_memory(tmp_path):
     (tmp_path / "x").write_bytes(b"".join(pack({}, {"x": torch.ones(3), "y": torch.ones(0)})))
     with (tmp_path / "x").open("rb") as file:
         mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
@@ -63,12 +63,12 @@ def test_tensors_of_a_mapped_file_are_views_of_it(tmp_path):
     assert tensors["y"].shape == (0,)
 
 
-def test_metadata_beyond_any_header_is_not_written():
+def test_metadata_too_large_for_a_header_is_not_written():
     with pytest.raises(WeightsError, match="metadata takes"):
         pack({"extra": "x" * 2**24}, {"x": torch.ones(1)})
 
 
-def test_the_order_of_keys_changes_no_byte():
+def test_key_order_does_not_change_the_bytes():
     one, two = torch.ones(2), torch.zeros(3)
     first = b"".join(pack({"a": 1, "b": {"c": 2, "d": 3}}, {"x": one, "y": two}))
     second = b"".join(pack({"b": {"d": 3, "c": 2}, "a": 1}, {"y": two, "x": one}))
@@ -81,7 +81,7 @@ def test_the_tensors_start_at_a_multiple_of_eight():
         assert len(header) % 8 == 0
 
 
-def test_a_file_written_again_by_another_program_is_the_same_file():
+def test_a_file_rewritten_by_another_program_still_verifies():
     """Another order of the header's keys, another padding: the content is what counts."""
     data = b"".join(pack({"a": [1.5, "ü"]}, {"x": torch.ones(2), "y": torch.zeros(3)}))
     end = 8 + int.from_bytes(data[:8], "little")
@@ -98,7 +98,7 @@ def test_a_file_written_again_by_another_program_is_the_same_file():
         (torch.zeros(1), -torch.zeros(1)),
     ],
 )
-def test_shape_dtype_and_every_bit_are_under_the_digest(first, second):
+def test_the_digest_covers_shape_dtype_and_every_bit(first, second):
     digests = {unpack(b"".join(pack({}, {"x": t})), "it")[0]["sha256"] for t in (first, second)}
     assert len(digests) == 2
 

@@ -39,7 +39,7 @@ def plan(asked) -> Plan:
     )
 
 
-def test_a_part_is_told_that_stored_weights_follow(plan, asked):
+def test_is_loading_is_true_while_a_part_is_built_for_stored_weights(plan, asked):
     tensors = build_plan(plan).state_dict()
     assert asked == [False, False]
     asked.clear()
@@ -50,7 +50,7 @@ def test_a_part_is_told_that_stored_weights_follow(plan, asked):
     assert not is_loading()
 
 
-def test_a_file_that_does_not_fit_leaves_nothing_behind(plan):
+def test_a_failed_load_resets_the_loading_state(plan):
     with pytest.raises(WeightsError):
         build_with_state(plan, {}, "file")
     assert not is_loading()

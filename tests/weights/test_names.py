@@ -24,7 +24,7 @@ from convae_zoo.weights.save import save_model
 from weight_files import file_bytes, images, small, told
 
 
-def test_an_unknown_name_or_tag_is_told_with_the_nearest():
+def test_an_unknown_name_or_tag_is_reported_with_the_nearest():
     told(lambda: load_model("convae-20"), "'convae-200'", kind=UnknownNameError)
     told(lambda: load_model("convae-200.phtos"), "convae-200", "phtos", kind=UnknownNameError)
 
@@ -127,13 +127,13 @@ def test_a_file_that_is_not_the_registered_one_is_refused(shelf):
 
 
 @pytest.mark.usefixtures("shelf")
-def test_registered_weights_that_are_not_there_are_told():
+def test_missing_registered_weights_are_reported():
     told(lambda: load_model("shelf.gone"), "the weights of shelf.gone", "no such file")
     told(lambda: load_model("shelf.lost"), "no_such_package", "leads nowhere")
 
 
 @pytest.mark.usefixtures("shelf")
-def test_an_untrained_tag_says_how_to_train():
+def test_the_error_for_an_untrained_tag_says_how_to_train_it():
     told(
         lambda: load_model("shelf.untrained"),
         "not trained yet",
@@ -142,7 +142,7 @@ def test_an_untrained_tag_says_how_to_train():
 
 
 @pytest.mark.usefixtures("shelf")
-def test_a_name_without_weights_says_how_to_train():
+def test_the_error_for_a_model_without_weights_says_how_to_train_it():
     told(
         lambda: load_model("bare"),
         "convae-zoo train bare --dataset photos --out runs/bare",
@@ -152,12 +152,12 @@ def test_a_name_without_weights_says_how_to_train():
 
 
 @pytest.mark.usefixtures("shelf")
-def test_a_name_without_a_tag_lists_the_trained_weights():
+def test_the_error_for_a_name_without_a_tag_lists_the_trained_weights():
     told(lambda: load_model("shelf"), "'shelf.good'", "'shelf.gone'", kind=UsageError)
 
 
 @pytest.mark.usefixtures("shelf")
-def test_buffers_constants_and_ties_are_right_after_loading(tmp_path):
+def test_buffers_constants_and_tied_weights_are_restored(tmp_path):
     model = zoo.compose("odd", "odd", {"scale": 3.0}, {"odd": (-1.0, 7.0)})
     with torch.no_grad():
         model.encoder.steps += 2**40 + 1
@@ -188,13 +188,13 @@ def test_buffers_constants_and_ties_are_right_after_loading(tmp_path):
 
 
 @pytest.mark.usefixtures("shelf")
-def test_a_state_that_is_no_tensor_is_not_saved(tmp_path, monkeypatch):
+def test_a_non_tensor_in_the_state_dict_is_refused_when_saving(tmp_path, monkeypatch):
     monkeypatch.setattr(Odd, "get_extra_state", lambda _: {"anything": 1})
     model = zoo.compose("odd", "odd")
     told(lambda: save_model(model, tmp_path / "m"), "must be a dense tensor")
 
 
-def test_listing_names_with_weights_needs_no_torch():
+def test_listing_pretrained_names_does_not_import_torch():
     code = (
         "import sys, convae_zoo as zoo\n"
         "zoo.list_models(pretrained=True)\n"

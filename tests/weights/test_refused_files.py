@@ -18,7 +18,7 @@ from memory import forget_peak, resident
 from weight_files import file_bytes, parts, put_bytes, small, told
 
 
-def test_a_missing_file_or_folder_is_told(tmp_path):
+def test_a_missing_file_or_folder_is_reported(tmp_path):
     missing = tmp_path / "m.safetensors"
     told(lambda: load_model(missing), str(missing), "no such file")
     told(lambda: load_model("m.safetensors"), "m.safetensors", "no such file")
@@ -27,24 +27,24 @@ def test_a_missing_file_or_folder_is_told(tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read anything")
-def test_an_unreadable_file_is_told(tmp_path):
+def test_an_unreadable_file_is_reported(tmp_path):
     path = tmp_path / "m.safetensors"
     path.write_bytes(file_bytes())
     path.chmod(0)
     told(lambda: load_model(path), str(path), "cannot be read")
 
 
-def test_an_empty_file_is_told(tmp_path):
+def test_an_empty_file_is_reported(tmp_path):
     path = put_bytes(tmp_path, b"")
     told(lambda: load_model(path), str(path), "is empty")
 
 
 @pytest.mark.parametrize("source", [5, None, b"convae-200.photos", "a\0b", Path("a\0b/c")])
-def test_what_is_no_name_or_path_is_a_wrong_call(source):
+def test_a_value_that_is_neither_name_nor_path_is_a_usage_error(source):
     told(lambda: load_model(source), "expected the name of trained weights", kind=UsageError)
 
 
-def test_a_huge_file_is_refused_by_its_header_alone(tmp_path):
+def test_a_huge_file_is_refused_after_reading_only_its_header(tmp_path):
     path = tmp_path / "m.safetensors"
     before = forget_peak()
     for header in (b"", (2**31).to_bytes(8, "little")):
@@ -54,7 +54,7 @@ def test_a_huge_file_is_refused_by_its_header_alone(tmp_path):
     assert resident("VmHWM") - before < 2**26
 
 
-def test_a_size_that_a_header_gives_a_tensor_takes_no_memory(tmp_path):
+def test_a_tensor_size_in_the_header_allocates_no_memory(tmp_path):
     for shape in ("[8]", "[-1,-9]", "[1e9]", "[true]", "null", '"x"', "[" + "9" * 30 + "]"):
         header = f'{{"x":{{"dtype":"F64","shape":{shape},"data_offsets":[0,64]}}}}'
         for data in (bytes(8), bytes(9), bytes(72)):
@@ -84,7 +84,7 @@ def test_a_pickle_is_refused_and_not_run(tmp_path, make):
     assert not trap.exists()
 
 
-def test_plain_safetensors_without_our_metadata_say_what_is_expected(tmp_path):
+def test_safetensors_without_the_zoos_metadata_are_refused(tmp_path):
     for metadata in (None, {"format": "pt"}):
         safetensors.save_file(small().state_dict(), tmp_path / "m", metadata)
         told(lambda: load_model(tmp_path / "m"), "no 'convae_zoo' metadata", "save_model")
@@ -96,7 +96,7 @@ def _with_text(tmp_path: Path, text: str) -> Path:
 
 
 @pytest.mark.parametrize("text", ["", "{", "not json", "[" * 100_000])
-def test_metadata_that_is_no_json_is_refused(tmp_path, text):
+def test_metadata_that_is_not_json_is_refused(tmp_path, text):
     told(lambda: load_model(_with_text(tmp_path, text)), "is not JSON")
 
 
@@ -105,7 +105,7 @@ def test_metadata_without_a_version_is_refused(tmp_path, text):
     told(lambda: load_model(_with_text(tmp_path, text)), "lacks a format_version")
 
 
-def test_a_newer_format_says_upgrade(tmp_path):
+def test_the_error_for_a_newer_format_says_to_upgrade(tmp_path):
     path = _with_text(tmp_path, '{"format_version": 2, "something": "new"}')
     told(lambda: load_model(path), "newer convae_zoo", "upgrade")
 
@@ -182,7 +182,7 @@ def test_a_file_with_any_byte_changed_is_refused(tmp_path, where, flip, head):
 
 @SLOW
 @given(where=st.floats(0, 1, exclude_max=True))
-def test_a_file_cut_short_anywhere_is_refused(tmp_path, where):
+def test_a_file_truncated_anywhere_is_refused(tmp_path, where):
     data = file_bytes()
     path = put_bytes(tmp_path, data[: int(where * len(data))])
     told(lambda: load_model(path), str(path))
@@ -213,7 +213,7 @@ JSON = st.recursive(
     ),
     value=JSON,
 )
-def test_a_document_of_any_odd_content_is_refused_or_the_same_model(put, key, value):
+def test_a_document_with_arbitrary_content_is_refused_or_gives_the_same_model(put, key, value):
     """A file with a right digest that another program made."""
 
     def change(document: Any, _: object) -> None:

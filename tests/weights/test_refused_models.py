@@ -22,7 +22,7 @@ def _put_key(*way: str, value: object) -> Callable[[Any, Any], None]:
     return change
 
 
-def test_an_encoder_that_is_not_installed_names_its_distribution(put):
+def test_the_error_for_a_missing_encoder_names_its_distribution(put):
     def change(document: Any, _: object) -> None:
         document["model"]["encoder"]["name"] = "wavelet"
         document["distributions"][0].update(distribution="convae-wavelet", version="2.1")
@@ -31,7 +31,7 @@ def test_an_encoder_that_is_not_installed_names_its_distribution(put):
     told(lambda: load_model(path), "'wavelet'", "pip install convae-wavelet", "2.1")
 
 
-def test_a_config_that_is_no_longer_valid_is_told(put):
+def test_a_config_that_is_no_longer_valid_is_reported(put):
     config = {**SMALL, "in_channels": 3, "activation": "relu"}
     for odd, part in (({"depth": 3}, "'depth'"), ({"width": 0}, "width must be")):
         path = put(_put_key("model", "encoder", "config", value={**config, **odd}))
@@ -39,7 +39,7 @@ def test_a_config_that_is_no_longer_valid_is_told(put):
 
 
 @pytest.mark.parametrize("size", [81_012, 2**31, 2**40, 2**70])
-def test_a_huge_size_in_the_config_takes_no_memory(put, size):
+def test_a_huge_size_in_the_config_allocates_no_memory(put, size):
     path = put(_put_key("model", "encoder", "config", "width", value=size))
     before = forget_peak()
     told(lambda: load_model(path), str(path))
@@ -49,12 +49,12 @@ def test_a_huge_size_in_the_config_takes_no_memory(put, size):
 @pytest.mark.parametrize(
     "bad", [[1, 1], [0, 5e-324], [1, -1], [0, 1e300], ["0", "1"], [0], [0, 1, 2], "ab", None, 1]
 )
-def test_a_value_range_that_is_none_is_refused(put, bad):
+def test_an_invalid_value_range_is_refused(put, bad):
     path = put(_put_key("model", "value_range", value=bad))
     told(lambda: load_model(path), str(path))
 
 
-def test_another_version_of_the_plugin_is_named_with_the_mismatch(put):
+def test_a_mismatch_error_names_the_other_plugin_version(put):
     def change(document: Any, _: object) -> None:
         document["distributions"][0]["version"] = "0.0.7"
         document["model"]["encoder"]["config"]["width"] = 4
@@ -63,7 +63,7 @@ def test_another_version_of_the_plugin_is_named_with_the_mismatch(put):
     told(lambda: load_model(path), f"written with convae-zoo 0.0.7, installed is {zoo.__version__}")
 
 
-def test_another_shape_names_the_tensor_and_both_shapes(put):
+def test_a_shape_mismatch_names_the_tensor_and_both_shapes(put):
     def change(_: object, tensors: Any) -> None:
         tensors["encoder.net.2.weight"] = torch.zeros(2, 5, 3, 3)
 
@@ -71,7 +71,7 @@ def test_another_shape_names_the_tensor_and_both_shapes(put):
     told(lambda: load_model(path), "'encoder.net.2.weight'", "2×5×3×3", "2×2×3×3")
 
 
-def test_a_missing_or_unknown_or_integer_tensor_is_named(put):
+def test_a_missing_unknown_or_integer_tensor_is_named(put):
     changes: list[tuple[Callable[[Any], object], str]] = [
         (lambda t: t.pop("decoder.linear.0.bias"), "no tensor 'decoder.linear.0.bias'"),
         (lambda t: t.update({"encoder.net.1.weight": torch.ones(1)}), "a tensor 'encoder.net.1.w"),
@@ -83,7 +83,7 @@ def test_a_missing_or_unknown_or_integer_tensor_is_named(put):
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("-inf")])
-def test_weights_that_are_not_finite_are_named(put, bad):
+def test_non_finite_weights_are_named(put, bad):
     def change(_: object, tensors: Any) -> None:
         tensors["encoder.net.13.bias"][1] = bad
 
@@ -91,12 +91,12 @@ def test_weights_that_are_not_finite_are_named(put, bad):
     told(lambda: load_model(path), "'encoder.net.13.bias'", "NaN or infinity")
 
 
-def test_a_device_that_is_not_there_is_told(tmp_path):
+def test_a_missing_device_is_reported(tmp_path):
     path = put_bytes(tmp_path, file_bytes())
     told(lambda: load_model(path, device="warp"), "device 'warp'", kind=UsageError)
 
 
 @pytest.mark.parametrize("value_range", [[0, 5e-324], [1, 1], [1, 0], [-1e300, 1e300], [1e6, 1]])
-def test_a_value_range_that_cannot_hold_pixels_is_told(put, value_range):
+def test_a_value_range_that_cannot_hold_pixels_is_refused_on_loading(put, value_range):
     path = put(_put_key("model", "value_range", value=value_range))
     told(lambda: load_model(path), str(path), "value_range must be (low, high) with low < high")

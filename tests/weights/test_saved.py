@@ -32,7 +32,7 @@ def test_a_loaded_model_equals_the_saved_one(tmp_path, name):
     assert all(p.requires_grad for p in loaded.parameters())
 
 
-def test_another_process_gets_bit_equal_outputs(tmp_path):
+def test_outputs_are_bit_equal_in_another_process(tmp_path):
     model = small().eval()
     save_model(model, tmp_path / "m.safetensors")
     safetensors.save_file({"x": images()}, tmp_path / "x.safetensors")
@@ -47,7 +47,7 @@ def test_another_process_gets_bit_equal_outputs(tmp_path):
     assert torch.equal(safetensors.load_file(tmp_path / "y.safetensors")["y"], model(images()))
 
 
-def test_a_composed_model_comes_back_with_its_configs_and_range(tmp_path):
+def test_a_composed_model_is_restored_with_its_configs_and_value_range(tmp_path):
     config = {"width": 2, "latent_dim": 5, "image_size": 12, "activation": "gelu"}
     model = zoo.compose("convae", "convae", config, config, value_range=(0.0, 1.0))
     save_model(model, tmp_path / "m.safetensors")
@@ -57,7 +57,7 @@ def test_a_composed_model_comes_back_with_its_configs_and_range(tmp_path):
     assert loaded.plan.name is None
 
 
-def test_a_saved_file_is_an_ordinary_safetensors_file(tmp_path):
+def test_a_saved_file_is_a_valid_safetensors_file(tmp_path):
     model = small()
     save_model(model, tmp_path / "m.safetensors")
     plain = safetensors.load_file(tmp_path / "m.safetensors")
@@ -70,7 +70,7 @@ def test_a_saved_file_is_an_ordinary_safetensors_file(tmp_path):
     assert json.loads(metadata["convae_zoo"]) == read_metadata(tmp_path / "m.safetensors")
 
 
-def test_metadata_says_how_the_weights_came_to_be(tmp_path):
+def test_metadata_records_how_the_weights_were_trained(tmp_path):
     recipe = Recipe(epochs=3)
     save_model(
         small(),
@@ -120,20 +120,20 @@ def test_equal_models_give_equal_bytes_in_any_process(tmp_path):
     assert len(written) == 1
 
 
-def test_a_run_folder_means_its_model(tmp_path):
+def test_a_run_folder_loads_as_its_model(tmp_path):
     model = small()
     save_model(model, tmp_path / "model.safetensors")
     assert torch.equal(load_model(str(tmp_path))(images()), model(images()))
     assert read_metadata(tmp_path)["model"]["name"] == "convae-200"
 
 
-def test_a_file_that_exists_is_a_path_whatever_its_name(tmp_path, monkeypatch):
+def test_an_existing_file_is_a_path_whatever_its_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     save_model(small(), "convae-200")
     assert load_model("convae-200").latent_shape == (3,)
 
 
-def test_loading_leaves_the_random_state_alone(tmp_path):
+def test_loading_does_not_change_the_random_state(tmp_path):
     save_model(small(), tmp_path / "m.safetensors")
     torch.manual_seed(5)
     expected = torch.rand(3)
@@ -157,7 +157,7 @@ def test_half_precision_is_loaded_as_float32_with_its_rounding(tmp_path, dtype, 
     assert (tmp_path / "half").stat().st_size < 0.75 * (tmp_path / "full").stat().st_size
 
 
-def test_a_channels_last_or_compiled_or_bf16_model_is_saved_alike(tmp_path):
+def test_memory_layout_and_compilation_do_not_change_the_saved_weights(tmp_path):
     save_model(small(), tmp_path / "a")
     save_model(small().to(memory_format=torch.channels_last), tmp_path / "b")
     save_model(torch.compile(small()), tmp_path / "c")
@@ -167,7 +167,7 @@ def test_a_channels_last_or_compiled_or_bf16_model_is_saved_alike(tmp_path):
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
-def test_a_model_that_is_not_finite_is_not_saved(tmp_path, bad):
+def test_a_model_with_non_finite_weights_is_not_saved(tmp_path, bad):
     model = small()
     with torch.no_grad():
         model.decoder.conv[4].bias[1] = bad
@@ -176,7 +176,7 @@ def test_a_model_that_is_not_finite_is_not_saved(tmp_path, bad):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_value_beyond_fp16_is_refused_with_what_to_do(tmp_path):
+def test_a_value_out_of_fp16_range_is_refused_with_a_remedy(tmp_path):
     model = small()
     with torch.no_grad():
         model.encoder.net[0].bias[0] = 7e4
@@ -186,19 +186,19 @@ def test_a_value_beyond_fp16_is_refused_with_what_to_do(tmp_path):
     assert load_model(path).encoder.net[0].bias[0].item() == pytest.approx(7e4, rel=0.01)
 
 
-def test_what_is_no_autoencoder_or_no_dtype_is_refused(tmp_path):
+def test_saving_refuses_other_objects_and_unknown_dtypes(tmp_path):
     path = tmp_path / "m.safetensors"
     told(lambda: save_model(nn.Linear(1, 1), path), "Autoencoder", "Linear", kind=UsageError)
     told(lambda: save_model(small(), path, dtype="int8"), "fp32, fp16, bf16", kind=UsageError)
 
 
 @pytest.mark.parametrize("metrics", [{"mse": float("nan")}, {"model": object()}, {1: 1, "a": 2}])
-def test_metadata_that_json_cannot_hold_is_refused(tmp_path, metrics):
+def test_metadata_that_is_not_json_serialisable_is_refused(tmp_path, metrics):
     told(lambda: save_model(small(), tmp_path / "m", metrics=metrics), "the metadata must be")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path):
+def test_a_path_that_cannot_be_written_is_reported(tmp_path):
     path = tmp_path / "no" / "m.safetensors"
     told(lambda: save_model(small(), path), str(path), kind=FileError)
 

@@ -52,7 +52,7 @@ def leftovers(cache):
     return {p.suffix for p in cache.iterdir()} - {".lock"}
 
 
-def test_the_folder_is_the_users_cache_unless_set(monkeypatch, tmp_path):
+def test_the_cache_folder_is_the_users_unless_the_variable_is_set(monkeypatch, tmp_path):
     monkeypatch.delenv("CONVAE_ZOO_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_folder() == tmp_path / "convae_zoo" / "weights"
@@ -92,14 +92,14 @@ def test_a_cached_file_is_used_from_a_folder_that_cannot_be_written(server, weig
 
 
 @pytest.mark.parametrize("wrong", [BODY[::-1], BODY[:-1], BODY + b"x", b""])
-def test_other_bytes_than_registered_are_thrown_away(server, weights_cache, wrong):
+def test_a_download_with_another_digest_is_discarded(server, weights_cache, wrong):
     line = failure(server.offer("/x", wrong))
     assert f"expected sha256:{sha256(BODY)} but got {sha256(wrong)}" in line
     assert leftovers(weights_cache) == set()
 
 
 @pytest.mark.parametrize("wrong", [BODY[:-1], BODY + b"x"])
-def test_another_size_than_the_hub_states_is_refused(server, weights_cache, wrong):
+def test_a_size_other_than_the_hub_states_is_refused(server, weights_cache, wrong):
     stated = RemoteFile(name="net", url=server.offer("/x", wrong), sha256=None, size=len(BODY))
     with pytest.raises(WeightsError, match="expected"):
         fetch(stated)
@@ -114,7 +114,7 @@ def test_a_file_that_an_earlier_version_cached_is_found(server, weights_cache):
     assert server.requests == []
 
 
-def test_a_cached_file_has_the_permissions_of_any_new_file(server, tmp_path):
+def test_a_cached_file_has_the_default_permissions(server, tmp_path):
     (tmp_path / "new").touch()
     path = fetch(remote(server.offer("/x", BODY)))
     assert path.stat().st_mode == (tmp_path / "new").stat().st_mode
@@ -139,7 +139,7 @@ def test_a_planted_link_in_place_of_the_lock_is_not_followed(server, weights_cac
     assert victim.read_text() == "mine"
 
 
-def test_what_a_killed_download_left_is_removed_after_a_week(server, weights_cache):
+def test_leftovers_of_a_killed_download_are_removed_after_a_week(server, weights_cache):
     weights_cache.mkdir(parents=True)
     old, new = weights_cache / "old.part", weights_cache / "new.part"
     for folder in (old, new):
@@ -159,7 +159,7 @@ def test_a_password_in_an_address_is_not_printed(server, capfd):
 
 
 @pytest.mark.parametrize("variable", ["CONVAE_ZOO_OFFLINE", "HF_HUB_OFFLINE"])
-def test_offline_nothing_is_asked_for(server, monkeypatch, variable):
+def test_offline_no_request_is_sent(server, monkeypatch, variable):
     url = server.offer("/x", BODY)
     monkeypatch.setenv(variable, "1")
     line = failure(url)
@@ -175,7 +175,7 @@ def test_offline_a_cached_file_is_used(server, monkeypatch):
     assert fetch(remote(url)) == path
 
 
-def test_a_cache_that_cannot_be_made_is_told(server, monkeypatch, tmp_path):
+def test_a_cache_folder_that_cannot_be_created_is_reported(server, monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setenv("CONVAE_ZOO_CACHE", str(tmp_path / "file"))
     assert "CONVAE_ZOO_CACHE" in failure(server.offer("/x", BODY))
@@ -196,7 +196,7 @@ def pool():
         yield running
 
 
-def test_two_that_want_one_file_download_it_once(server, monkeypatch, pool):
+def test_two_concurrent_requests_download_a_file_once(server, monkeypatch, pool):
     release = threading.Event()
 
     def slow(handler):
@@ -213,7 +213,7 @@ def test_two_that_want_one_file_download_it_once(server, monkeypatch, pool):
     assert len(server.asked("/x")) == 1
 
 
-def test_a_download_that_hangs_does_not_stop_another(server, faults, monkeypatch, pool):
+def test_a_stalled_download_does_not_block_another(server, faults, monkeypatch, pool):
     monkeypatch.setenv("CONVAE_ZOO_TIMEOUT", "20")
     wanted = remote(server.tell("/x", faults.stall(BODY, 9), lambda h: h.send(200, BODY)))
     holder = pool.submit(fetch, wanted)
@@ -257,7 +257,7 @@ def test_a_killed_download_leaves_neither_a_lock_nor_a_file(server, faults, weig
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no limits of a process")
-def test_a_full_disk_is_told_and_leaves_nothing_behind(server, weights_cache):
+def test_a_full_disk_is_reported_and_leaves_no_file(server, weights_cache):
     """A file may not grow beyond 100 kB in that process: the system refuses as on a full disk."""
     limit = """
         import resource

@@ -30,7 +30,7 @@ def failure(url, output, **changes):
     return line
 
 
-def test_a_file_arrives_whole(server, output):
+def test_a_file_is_downloaded_completely(server, output):
     Downloader()(server.offer("/x", BODY), str(output))
     assert output.read_bytes() == BODY
 
@@ -58,7 +58,7 @@ def test_a_declared_length_above_the_bound_is_refused_unread(server, output, len
     assert "sends more than the expected 307200 bytes; nothing was kept" in line
 
 
-def test_a_response_without_end_is_cut_off(server, faults, output):
+def test_an_endless_response_is_cut_off(server, faults, output):
     line = failure(server.tell("/x", faults.endless), output, max_bytes=1_000_000)
     assert "sends more than the expected 1000000 bytes" in line
     assert output.stat().st_size <= 1_000_000
@@ -114,7 +114,7 @@ def test_redirects_are_followed(server, faults, output):
     assert output.read_bytes() == BODY
 
 
-def test_redirects_in_a_circle_end(server, faults, output):
+def test_a_redirect_loop_ends(server, faults, output):
     server.tell("/y", faults.redirect("/x"))
     assert "redirects without end" in failure(server.tell("/x", faults.redirect("/y")), output)
 
@@ -140,7 +140,7 @@ def test_the_body_of_a_redirect_is_not_read(server, output):
     assert len(sent) < 20_000
 
 
-def test_a_login_is_not_sent_to_where_the_hub_redirects(server, faults, output):
+def test_credentials_are_not_sent_to_a_redirect_target(server, faults, output):
     server.offer("/cdn", BODY)
     url = server.tell("/x", faults.redirect(f"{server.other_host}/cdn"))
     Downloader(headers={"Authorization": "Bearer secret"})(url, str(output))
@@ -148,7 +148,7 @@ def test_a_login_is_not_sent_to_where_the_hub_redirects(server, faults, output):
     assert "Authorization" not in server.asked("/cdn")[0]
 
 
-def test_a_login_in_netrc_is_not_sent(server, faults, output, monkeypatch, tmp_path):
+def test_credentials_in_netrc_are_not_sent(server, faults, output, monkeypatch, tmp_path):
     (tmp_path / "netrc").write_text("default login me password secret\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     server.offer("/cdn", BODY)

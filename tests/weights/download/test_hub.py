@@ -50,19 +50,19 @@ def test_a_repository_is_pulled_and_checked(model, weights_cache, body):
     assert torch.equal(loaded.state_dict()["encoder.net.0.weight"], model.encoder.net[0].weight)
 
 
-def test_a_file_is_fetched_of_the_commit_that_was_looked_at(held, server):
+def test_the_file_is_fetched_from_the_resolved_commit(held, server):
     pull(REPO, revision="main")
     resolved = [p for _, p, _ in server.requests if "/resolve/" in p]
     assert resolved == [f"/{REPO}/resolve/{held.commit}/model.safetensors"]
 
 
 @pytest.mark.usefixtures("held")
-def test_what_is_cached_is_not_fetched_again(server):
+def test_a_cached_file_is_not_fetched_again(server):
     assert pull(REPO) == pull(REPO)
     assert sum("/cdn/" in p for _, p, _ in server.requests) == 1
 
 
-def test_one_file_of_several_is_named(server, repository, body):
+def test_a_file_must_be_named_if_there_are_several(server, repository, body):
     server.repositories[REPO] = repository(files={"a.safetensors": body, "b/c.safetensors": body})
     assert "name one, as in someone/net/a.safetensors" in failure(lambda: pull(REPO), UsageError)
     assert pull(f"{REPO}/b/c.safetensors").read_bytes() == body
@@ -97,19 +97,19 @@ def test_a_pickle_is_never_fetched_by_name(server, repository, body):
 
 
 @pytest.mark.parametrize("inside", [b"\x80\x04pickle", b"", b"x" * 100])
-def test_a_file_that_is_not_the_zoos_is_not_kept(server, repository, weights_cache, inside):
+def test_a_file_that_the_zoo_cannot_read_is_not_kept(server, repository, weights_cache, inside):
     server.repositories[REPO] = repository(files={"model.safetensors": inside})
     failure(lambda: pull(REPO))
     assert not list(weights_cache.glob("*.safetensors"))
 
 
-def test_a_file_outside_lfs_is_pulled_too(held, body):
+def test_a_file_that_is_not_in_lfs_is_pulled(held, body):
     held.plain.add("model.safetensors")
     assert pull(REPO).read_bytes() == body
 
 
 @pytest.mark.usefixtures("held")
-def test_other_bytes_than_the_hub_states_are_thrown_away(server, weights_cache, body):
+def test_a_pull_with_another_digest_than_the_hub_states_is_discarded(server, weights_cache, body):
     path = f"/cdn/{sha256(body)}"
     server.offer(path, body[::-1])
     assert "gave other bytes than expected" in failure(lambda: pull(REPO))
@@ -123,7 +123,7 @@ def test_a_private_repository_needs_a_login(held, monkeypatch, body):
     assert pull(REPO).read_bytes() == body
 
 
-def test_the_login_stays_with_the_hub(held, server, monkeypatch, body):
+def test_the_token_is_sent_to_the_hub_only(held, server, monkeypatch, body):
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     pull(REPO)
     assert "Authorization" not in server.asked(f"/cdn/{sha256(body)}")[0]
@@ -132,13 +132,13 @@ def test_the_login_stays_with_the_hub(held, server, monkeypatch, body):
 
 
 @pytest.mark.usefixtures("held")
-def test_an_unknown_repository_or_revision_is_told():
+def test_an_unknown_repository_or_revision_is_reported():
     assert "there is no repository someone/else" in failure(lambda: pull("someone/else"))
     assert "has no revision 'v9'" in failure(lambda: pull(REPO, revision="v9"))
 
 
 @pytest.mark.parametrize("name", ["a/", "/a", "a b/c", "..//", "a--b/c"])
-def test_what_is_no_repository_is_refused(name):
+def test_an_invalid_repository_name_is_refused(name):
     failure(lambda: pull(name), UsageError)
 
 
@@ -153,7 +153,7 @@ def test_what_is_no_repository_is_refused(name):
         (503, "the server failed; try again later"),
     ],
 )
-def test_a_refusal_of_the_hub_is_told(server, faults, code, reason):
+def test_a_refusal_by_the_hub_is_reported(server, faults, code, reason):
     server.tell(f"/api/models/{REPO}", faults.status(code))
     assert f"{reason} (HTTP {code})" in failure(lambda: locate(REPO))
 
@@ -176,12 +176,12 @@ LIES = [
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_a_response_of_the_hub_that_makes_no_sense_is_told(server, lie):
+def test_an_invalid_response_of_the_hub_is_reported(server, lie):
     server.tell(f"/api/models/{REPO}", lambda h: h.send(200, lie, Content_Type="application/json"))
     failure(lambda: pull(REPO), ZooError)
 
 
-def test_a_hub_that_is_silent_or_redirects_in_a_circle_is_abandoned(server, faults):
+def test_a_silent_hub_or_a_redirect_loop_is_abandoned(server, faults):
     path = f"/api/models/{REPO}"
     endless_number = lambda h: h.head(200, "9" * 5000)  # noqa: E731
     for fault in (faults.silent, faults.redirect(path), endless_number):
@@ -189,7 +189,7 @@ def test_a_hub_that_is_silent_or_redirects_in_a_circle_is_abandoned(server, faul
         failure(lambda: locate(REPO))
 
 
-def test_a_hub_that_is_not_there_is_told(monkeypatch):
+def test_an_unreachable_hub_is_reported(monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     assert "cannot be understood or reached" in failure(lambda: locate(REPO))
 
@@ -242,7 +242,7 @@ def login(monkeypatch):
 
 
 @pytest.mark.usefixtures("login")
-def test_what_is_pushed_can_be_pulled(server, weights_file, body):
+def test_pushed_weights_can_be_pulled(server, weights_file, body):
     commit, digest = push(weights_file, REPO)
     held = server.repositories[REPO]
     assert (commit, digest) == (held.commit, sha256(body))
@@ -270,13 +270,13 @@ def test_a_run_folder_is_pushed_as_its_model(server, tmp_path, body):
 
 
 @pytest.mark.usefixtures("login")
-def test_a_card_that_is_there_stays(held, weights_file):
+def test_an_existing_card_is_kept(held, weights_file):
     push(weights_file, REPO)
     assert held.files["README.md"] == b"x"
 
 
 @pytest.mark.usefixtures("login")
-def test_a_branch_is_made_where_there_is_none(held, weights_file):
+def test_a_missing_branch_is_created(held, weights_file):
     push(weights_file, REPO, revision="v2")
     assert "v2" in held.branches
 
@@ -288,7 +288,7 @@ def test_a_private_repository_is_private(server, weights_file):
 
 
 @pytest.mark.usefixtures("login")
-def test_a_private_model_is_not_pushed_into_public(held, weights_file):
+def test_a_private_model_is_not_pushed_to_a_public_repository(held, weights_file):
     before = held.commit
     line = failure(lambda: push(weights_file, REPO, private=True), UsageError)
     assert "is public; make it private first" in line
@@ -301,7 +301,7 @@ def test_pushing_needs_a_login(server, weights_file):
 
 
 @pytest.mark.usefixtures("login")
-def test_only_a_file_of_the_zoo_is_pushed(server, tmp_path):
+def test_only_weights_of_the_zoo_are_pushed(server, tmp_path):
     (tmp_path / "x.safetensors").write_bytes(b"\x80\x04pickle")
     failure(lambda: push(tmp_path / "x.safetensors", REPO))
     failure(lambda: push(tmp_path / "none.safetensors", REPO))
@@ -309,7 +309,7 @@ def test_only_a_file_of_the_zoo_is_pushed(server, tmp_path):
 
 
 @pytest.mark.usefixtures("login")
-def test_a_hub_that_keeps_other_bytes_is_noticed(server, weights_file, body):
+def test_a_hub_that_stores_other_bytes_is_detected(server, weights_file, body):
     def forge(handler):
         server.uploads[sha256(body)] = body[::-1]
         handler.send(200)
@@ -319,14 +319,14 @@ def test_a_hub_that_keeps_other_bytes_is_noticed(server, weights_file, body):
 
 
 @pytest.mark.usefixtures("login")
-def test_a_push_to_a_hub_that_falls_silent_ends(server, faults, weights_file, monkeypatch):
+def test_a_push_to_a_silent_hub_times_out(server, faults, weights_file, monkeypatch):
     monkeypatch.setenv("CONVAE_ZOO_TIMEOUT", "0.2")
     server.tell("/api/repos/create", faults.silent)
     assert "no response within" in failure(lambda: push(weights_file, REPO))
 
 
 @pytest.mark.usefixtures("login")
-def test_a_push_that_is_refused_is_told(server, faults, weights_file):
+def test_a_refused_push_is_reported(server, faults, weights_file):
     server.tell("/api/repos/create", faults.status(403))
     assert "access refused; check the login" in failure(lambda: push(weights_file, REPO))
 
@@ -335,7 +335,7 @@ def test_a_push_that_is_refused_is_told(server, faults, weights_file):
 
 
 @pytest.mark.usefixtures("held")
-def test_pull_prints_the_place_and_the_sha256(tmp_path, capsys, body):
+def test_pull_prints_the_path_and_the_sha256(tmp_path, capsys, body):
     out = tmp_path / "out.safetensors"
     assert main(["pull", REPO, "--out", str(out), "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"path": str(out), "sha256": sha256(body)}
@@ -343,7 +343,7 @@ def test_pull_prints_the_place_and_the_sha256(tmp_path, capsys, body):
 
 
 @pytest.mark.usefixtures("login")
-def test_push_prints_what_a_spec_names(server, weights_file, capsys, body):
+def test_push_prints_the_fields_of_a_spec(server, weights_file, capsys, body):
     assert main(["push", str(weights_file), REPO]) == 0
     shown = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
     commit = server.repositories[REPO].commit

@@ -57,7 +57,7 @@ def failure(work, kind=WeightsError):
 
 @pytest.mark.usefixtures("far")
 @pytest.mark.parametrize("name", ["far.hub", "far.url"])
-def test_nothing_is_fetched_unless_it_is_asked_for(server, name):
+def test_weights_are_not_downloaded_unless_requested(server, name):
     line = failure(lambda: zoo.load_model(name))
     assert f"convae-zoo pull {name}" in line
     assert server.requests == []
@@ -65,7 +65,7 @@ def test_nothing_is_fetched_unless_it_is_asked_for(server, name):
 
 @pytest.mark.usefixtures("far")
 @pytest.mark.parametrize("name", ["far.hub", "far.url"])
-def test_a_name_loads_once_it_was_pulled(server, monkeypatch, model, name, body):
+def test_a_pulled_name_can_be_loaded(server, monkeypatch, model, name, body):
     path = pull(name)
     assert path.read_bytes() == body
     monkeypatch.setenv("CONVAE_ZOO_OFFLINE", "1")
@@ -75,19 +75,19 @@ def test_a_name_loads_once_it_was_pulled(server, monkeypatch, model, name, body)
 
 
 @pytest.mark.usefixtures("far")
-def test_download_fetches_what_is_not_there(model):
+def test_download_fetches_missing_weights(model):
     loaded = zoo.load_model("far.hub", download=True)
     assert torch.equal(loaded(IMAGES), model.eval()(IMAGES))
 
 
 @pytest.mark.usefixtures("far")
-def test_equal_files_of_two_names_are_fetched_once(server):
+def test_identical_files_of_two_names_are_fetched_once(server):
     assert pull("far.url") == pull("far.hub")
     assert len(server.requests) == 1
 
 
 @pytest.mark.usefixtures("far")
-def test_a_cached_file_with_other_bytes_is_never_loaded(body):
+def test_an_altered_cached_file_is_never_loaded(body):
     path = pull("far.url")
     path.write_bytes(body[:-1] + b"x")
     assert "convae-zoo pull far.url" in failure(lambda: zoo.load_model("far.url"))
@@ -97,13 +97,13 @@ def test_a_cached_file_with_other_bytes_is_never_loaded(body):
 
 
 @pytest.mark.usefixtures("far")
-def test_other_bytes_than_registered_are_never_loaded(weights_cache):
+def test_a_download_with_another_digest_is_never_loaded(weights_cache):
     assert "gave other bytes" in failure(lambda: zoo.load_model("far.forged", download=True))
     assert not list(weights_cache.glob("*.safetensors"))
 
 
 @pytest.mark.usefixtures("far")
-def test_a_file_that_changed_on_the_hub_is_not_even_fetched(server):
+def test_a_file_that_changed_on_the_hub_is_not_fetched(server):
     line = failure(lambda: zoo.load_model("far.moved", download=True))
     assert "is registered with" in line
     assert [p for _, p, _ in server.requests if "/cdn/" in p] == []
@@ -111,7 +111,9 @@ def test_a_file_that_changed_on_the_hub_is_not_even_fetched(server):
 
 @pytest.mark.usefixtures("far")
 @pytest.mark.parametrize("name", ["far.hub", "far.url"])
-def test_offline_the_line_says_where_the_file_goes(server, monkeypatch, weights_cache, name, body):
+def test_the_offline_error_says_where_to_put_the_file(
+    server, monkeypatch, weights_cache, name, body
+):
     monkeypatch.setenv("CONVAE_ZOO_OFFLINE", "1")
     line = failure(lambda: pull(name))
     place = weights_cache / f"{sha256(body)}.safetensors"
@@ -124,7 +126,7 @@ def test_offline_the_line_says_where_the_file_goes(server, monkeypatch, weights_
 
 
 @pytest.mark.usefixtures("far")
-def test_a_name_that_cannot_be_pulled_is_told():
+def test_a_name_that_cannot_be_pulled_is_reported():
     assert "not trained yet" in failure(lambda: pull("far.bare"))
     assert "names a model without weights" in failure(lambda: pull("far"), UsageError)
     assert "did you mean 'hub'" in failure(lambda: pull("far.hubb"), UnknownNameError)
@@ -132,7 +134,7 @@ def test_a_name_that_cannot_be_pulled_is_told():
 
 
 @pytest.mark.usefixtures("far")
-def test_what_is_trained_elsewhere_is_listed_and_shown(capsys):
+def test_weights_stored_elsewhere_are_listed_and_shown(capsys):
     names = ["far.forged", "far.hub", "far.moved", "far.url"]
     assert zoo.list_models("far", pretrained=True) == names
     assert main(["show", "far.hub"]) == 0
