@@ -1,4 +1,4 @@
-"""The run folder: what is in it, whom it belongs to, and what a damaged one says."""
+"""The run folder: its contents, its owner, and errors for damaged ones."""
 
 import json
 import shutil
@@ -19,13 +19,13 @@ from tiny_runs import image_set, tiny_train
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory):
-    """A run of two epochs; to look at."""
+    """A run of two epochs, read-only."""
     return tiny_train(epochs=2, out=tmp_path_factory.mktemp("finished") / "run")
 
 
 @pytest.fixture
 def copy(result, tmp_path):
-    """A run of two epochs, to change."""
+    """A copy of a run of two epochs, to modify."""
     return Path(shutil.copytree(result.run_dir, tmp_path / "run"))
 
 
@@ -86,7 +86,7 @@ def test_leftovers_of_a_start_killed_at_its_first_write_are_not_the_users(tmp_pa
 
 
 def test_a_run_that_another_process_finished_meanwhile_is_not_erased(copy, tmp_path):
-    """Checked while the folder was empty, opened after the other run had ended."""
+    """Checked while the folder was empty, opened after another run finished."""
     assert check_run_folder(tmp_path / "new", overwrite=False, resume=False) is None
     shutil.copytree(copy, tmp_path / "new")
     with (

@@ -79,7 +79,7 @@ def test_two_processes_give_the_same_losses_as_one(tmp_path):
 
 @pytest.mark.slow
 def test_a_process_reports_the_loss_of_another(tmp_path):
-    """Without torchrun, which sends SIGTERM to the other as soon as it knows."""
+    """Without torchrun, which would send SIGTERM to the other process."""
     out = tmp_path / "run"
     runs = [{"epochs": 10_000, "checkpoint_every": 4, "out": str(out)}]
     survivor, lost = start_pair(runs, tmp_path)
@@ -93,7 +93,7 @@ def test_a_process_reports_the_loss_of_another(tmp_path):
 
 @pytest.mark.slow
 def test_a_killed_rank_restarts_and_the_run_ends_like_an_undisturbed_one(tmp_path):
-    """The real torchrun starts both processes again, and they resume by themselves."""
+    """The real torchrun restarts both processes, and they resume by themselves."""
     out = tmp_path / "run"
     settings = {"epochs": 8, "shuffle": True, "checkpoint_every": 4}
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]

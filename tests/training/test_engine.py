@@ -1,4 +1,4 @@
-"""The engine: what makes a step fast changes nothing of what is computed."""
+"""The engine: optimisations of a step do not change its results."""
 
 import copy
 import functools

@@ -1,4 +1,4 @@
-"""Runs in processes of their own: killed, interrupted, on a full disk."""
+"""Runs in separate processes: killed, interrupted, or on a full disk."""
 
 import json
 import os
@@ -46,7 +46,7 @@ def test_a_run_killed_repeatedly_ends_like_an_undisturbed_one(tmp_path):
 
 
 def test_a_full_disk_during_a_checkpoint_loses_nothing(tmp_path):
-    """Files may grow to less than a checkpoint: one line, and the run goes on later."""
+    """The file size limit is below a checkpoint's size: one line, and the run can be resumed."""
     whole = tiny_train(**SETTINGS)
     tiny_train(**{**SETTINGS, "epochs": 2}, out=tmp_path / "run")
     settings = {**SETTINGS, "out": tmp_path / "run", "resume": True}
@@ -65,7 +65,7 @@ def test_a_full_disk_during_a_checkpoint_loses_nothing(tmp_path):
 
 
 def test_sigterm_keeps_and_names_the_last_finished_epoch(tmp_path):
-    """Stopped after its first epoch: one line, exit 1, and it can go on. Ctrl-C: tests/cli."""
+    """Stopped after its first epoch: one line, status 1, and the run can be resumed."""
     out, images = tmp_path / "run", tmp_path / "images"
     images.mkdir()
     for index in range(12):

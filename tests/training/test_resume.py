@@ -1,4 +1,4 @@
-"""Resume: a run that was stopped at any step goes on as if nothing had happened."""
+"""Resuming: a run stopped at any step continues as if it had not been stopped."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ OLD_RUN = Path(__file__).parent / "data" / "run-before-ids"
 
 
 def run(out, **settings):
-    """Seven steps an epoch and a checkpoint every four."""
+    """Seven steps per epoch, a checkpoint every four."""
     return tiny_train(out=out, **({"epochs": 3, "shuffle": True, "checkpoint_every": 4} | settings))
 
 
@@ -28,7 +28,7 @@ def stopped_run(out, step, **settings):
 @pytest.mark.parametrize("loss", ["mse", "mse + 0.01*adversarial"])
 @pytest.mark.parametrize("step", [0, 3, 5, 7, 9, 20])
 def test_resuming_from_any_step_gives_the_losses_of_an_uninterrupted_run(tmp_path, step, loss):
-    """Before, on and after each checkpoint; a loss with parameters of its own resumes with them."""
+    """Before, at and after each checkpoint; with a trainable loss, too."""
     whole = tiny_train(epochs=3, shuffle=True, loss=loss)
     stopped_run(tmp_path / "run", step, loss=loss)
     resumed = run(tmp_path / "run", resume=True, loss=loss)
@@ -39,7 +39,7 @@ def test_resuming_from_any_step_gives_the_losses_of_an_uninterrupted_run(tmp_pat
 
 
 def test_a_resumed_run_keeps_its_loss_and_seed(tmp_path):
-    """Stopped before the first checkpoint, so that all of it is built again."""
+    """Stopped before the first checkpoint, so everything is rebuilt."""
     settings = {"loss": "l1", "seed": 7, "augment": "flip"}
     whole = tiny_train(epochs=3, shuffle=True, **settings)
     stopped_run(tmp_path / "run", 2, **settings)
@@ -85,7 +85,7 @@ def test_two_checkpoints_are_kept_during_a_run_and_one_afterwards(tmp_path):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A run of one epoch; to look at."""
+    """A run of one epoch, read-only."""
     path = tmp_path_factory.mktemp("finished") / "run"
     run(path, epochs=1)
     return path
@@ -93,7 +93,7 @@ def finished(tmp_path_factory):
 
 @pytest.fixture
 def copy(finished, tmp_path):
-    """A run of one epoch, to change."""
+    """A copy of a run of one epoch, to modify."""
     return Path(shutil.copytree(finished, tmp_path / "run"))
 
 
@@ -165,7 +165,7 @@ def test_a_run_of_an_older_release_is_resumed_extended_and_evaluated(tmp_path, c
     settings = {"dataset": (images(20, 0), images(6, 9999)), "out": path, "resume": True}
     settings["overrides"] = {"width": 1, "latent_dim": 4}
     resumed = tiny_train(batch_size=8, **settings)
-    # What that release gives where it is not stopped.
+    # The losses of that release without a stop.
     train = [0.34367, 0.34232, 0.33911, 0.33981, 0.33889, 0.33658, 0.33766, 0.33690, 0.33527]
     assert resumed.train_losses == pytest.approx(train, abs=2e-5)
     assert resumed.val_losses == pytest.approx([0.33901, 0.33711, 0.33661], abs=2e-5)

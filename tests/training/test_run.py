@@ -16,7 +16,7 @@ from tiny_runs import TINY, image_set, tiny_train
 
 
 class HalfMse(nn.Module):
-    """A loss that nobody registered."""
+    """An unregistered loss."""
 
     def forward(self, reconstruction, target):
         return 0.5 * (reconstruction - target).square().mean()

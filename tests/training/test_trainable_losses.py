@@ -1,4 +1,4 @@
-"""Losses with parameters of their own: which step trains what, and their state."""
+"""Trainable losses: which step updates which parameters, and their state."""
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ ADVERSARIAL = "mse + 0.01*adversarial"
 
 
 class Scale(nn.Module):
-    """The simplest trainable loss: how bright reconstructions are against their targets."""
+    """The simplest trainable loss: the brightness of reconstructions relative to their targets."""
 
     def __init__(self, rate=0.1):
         super().__init__()
@@ -42,7 +42,7 @@ def engine_with(loss, **recipe):
 
 
 def test_a_step_trains_each_side_by_its_own_objective_only():
-    """Against two plain optimisers that are told, parameter by parameter, what to move."""
+    """Compared with two plain optimisers over the parameters of each side."""
     data = image_set(12).images
     torch.manual_seed(1)
     ours = create_training_loss(ADVERSARIAL, (-1.0, 1.0))
@@ -75,7 +75,7 @@ def test_a_step_trains_each_side_by_its_own_objective_only():
 
 @pytest.mark.parametrize("side", ["model", "loss"])
 def test_a_side_with_a_learning_rate_of_zero_does_not_change(side):
-    """Neither objective reaches the other's parameters, not even as a gradient."""
+    """Neither objective computes gradients for the other's parameters."""
     loss = create_training_loss(ADVERSARIAL, (-1.0, 1.0))
     engine = engine_with(loss)
     for optimizer in [engine.optimizer] if side == "model" else engine.trainable_losses.optimizers:

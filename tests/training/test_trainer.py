@@ -1,4 +1,4 @@
-"""The loop: losses, their means, the order of the images, and terms of parts."""
+"""The training loop: losses, their means, the order of images, and loss terms of parts."""
 
 import copy
 import json
@@ -22,7 +22,7 @@ from tiny_runs import TINY, image_set, tiny_train
 
 @pytest.mark.slow
 def test_100_steps_equal_a_plain_loop_bit_for_bit():
-    """From equal weights the zoo's fp32 losses on photographs are those of the textbook loop."""
+    """From equal weights, fp32 losses on photographs equal those of a textbook loop."""
     images = zoo.load_dataset("photos").images[: 64 * 100]
     torch.manual_seed(3)
     ours = zoo.create_model("convae-200")
@@ -59,7 +59,7 @@ def test_100_steps_equal_a_plain_loop_bit_for_bit():
 
 
 def test_a_trainer_works_without_a_folder_or_registered_names():
-    """The loop stands on its own: an engine, a recipe and two sets of images."""
+    """It needs an engine, a recipe and two image sets."""
     torch.manual_seed(0)
     recipe = Recipe(epochs=2, batch_size=16, precision="fp32")
     engine = Engine(zoo.create_model("convae-200", **TINY), nn.MSELoss(), recipe)
@@ -133,7 +133,7 @@ def test_a_non_finite_loss_stops_the_run_and_names_the_step(tmp_path):
 
 
 def test_loss_terms_of_a_part_are_trained():
-    """A term of its own is in the training losses, and not in the validation loss."""
+    """A part's term is included in the training losses but not in the validation loss."""
     result = tiny_train(epochs=1)
 
     class Encoder(nn.Module):

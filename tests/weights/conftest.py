@@ -1,4 +1,4 @@
-"""What the tests of stored weights share."""
+"""Fixtures shared by the tests of stored weights."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ from weight_files import parts, small
 
 @pytest.fixture
 def put(tmp_path: Path) -> Callable[..., Path]:
-    """Write a well-formed file with a right digest, of a document and tensors of choice."""
+    """Write a well-formed file with a valid digest from any document and tensors."""
 
     def write(change: Callable[[dict[str, Any], dict[str, torch.Tensor]], object]) -> Path:
         document, tensors = parts(small())

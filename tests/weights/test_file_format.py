@@ -82,7 +82,7 @@ def test_the_tensors_start_at_a_multiple_of_eight():
 
 
 def test_a_file_rewritten_by_another_program_still_verifies():
-    """Another order of the header's keys, another padding: the content is what counts."""
+    """Other key order and padding in the header; only the content counts."""
     data = b"".join(pack({"a": [1.5, "ü"]}, {"x": torch.ones(2), "y": torch.zeros(3)}))
     end = 8 + int.from_bytes(data[:8], "little")
     header = json.dumps(dict(reversed(json.loads(data[8:end]).items())), indent=1).encode()

@@ -1,4 +1,4 @@
-"""A model that is built to be filled with stored weights knows it."""
+"""`is_loading` while a model is built for stored weights."""
 
 import attrs
 import pytest
@@ -21,7 +21,7 @@ class Config:
 
 @pytest.fixture
 def asked() -> list[bool]:
-    """What a part that starts from a file is told, each time that it is built."""
+    """Records `is_loading` each time the part is built."""
     return []
 
 

@@ -1,4 +1,4 @@
-"""Weights are found by name, and are the ones that were registered."""
+"""Weights by name: found, verified against the registry, or refused."""
 
 import hashlib
 import subprocess
@@ -30,7 +30,7 @@ def test_an_unknown_name_or_tag_is_reported_with_the_nearest():
 
 
 class Stubborn(nn.Linear):
-    """A part that looks at a number while it is built, so that it has to be built with memory."""
+    """A part that reads a value while it is built, so it needs real memory."""
 
     def __init__(self) -> None:
         super().__init__(4, 4)
@@ -38,7 +38,7 @@ class Stubborn(nn.Linear):
 
 
 class Odd(nn.Module):
-    """Every kind of state that a part may have, beside images that pass through unchanged."""
+    """A part with every kind of state; images pass through unchanged."""
 
     def __init__(self, scale: float, odd: tuple[float, ...]) -> None:
         super().__init__()

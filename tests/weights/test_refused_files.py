@@ -63,7 +63,7 @@ def test_a_tensor_size_in_the_header_allocates_no_memory(tmp_path):
 
 
 class _Trap:
-    """Unpickled, it makes a file."""
+    """Creates a file when unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -136,7 +136,7 @@ def test_an_altered_header_is_refused(tmp_path, old, new):
 
 
 def test_swapped_tensors_are_refused(tmp_path):
-    """Two tensors of one shape with their places in the file exchanged."""
+    """Two tensors of one shape, swapped in the file."""
     first, second = b'"encoder.net.2.weight"', b'"encoder.net.0.weight"'
     data = file_bytes()
     model = small(in_channels=2)
@@ -154,7 +154,7 @@ SLOW = settings(
 
 
 def _same_or_refused(path: Path) -> None:
-    """Check that a file is refused in one line, or gives the very model of the intact file."""
+    """Check that a file is refused in one line or gives the same model as the intact file."""
     try:
         model = load_model(path)
     except WeightsError as error:
@@ -214,7 +214,7 @@ JSON = st.recursive(
     value=JSON,
 )
 def test_a_document_with_arbitrary_content_is_refused_or_gives_the_same_model(put, key, value):
-    """A file with a right digest that another program made."""
+    """A file with a valid digest, written by another program."""
 
     def change(document: Any, _: object) -> None:
         *way, last = (int(k) if k.isdigit() else k for k in key.split("."))

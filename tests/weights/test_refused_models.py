@@ -1,4 +1,4 @@
-"""Whole files whose model cannot be built here, or does not fit, are refused in one line."""
+"""Intact files whose model cannot be built here or does not match are refused in one line."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""A saved model comes back as it was; what could not is not saved."""
+"""A saved model is restored exactly; a model that could not be is not saved."""
 
 import json
 import os

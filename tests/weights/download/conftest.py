@@ -1,4 +1,4 @@
-"""A server on loopback that speaks the Hub's protocol, and that can be told to misbehave."""
+"""A local server that implements the Hub's protocol and can be told to misbehave."""
 
 import base64
 import contextlib
@@ -57,7 +57,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send(status, json.dumps(value).encode(), Content_Type="application/json", **headers)
 
     def reset(self):
-        """End the connection with a reset in place of an end."""
+        """Close the connection with a reset."""
         self.wfile.flush()
         linger = struct.pack("ii", 1, 0)
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -77,7 +77,7 @@ class Repository:
 
 
 class Server(ThreadingHTTPServer):
-    """Answers as told for a path; else as the Hub would.
+    """Responds as configured for a path, otherwise as the Hub would.
 
     `told[path]` lists behaviours, one a request; the last stays.
     """
@@ -113,7 +113,7 @@ class Server(ThreadingHTTPServer):
     def pause(self, seconds):
         self.stopping.wait(seconds)
 
-    # The Hub's protocol, as far as looking, fetching and pushing go.
+    # The Hub's protocol: look-up, download and upload.
 
     def hub(self, handler):
         for pattern, method in _ROUTES:
@@ -123,7 +123,7 @@ class Server(ThreadingHTTPServer):
         return handler.json({"error": "no such page"}, 404)
 
     def find(self, handler, repo, revision="main"):
-        """Find a repository, or answer as the Hub does where there is none."""
+        """Find a repository, or respond as the Hub does if there is none."""
         repository = self.repositories.get(repo)
         if repository is None or (repository.private and "Authorization" not in handler.headers):
             handler.json({"error": "Repository not found"}, 401, X_Error_Code="RepoNotFound")
@@ -272,7 +272,7 @@ class Faults:
 
     @staticmethod
     def stall(body, at):
-        """Declare the whole file, and fall silent at some byte."""
+        """Declare the whole file, then stall after some byte."""
 
         def behave(handler):
             handler.head(200, len(body))
@@ -334,7 +334,7 @@ def repository():
 
 @pytest.fixture(autouse=True)
 def surroundings(monkeypatch, tmp_path, server):
-    """An empty cache, the server for a Hub, nobody logged in, a short timeout."""
+    """An empty cache, the local server as the Hub, no login, and a short timeout."""
     from huggingface_hub import constants
 
     settings = {

@@ -187,7 +187,7 @@ def test_a_server_cannot_name_a_file_outside_the_cache(stated):
         RemoteFile(name="x", url="https://h/x", sha256=stated)
 
 
-# Several at once. Each call opens the lock for itself, as processes do.
+# Concurrent downloads. Each call opens its own lock, as processes do.
 
 
 @pytest.fixture
@@ -224,7 +224,7 @@ def test_a_stalled_download_does_not_block_another(server, faults, monkeypatch, 
     server.stopping.set()
 
 
-# In processes of their own.
+# In separate processes.
 
 FETCH = """
     import sys

@@ -20,7 +20,7 @@ def output(tmp_path):
 
 
 def failure(url, output, **changes):
-    """Run a download that must fail in time, and return its one line."""
+    """Run a download that must fail quickly, and return its message."""
     start = time.monotonic()
     with pytest.raises(WeightsError) as caught:
         Downloader(**changes)(url, str(output))

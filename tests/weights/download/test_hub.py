@@ -1,4 +1,4 @@
-"""Repositories on the Hub: looking, fetching, pushing; the server here speaks its protocol."""
+"""Repositories on the Hub: look-up, download and upload, against a local server."""
 
 import hashlib
 import io
@@ -204,7 +204,7 @@ def test_a_hub_without_https_is_refused_and_its_password_not_printed(monkeypatch
 
 @pytest.fixture
 def hub_log():
-    """What the Hub's library logs, whatever other tests did to its logger."""
+    """The log of the Hub's library, whatever other tests did to its logger."""
     log = io.StringIO()
     logger, handler = logging.getLogger("huggingface_hub"), logging.StreamHandler(log)
     level = logger.level

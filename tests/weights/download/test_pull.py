@@ -1,4 +1,4 @@
-"""Registered weights that lie on the Hub or at an address."""
+"""Registered weights on the Hub or at a URL."""
 
 import hashlib
 import shutil
@@ -26,7 +26,7 @@ def sha256(data):
 
 @pytest.fixture
 def far(server, repository, body):
-    """A model ``far`` whose weights lie on the Hub, at an address, and nowhere."""
+    """A model ``far`` with weights on the Hub, at a URL, and nowhere."""
     server.repositories[REPO] = repository(files={"model.safetensors": body})
     url, digest = server.offer("/mine", body), sha256(body)
     weights = (
