@@ -138,3 +138,51 @@ class LinearResidualConfig(ImageConfig):
     def latent_shape(self) -> tuple[int]:
         """Shape of one latent: a vector."""
         return (self.latent_dim,)
+
+
+@attrs.frozen(kw_only=True)
+class UNetConfig(ImageConfig):
+    """Config of the decoder.
+
+    Attributes:
+        image_size: height and width of a training image, divisible by 8.
+        width: channels at half the image's size.
+        middle_width: channels at a quarter.
+        deep_width: channels at an eighth.
+        depth: residual blocks at half the image's size.
+        middle_depth: residual blocks at a quarter.
+    """
+
+    image_size: int = fields.integer(64, minimum=8, multiple_of=8)
+    width: int = fields.integer(64)
+    middle_width: int = fields.integer(96, minimum=4, multiple_of=4)
+    deep_width: int = fields.integer(128, minimum=16, multiple_of=16)
+    depth: int = fields.integer(2, minimum=0)
+    middle_depth: int = fields.integer(3, minimum=0)
+
+    size_multiple = 8
+    """Images of any height and width divisible by it are accepted."""
+
+    context = 48
+    """Pixels around an output pixel that matter."""
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        """Shape of one latent: the image and the features of every size, at half the size."""
+        channels = (
+            4 * self.in_channels + self.width + self.middle_width // 4 + self.deep_width // 16
+        )
+        return (channels, self.image_size // 2, self.image_size // 2)
+
+
+@attrs.frozen(kw_only=True)
+class UNetEncoderConfig(UNetConfig):
+    """Config of the encoder.
+
+    Attributes:
+        deep_depth: residual blocks at an eighth of the image's size.
+        takes_sigma: whether the noise's standard deviation is an input.
+    """
+
+    deep_depth: int = fields.integer(4, minimum=0)
+    takes_sigma: bool = fields.flag(default=False)

@@ -6,6 +6,8 @@ from convae_architectures.configs import (
     LinearResidualConfig,
     ResidualConfig,
     ResidualSpatialConfig,
+    UNetConfig,
+    UNetEncoderConfig,
     VariationalConfig,
     VectorQuantisedConfig,
 )
@@ -24,6 +26,18 @@ RECIPE = Recipe(
 
 LONG = attrs.evolve(RECIPE, epochs=20, learning_rate=5e-4)
 """A start from PCA needs more epochs; at twice the learning rate it may lose that start."""
+
+DENOISING = Recipe(
+    loss="mse",
+    epochs=100,
+    batch_size=16,
+    learning_rate=0.008,
+    schedule="linear",
+    warmup_steps=100,
+    optimizer="muon(weight_decay=0.2)",
+    shuffle=True,
+    augment="dihedral",
+)
 
 
 def _of_bottleneck(
@@ -115,6 +129,26 @@ MODELS = (
         flops=45_744_128,
         summary="8×8 codes of 512: 72 bytes per image",
     ),
+    ModelSpec(
+        name="unet-denoiser",
+        encoder="unet",
+        decoder="unet",
+        recipe=DENOISING,
+        weights_distribution="convae-zoo-weights",
+        parameters=2_631_168,
+        flops=1_330_642_944,
+        summary="denoises photographs of any size; blind to the noise level",
+    ),
+    ModelSpec(
+        name="unet-denoiser-sigma",
+        encoder="unet",
+        decoder="unet",
+        encoder_config={"takes_sigma": True},
+        recipe=DENOISING,
+        parameters=2_631_744,
+        flops=1_331_822_592,
+        summary="denoises photographs of any size; takes the noise level",
+    ),
 )
 
 
@@ -161,6 +195,14 @@ def register_encoders(register: Registrar[EncoderSpec]) -> None:
             summary="PCA, and a nonlinear path that starts at zero",
         )
     )
+    register(
+        EncoderSpec(
+            name="unet",
+            factory="convae_architectures.unet_encoder:UNetEncoder",
+            config=UNetEncoderConfig,
+            summary="three sizes of residual blocks; the latent holds the image",
+        )
+    )
 
 
 @hookimpl
@@ -188,6 +230,14 @@ def register_decoders(register: Registrar[DecoderSpec]) -> None:
             factory="convae_architectures.linear_residual_decoder:LinearResidualDecoder",
             config=LinearResidualConfig,
             summary="inverse PCA, and a nonlinear path that starts at zero",
+        )
+    )
+    register(
+        DecoderSpec(
+            name="unet",
+            factory="convae_architectures.unet_decoder:UNetDecoder",
+            config=UNetConfig,
+            summary="subtracts the noise from the image in the latent",
         )
     )
 

@@ -6,6 +6,8 @@ import torch
 import convae_zoo as zoo
 from convae_zoo.data import ImageSet
 
+UNET = {"width": 4, "middle_width": 4, "deep_width": 16, "depth": 1, "middle_depth": 1}
+
 OVERRIDES = {
     "residual-200": {"width": 4, "latent_dim": 12},
     "residual-1000": {"width": 4, "latent_dim": 20, "norm": "group", "depth": 2},
@@ -14,13 +16,17 @@ OVERRIDES = {
     "vector-quantised-512": {"width": 4, "latent_channels": 6, "codes": 10},
     "linear-residual-200": {"width": 4, "latent_dim": 12, "hidden": 16, "depth": 1},
     "linear-residual-1000": {"width": 4, "latent_dim": 20, "hidden": 16, "depth": 1},
+    "unet-denoiser": UNET,
+    "unet-denoiser-sigma": UNET,
 }
 
 
 def pytest_generate_tests(metafunc):
-    """Run a test that takes `name` once a model of the plugin."""
+    """Run a test once per model of the plugin (`name`), or but for denoisers (`autoencoder`)."""
     if "name" in metafunc.fixturenames:
         metafunc.parametrize("name", OVERRIDES)
+    if "autoencoder" in metafunc.fixturenames:
+        metafunc.parametrize("autoencoder", [n for n in OVERRIDES if "denoiser" not in n])
 
 
 def _small_model(name, seed=0, **more):

@@ -26,12 +26,22 @@ LINEAR = {
     "latent_dim": st.integers(1, 16),
     "activation": st.sampled_from(["silu", "gelu", "relu"]),
 }
+UNET = {
+    "in_channels": st.integers(1, 4),
+    "image_size": st.sampled_from([8, 16, 24]),
+    "width": st.integers(1, 5),
+    "middle_width": st.sampled_from([4, 8]),
+    "deep_width": st.sampled_from([16, 32]),
+    "depth": st.integers(0, 2),
+    "middle_depth": st.integers(0, 2),
+}
 PARTS = {
     "residual": ("residual", TRUNK | {"latent_dim": st.integers(1, 30)}),
     "variational": ("residual", TRUNK | {"latent_dim": st.integers(1, 30)}),
     "residual-spatial": ("residual-spatial", TRUNK | {"latent_channels": st.integers(1, 5)}),
     "vector-quantised": ("residual-spatial", TRUNK | {"latent_channels": st.integers(1, 5)}),
     "linear-residual": ("linear-residual", LINEAR),
+    "unet": ("unet", UNET),
 }
 
 
@@ -69,9 +79,9 @@ def test_a_linear_latent_larger_than_the_image_is_refused():
         zoo.create_model("linear-residual-200", image_size=4, latent_dim=49)
 
 
-def test_gradients_reach_every_parameter(name, small_model, smooth_images):
+def test_gradients_reach_every_parameter(autoencoder, small_model, smooth_images):
     """From the first step they are there and finite, and from the third none is all zeros."""
-    model = small_model(name)
+    model = small_model(autoencoder)
     model.start_from_data(smooth_images(64))
     x = model.preprocess(smooth_images(16))
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
@@ -96,9 +106,9 @@ def test_a_state_dict_moves_all_there_is(name, small_model, smooth_images):
     assert torch.equal(model.eval()(x), other.eval()(x))
 
 
-def test_training_lowers_the_validation_loss(name, small_model, image_set):
+def test_training_lowers_the_validation_loss(autoencoder, small_model, image_set):
     sets = (image_set(256), image_set(64, split="val", seed=1))
-    model = small_model(name)
+    model = small_model(autoencoder)
     result = zoo.train(
         model,
         dataset=sets,
