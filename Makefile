@@ -2,6 +2,7 @@
 # make test     runs every test, on two processes; prints the slowest
 # make lint     checks format, lint, types and which room imports which
 # make bench    times the core, the parts, whole runs: a short set, a table and a chart
+# make docs     builds the pages in docs/, without a network; a warning is an error
 # make release  builds every distribution, checks it, installs it elsewhere and tries it
 # Each makes .venv and installs what it needs first.
 
@@ -13,7 +14,7 @@ EPOCHS := 4
 # Photographs that come with scikit-image and are kept out of training.
 UNSEEN = $$($(BIN)/python -c "import skimage as s; print(*(s.__path__[0] + '/data/' + n for n in ('chelsea.png', 'coffee.png')))")
 
-.PHONY: demo test lint format bench bench-full release clean
+.PHONY: demo test lint format bench bench-full docs release clean
 
 demo: $(VENV)/installed
 	$(BIN)/convae-zoo train convae-200 --dataset photos --epochs $(EPOCHS) --out $(DEMO) --overwrite
@@ -45,11 +46,14 @@ bench bench-full: $(VENV)/installed
 	  $(if $(filter bench-full,$@),--full --timeout 3600) -p no:cacheprovider
 	$(BIN)/python -m benchmarks.report runs/bench/$@.json --out runs/bench
 
+docs: $(VENV)/installed
+	$(BIN)/python -m sphinx -b html -W --keep-going -q docs docs/_build/html
+
 release: $(VENV)/installed
 	.ci/release
 
 clean:
-	rm -rf $(VENV) runs dist
+	rm -rf $(VENV) runs dist docs/_build
 
 $(VENV)/installed: pyproject.toml plugins/convae_backbones/pyproject.toml plugins/convae_weights/pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -1,9 +1,10 @@
-"""The README's blocks do what the text says, executed in order, from the text itself."""
+"""The blocks of README and docs do what the text says, run in order, from the text itself."""
 
 import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 from itertools import groupby
 from pathlib import Path
@@ -14,13 +15,14 @@ from PIL import Image
 from skimage import data
 
 from convae_zoo.cli import cli
-from readme import README, REPOSITORY, Block, make_targets
+from readme import PAGES, README, REPOSITORY, Block, make_targets
 
 pytestmark = pytest.mark.slow
 
 PLUGIN = REPOSITORY / "plugins" / "tiny_encoder"
 RUN = [block for block in README if block.not_run is None]
-LEFT_OUT = [block for block in README if block.not_run is not None]
+ALL = [*README, *(block for page in PAGES.values() for block in page)]
+LEFT_OUT = [block for block in ALL if block.not_run is not None]
 READER = Path(__file__).parent / "reader.py"
 PIP = '#!/bin/sh\nexec "$(dirname "$0")/python" -m pip "$@"\n'
 OFFLINE = {
@@ -34,7 +36,7 @@ OFFLINE = {
 
 def steps(block: Block) -> list[tuple[str, str, str]]:
     """What a reader does with a block: writes the file that is named, or runs what is there."""
-    where = f"README.md:{block.line}"
+    where = f"{block.page}:{block.line}"
     if block.file is not None:
         return [("file", block.file, block.text)]
     if block.language == "python":
@@ -45,7 +47,8 @@ def steps(block: Block) -> list[tuple[str, str, str]]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     """A reader's folder: a photograph, and a folder of pictures cut from another."""
-    made = tmp_path_factory.mktemp("reader")
+    made = tmp_path_factory.mktemp("reader") / "readme"
+    made.mkdir()
     Image.fromarray(data.chelsea()).save(made / "photo.jpg")
     (made / "my_images").mkdir()
     coffee = Image.fromarray(data.coffee())
@@ -53,7 +56,14 @@ def folder(tmp_path_factory) -> Path:
         for column in range(8):
             box = (70 * column, 70 * row, 70 * column + 64, 70 * row + 64)
             coffee.crop(box).save(made / "my_images" / f"{row}{column}.png")
+    for page in PAGES:
+        shutil.copytree(made, _folder_of(page, made))
     return made
+
+
+def _folder_of(page: str, folder: Path) -> Path:
+    """Each page has a folder of its own, with the same pictures."""
+    return folder.parent / Path(page).stem
 
 
 @pytest.fixture(scope="module")
@@ -68,12 +78,15 @@ def reader(fresh_environment):
 
 @pytest.fixture(scope="module")
 def done(reader, folder):
-    """Every block, executed; the folder it ended in."""
+    """Every block, executed; the folder that the README ended in."""
     at = folder
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "PIP_"))}
     path = f"{reader.root / 'bin'}:{inherited['PATH']}"
     environment = {**inherited, **OFFLINE, "PATH": path, "OMP_NUM_THREADS": "1"}
     todo = [step for block in RUN for step in steps(block)]
+    for page, found in PAGES.items():
+        todo.append(("page", page, str(_folder_of(page, folder))))
+        todo += [step for block in found if block.not_run is None for step in steps(block)]
     # A process that is running does not see what pip installs: the next commands get a new one.
     for _, group in groupby(todo, key=lambda step: step[2].startswith("pip ")):
         finished = subprocess.run(
@@ -86,16 +99,20 @@ def done(reader, folder):
         )
         assert finished.returncode == 0, finished.stderr
         at = Path(finished.stdout.splitlines()[-1])
-    return at
+    return folder / "tiny-encoder"
 
 
 def test_every_block_runs_and_writes_what_it_names(done, folder):
-    assert done == folder / "tiny-encoder"
-    commands = [command for block in RUN for command in block.commands]
-    written = [out for command in commands for out in re.findall(r"--out (\S+)", command)]
-    assert len(written) > 5
-    for out in written:
-        assert (folder / out).exists() or (done / out).exists(), out
+    written = [
+        (block, out)
+        for block in ALL
+        if block.not_run is None
+        for out in re.findall(r"--out (\S+)", " ".join(block.commands))
+    ]
+    assert len(written) > 10
+    for block, out in written:
+        places = [folder, done] if block in RUN else [_folder_of(block.page, folder)]
+        assert any((place / out).exists() for place in places), f"{block.page}: {out}"
 
 
 def test_the_plugin_of_the_text_is_the_one_in_the_repository(done):
@@ -110,7 +127,7 @@ def test_the_installed_plugin_trained(done):
     assert [line["epoch"] for line in history if line["kind"] == "epoch"] == [1]
 
 
-@pytest.mark.parametrize("block", LEFT_OUT, ids=lambda block: f"line {block.line}")
+@pytest.mark.parametrize("block", LEFT_OUT, ids=lambda b: f"{b.page}:{b.line}")
 def test_a_block_that_is_not_run_needs_more_than_a_minute_or_the_network(block):
     """Its commands are parsed, so that no option in it is unknown."""
     assert re.search("minutes|network", block.not_run)
@@ -121,5 +138,8 @@ def test_a_block_that_is_not_run_needs_more_than_a_minute_or_the_network(block):
         elif program == "convae-zoo":
             parsed = cli.get_command(click.Context(cli), arguments[0])
             parsed.make_context(arguments[0], arguments[1:])
+        elif program == "torchrun":
+            command_name, *given = arguments[arguments.index("convae_zoo") + 1 :]
+            cli.get_command(click.Context(cli), command_name).make_context(command_name, given)
         else:
             assert command == "pip install convae-zoo convae-zoo-weights"

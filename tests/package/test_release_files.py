@@ -43,7 +43,7 @@ def test_every_file_that_the_page_names_exists():
 
 
 def test_every_command_of_the_page_can_be_called():
-    for command in (c for block in blocks(CONTRIBUTING) for c in block.commands):
+    for command in (c for block in blocks("CONTRIBUTING.md") for c in block.commands):
         program, *arguments = shlex.split(command)
         tool = Path(program).name
         if tool == "make":

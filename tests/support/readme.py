@@ -1,4 +1,4 @@
-"""Reads README.md as a reader does: its blocks in order, and what the text says about each."""
+"""Reads README.md and docs/ as a reader does: blocks in order, and what the text says of each."""
 
 import re
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import attrs
 
 REPOSITORY = Path(__file__).parents[2]
 
-_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _NOT_RUN = re.compile(r"<!-- not run: (.+) -->\n$")
 _FILE = re.compile(r"`([\w/]+\.\w+)`[^`]*:\n\n$")
 
@@ -18,6 +18,7 @@ class Block:
     """A fenced block.
 
     Attributes:
+        page: the file that it is in, from the root of the repository.
         language: after the fence.
         text: between the fences.
         line: the number of the line that opens it.
@@ -25,6 +26,7 @@ class Block:
         not_run: the reason that the comment before the block gives for not running it, if any.
     """
 
+    page: str
     language: str
     text: str
     line: int
@@ -39,12 +41,16 @@ class Block:
         return [re.sub(r"\s+#.*", "", line) for line in lines]
 
 
-def blocks(text: str) -> Iterator[Block]:
-    """Find the blocks of a text in Markdown."""
+def blocks(page: str) -> Iterator[Block]:
+    """Find the blocks of a page in Markdown; what Sphinx inserts is none."""
+    text = (REPOSITORY / page).read_text(encoding="utf-8")
     for found in _FENCE.finditer(text):
+        if found[1].startswith("{"):
+            continue
         before = text[: found.start()]
         marked, named = _NOT_RUN.search(before), _FILE.search(before)
         yield Block(
+            page=page,
             language=found[1],
             text=found[2],
             line=before.count("\n") + 1,
@@ -53,8 +59,23 @@ def blocks(text: str) -> Iterator[Block]:
         )
 
 
-README = tuple(blocks((REPOSITORY / "README.md").read_text(encoding="utf-8")))
+def _is_in_readme(block: Block) -> bool:
+    return block.text in {other.text for other in README}
+
+
+README = tuple(blocks("README.md"))
 """The blocks of the repository's README."""
+
+PAGES = {
+    page: found
+    for page in sorted(
+        str(path.relative_to(REPOSITORY))
+        for path in (REPOSITORY / "docs").rglob("*.md")
+        if "_build" not in path.parts
+    )
+    if (found := tuple(block for block in blocks(page) if not _is_in_readme(block)))
+}
+"""The blocks of each page of the docs, without those that the README has, too."""
 
 
 def make_targets() -> list[str]:
