@@ -18,6 +18,7 @@ COMMANDS = {
     "encode": "Encode image files into one file of latents.",
     "evaluate": "Measure a model against PCA on a dataset.",
     "export": "Write a model for use without the zoo.",
+    "gallery": "Write a page that shows every installed model at work.",
     "leaderboard": "Compare all weights trained on a dataset.",
     "list": "List what is installed.",
     "new-plugin": "Create a plugin package from templates.",

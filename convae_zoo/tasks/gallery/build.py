@@ -1,0 +1,143 @@
+"""Collecting what the gallery shows from everything installed."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import attrs
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+import convae_zoo
+from convae_zoo.data import load_dataset
+from convae_zoo.data.image_file import read_image
+from convae_zoo.errors import ZooError
+from convae_zoo.models.autoencoder import Autoencoder
+from convae_zoo.registry import list_models
+from convae_zoo.registry.specs import WeightsSpec
+from convae_zoo.runtime.device import choose_device
+from convae_zoo.tasks.gallery.boards import boards, spec_of
+from convae_zoo.tasks.gallery.entries import model_cards, plugin_rows
+from convae_zoo.tasks.gallery.latents import map_latents
+from convae_zoo.tasks.gallery.scenes import reconstruct_picture
+from convae_zoo.visuals.gallery.content import Gallery, LatentMap, Reconstruction, Samples, Scene
+from convae_zoo.weights import load_model
+
+Progress = Callable[[str, int, int], None]
+"""Called with a description of the current work, the steps done, and their total."""
+
+_SIDE = 288
+"""The longer side of a picture, in pixels."""
+
+_PHOTOGRAPHS = ("chelsea.png", "coffee.png", "astronaut.png")
+_SAMPLES = 24
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """What the gallery is built from.
+
+    Attributes:
+        pictures: image files to show through every model; by default photographs that come with
+            scikit-image.
+        measure: measure the leaderboards; else take the figures that the weights' cards state.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        map_of: the dataset whose images the map of latents places.
+    """
+
+    pictures: Sequence[str | Path] = ()
+    measure: bool = True
+    device: str = "auto"
+    map_of: str = "photos"
+
+
+def build_gallery(settings: Settings, progress: Progress = lambda *_: None) -> Gallery:
+    """Run every trained model that is installed; one that fails is left out and named.
+
+    Raises:
+        DataError: a picture cannot be read.
+    """
+    pictures = [(path.stem, _read(path)) for path in _paths(settings.pictures)]
+    names = list_models(pretrained=True)
+    models: dict[str, Autoencoder] = {}
+    specs: dict[str, WeightsSpec] = {}
+    shown: list[list[Reconstruction]] = [[] for _ in pictures]
+    samples, left_out = [], []
+    for number, name in enumerate(names):
+        progress(f"running {name}", number, len(names))
+        try:
+            specs[name] = spec_of(name)
+            model = load_model(name, device=choose_device(settings.device))
+            made = [
+                reconstruct_picture(name, specs[name].dataset_name, model, image)
+                for _, image in pictures
+            ]
+            if hasattr(model.encoder, "sample_latent"):
+                samples.append(_sample(name, model))
+        except ZooError as error:
+            left_out.append(f"{name}: {error}")
+        else:
+            models[name] = model
+            for scene, reconstruction in zip(shown, made, strict=True):
+                scene.append(reconstruction)
+    progress("measuring on datasets", len(names), len(names))
+    measured = boards(models, specs, measure=settings.measure, device=settings.device)
+    progress("placing latents", len(names), len(names))
+    return Gallery(
+        version=convae_zoo.__version__,
+        scenes=tuple(
+            Scene(
+                name=name,
+                original=image,
+                reconstructions=tuple(sorted(made, key=lambda each: -each.psnr)),
+            )
+            for (name, image), made in zip(pictures, shown, strict=True)
+        ),
+        boards=tuple(measured),
+        latent_map=_map(models, specs, settings.map_of),
+        samples=tuple(samples),
+        models=tuple(model_cards()),
+        plugins=tuple(plugin_rows()),
+        left_out=tuple(left_out),
+    )
+
+
+def _paths(given: Sequence[str | Path]) -> list[Path]:
+    if given:
+        return [Path(path) for path in given]
+    from skimage import data
+
+    found = [Path(data.__file__).parent / name for name in _PHOTOGRAPHS]
+    return [path for path in found if path.exists()]
+
+
+def _read(path: Path) -> Tensor:
+    """Read a picture as uint8 3×H×W, its longer side at most `_SIDE`."""
+    image = read_image(path)
+    side = max(image.shape[1:])
+    if side <= _SIDE:
+        return image
+    size = [max(1, round(s * _SIDE / side)) for s in image.shape[1:]]
+    scaled = interpolate(image[None].float(), size, mode="bilinear", antialias=True)
+    return scaled[0].round().clamp(0, 255).to(torch.uint8)
+
+
+def _sample(name: str, model: Autoencoder) -> Samples:
+    generator = torch.Generator(model.device).manual_seed(0)
+    images = model.postprocess(model.sample(_SAMPLES, generator=generator)).cpu()
+    return Samples(model=name, images=images)
+
+
+def _map(
+    models: dict[str, Autoencoder], specs: dict[str, WeightsSpec], dataset: str
+) -> LatentMap | None:
+    """Map the latents of the best model of a dataset; None if there is none, or no data."""
+    fitting = [name for name in models if specs[name].dataset_name == dataset]
+    if not fitting:
+        return None
+    best = min(fitting, key=lambda name: specs[name].metrics.get("mse", float("inf")))
+    try:
+        images = load_dataset(dataset, split="val").fitted(models[best].image_shape)
+        return map_latents(best, models[best], images)
+    except ZooError:
+        return None

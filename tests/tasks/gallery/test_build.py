@@ -1,0 +1,115 @@
+"""What the gallery collects from the installed models, and how it stands plugins that misbehave."""
+
+import html
+import re
+from html.parser import HTMLParser
+
+import pytest
+import torch
+
+import convae_zoo as zoo
+from convae_zoo.cli import main
+from convae_zoo.data.image_file import read_image
+from convae_zoo.errors import UsageError
+from convae_zoo.tasks.gallery import write as writing
+from convae_zoo.tasks.gallery import write_gallery
+from convae_zoo.tasks.gallery.boards import boards, spec_of
+
+
+class Tags(HTMLParser):
+    """Collects the tags of a page, and every address in it."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.addresses = [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.addresses += [v for k, v in attrs if k in {"src", "href", "srcset", "data", "action"}]
+
+
+def test_a_picture_of_any_size_goes_through_every_model_whole(gallery, photo):
+    (scene, _) = gallery.scenes
+    assert {each.model for each in scene.reconstructions} == {
+        "plain.one",
+        "plain.two",
+        "dreams.one",
+    }
+    assert {each.image.shape for each in scene.reconstructions} == {(3, 50, 70)}
+    assert torch.equal(scene.original, read_image(photo))
+    psnrs = [each.psnr for each in scene.reconstructions]
+    assert psnrs == sorted(psnrs, reverse=True)
+
+
+def test_weights_that_do_not_load_are_left_out_and_named(gallery):
+    (line,) = gallery.left_out
+    assert line.startswith("plain.cut: ")
+    assert "sha256" in line
+
+
+def test_the_leaderboard_is_measured_where_the_data_is_at_hand(gallery):
+    (found,) = gallery.boards
+    assert found.measured
+    assert len(found.board.rows) == 3
+    measured = zoo.evaluate(zoo.load_model("plain.one"), "waves", device="cpu")
+    row = next(row for row in found.board.rows if row.name == "plain.one")
+    assert row.metrics.mse == pytest.approx(measured.model.mse)
+    assert len(found.board.pca) > 1
+
+
+def test_without_measuring_the_cards_are_quoted(rogue_registry):  # noqa: ARG001 - it must be in place
+    models = {"plain.one": zoo.load_model("plain.one")}
+    weights = {"plain.one": spec_of("plain.one")}
+    (found,) = boards(models, weights, measure=False, device="cpu")
+    assert not found.measured
+    assert found.board.rows[0].metrics.mse == 0.01
+    assert found.board.pca == ()
+
+
+def test_a_model_with_a_prior_has_samples_and_the_best_one_a_map(gallery):
+    assert [each.model for each in gallery.samples] == ["dreams.one"]
+    assert gallery.latent_map.points.shape == (30, 2)
+    assert gallery.latent_map.points.min() >= 0
+    assert gallery.latent_map.points.max() <= 1
+
+
+def test_text_of_plugins_and_files_is_shown_as_text(page):
+    text = page.read_text(encoding="utf-8")
+    parsed = Tags()
+    parsed.feed(text)
+    assert parsed.tags.count("script") == 1
+    assert "b>photo" not in text.replace("&lt;b&gt;photo", "")
+    shown = html.unescape(re.sub(r"<[^>]+>", "", text))
+    for where in ("plain ", "dreams ", "dist ", "ValueError: "):
+        assert f"{where}<script>document.title" in shown
+
+
+def test_the_page_needs_nothing_from_outside(page):
+    text = page.read_text(encoding="utf-8")
+    parsed = Tags()
+    parsed.feed(text)
+    assert parsed.addresses
+    assert all(address.startswith(("data:image/webp;base64,", "#")) for address in parsed.addresses)
+    assert set(re.findall(r"url\((.{5})", text)) == {"data:"}
+    assert "default-src 'none'" in text
+    assert "@import" not in text
+
+
+def test_a_page_that_grows_too_large_is_refused(gallery, tmp_path, monkeypatch):
+    monkeypatch.setattr(writing, "LARGEST_PAGE", 1000)
+    with pytest.raises(UsageError, match=r"MiB, more than .*; give fewer pictures"):
+        write_gallery(tmp_path / "new", gallery)
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_command_writes_the_page_and_names_what_was_left_out(
+    rogue_registry,  # noqa: ARG001 - it must be in place
+    photo,
+    tmp_path,
+    capsys,
+):
+    assert main(["gallery", str(photo), "--no-measure", "--out", str(tmp_path / "out")]) == 0
+    out, err = capsys.readouterr()
+    assert out == f"page  {tmp_path / 'out' / 'index.html'}\n"
+    assert "left out  plain.cut: " in err
+    assert (tmp_path / "out" / "index.html").stat().st_size > 10_000
