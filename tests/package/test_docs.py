@@ -17,7 +17,9 @@ def test_the_reference_names_every_public_name_and_no_other():
     documented = re.findall(r"^\.\. auto\w+:: (\w+)$", page, re.MULTILINE)
     documented += re.findall(r"^\.\. automodule:: convae_zoo\.registry\.(\w+)$", page, re.MULTILINE)
     listed = {line for line in api_surface.lines() if re.fullmatch(r"[A-Za-z_]\w*", line)}
-    assert sorted(documented) == sorted(convae_zoo.__all__), "add the name to docs/reference.md"
+    missing = set(convae_zoo.__all__) - set(documented)
+    assert not missing, f"add to docs/reference.md: {missing}"
+    assert sorted(documented) == sorted(convae_zoo.__all__)
     assert listed == set(convae_zoo.__all__)
 
 
