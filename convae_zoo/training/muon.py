@@ -34,6 +34,16 @@ _SHIFT = 2.0**-20
 Rounding may turn an eigenvalue near zero negative, and the steps would amplify that without bound.
 """
 
+_NEGLIGIBLE = 1e-19
+"""Smaller entries of a matrix of norm 1 count as zero.
+
+The momentum of a dead unit decays until its products are subnormal numbers, which slow a matrix
+product down up to thirtyfold.
+"""
+
+_SMALLEST = 1e-30
+"""Smaller entries of the momentum are set to zero before they become subnormal."""
+
 
 class Muon(torch.optim.Optimizer):
     """Updates weight matrices by an orthogonalised momentum, other parameters by Adam.
@@ -104,6 +114,8 @@ class Muon(torch.optim.Optimizer):
                     self.state[parameter]["momentum"] = torch.zeros_like(parameter)
             buffers = [self.state[p]["momentum"] for p in chosen]
             torch._foreach_lerp_(buffers, gradients, 1 - group["momentum"])
+            for buffer in buffers:
+                buffer.copy_(functional.hardshrink(buffer, _SMALLEST))
             ahead = [g.lerp(b, group["momentum"]) for g, b in zip(gradients, buffers, strict=True)]
             stacked = torch.stack([direction.flatten(1) for direction in ahead])
             rate = group["lr"] * max(1.0, rows / columns) ** 0.5
@@ -169,7 +181,8 @@ def orthogonalize(matrices: Tensor) -> Tensor:
 
 def _orthogonalize_wide(wide: Tensor) -> Tensor:
     norms = wide.norm(dim=(1, 2), keepdim=True).clamp_min(1e-15)
-    gram = (wide @ wide.mT) / norms.square()
+    wide = functional.hardshrink(wide / norms, _NEGLIGIBLE)
+    gram = functional.hardshrink(wide @ wide.mT, _NEGLIGIBLE)
     identity = torch.eye(gram.shape[1], dtype=gram.dtype, device=gram.device)
     gram = gram + identity * (_SHIFT * gram.norm(dim=(1, 2), keepdim=True))
     linear, cubic, quintic = COEFFICIENTS
@@ -180,5 +193,4 @@ def _orthogonalize_wide(wide: Tensor) -> Tensor:
         if step < STEPS - 1:
             gram = factor @ gram @ factor
     # In bf16 the factor of a small singular value, up to 3.4⁵, would drown the large ones.
-    near: Tensor = (total / norms) @ wide
-    return near
+    return total @ wide

@@ -55,6 +55,22 @@ def test_a_zero_gradient_gives_a_zero_direction():
     assert orthogonalize(torch.zeros(2, 4, 6)).abs().max() == 0
 
 
+def test_a_unit_without_gradients_leaves_no_subnormal_numbers():
+    weight = nn.Parameter(torch.ones(4, 6))
+    muon = Muon([weight])
+    weight.grad = torch.randn(4, 6, generator=torch.Generator().manual_seed(5))
+    muon.step()
+    momentum = muon.state[weight]["momentum"]
+    momentum[0] = 1e-30
+    weight.grad[0] = 0
+    before = weight[0].clone()
+    muon.step()
+    assert momentum[0].tolist() == [0] * 6
+    assert weight[0].tolist() == before.tolist()
+    decayed = torch.cat([momentum[1:], torch.full((1, 6), 1e-22)])  # its products are subnormal
+    assert orthogonalize(decayed[None])[0, -1].tolist() == [0] * 6
+
+
 def test_two_dimensional_weights_are_updated_like_pytorchs_muon():
     draw = torch.Generator().manual_seed(3)
     start = torch.randn(20, 50, generator=draw)
