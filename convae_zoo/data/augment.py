@@ -1,26 +1,69 @@
-"""Random flips and quarter turns of training images."""
+"""Random changes of training images: flips, quarter turns, and crops of whole pictures."""
 
+import attrs
 import torch
 from torch import Tensor
 
+from convae_zoo.data.crops import CropConfig
 from convae_zoo.data.order import epoch_generator
+from convae_zoo.errors import ConfigError, unknown
+from convae_zoo.registry.expressions import parse_expression
+from convae_zoo.registry.factories import create_config
+from convae_zoo.registry.specs import EmptyConfig
 
 POSES = {"none": 1, "flip": 2, "dihedral": 8}
 """How many poses an image can take, by the name of the augmentation."""
 
+CROP = "crop"
 
-def draw_poses(count: int, *, epoch: int, seed: int, kind: str) -> Tensor | None:
-    """Draw the pose of each image for one epoch, uint8; None where all stay as they are.
 
-    The draw depends on the seed and the epoch alone, whatever the order and the batches.
+@attrs.frozen(kw_only=True)
+class Augmentation:
+    """What is done to training images at random.
+
+    Attributes:
+        poses: how many poses an image can take.
+        crop: of whole pictures; None if the images are used as they are.
     """
-    if POSES[kind] == 1:
-        return None
-    generator = epoch_generator(epoch, seed, use=1)
-    return torch.randint(POSES[kind], (count,), dtype=torch.uint8, generator=generator)
+
+    poses: int = 1
+    crop: CropConfig | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "Augmentation":
+        """Read an augmentation, such as ``flip`` or ``crop(scale=2:8) + dihedral``.
+
+        Raises:
+            UnknownNameError: no such augmentation or setting.
+            ConfigError: it cannot be read, or a value is of the wrong type or out of range.
+        """
+        found: dict[str, object] = {}
+        for term in parse_expression(text, "augment").terms:
+            if term.name not in {*POSES, CROP}:
+                raise unknown("augmentation", term.name, [*POSES, CROP])
+            kind = "crop" if term.name == CROP else "poses"
+            if kind in found or term.weight != 1:
+                raise ConfigError(
+                    f"augment must be one of {', '.join(POSES)}, or crop, or crop + one of these; "
+                    f"got {text!r:.80}"
+                )
+            config = CropConfig if term.name == CROP else EmptyConfig
+            settings = create_config(config, term.config, f"augmentation {term.name!r}")
+            found[kind] = settings if term.name == CROP else POSES[term.name]
+        return cls(**found)  # type: ignore[arg-type]  # each value fits its name
+
+    def draw_poses(self, count: int, *, epoch: int, seed: int) -> Tensor | None:
+        """Draw the pose of each image for one epoch, uint8; None where all stay as they are.
+
+        The draw depends on the seed and the epoch alone, whatever the order and the batches.
+        """
+        if self.poses == 1:
+            return None
+        generator = epoch_generator(epoch, seed, use=1)
+        return torch.randint(self.poses, (count,), dtype=torch.uint8, generator=generator)
 
 
-def augment(images: Tensor, poses: Tensor) -> Tensor:
+def pose(images: Tensor, poses: Tensor) -> Tensor:
     """Return images N×C×H×W in their poses: 1 flips left and right, 2 upside down, 4 transposes.
 
     Args:

@@ -1,7 +1,7 @@
 """Loading a set of images in batches on a device."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import torch
@@ -39,9 +39,7 @@ class BatchLoader:
         self.device = device
         self.resident = not streamed
         if device.type == "cuda":
-            if budget is None:
-                budget = int(RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0])
-            self.resident = images.nbytes <= budget
+            self.resident = fits_on(device, images.nbytes, budget=budget)
         self._images = images.to(device) if self.resident else images
 
     @property
@@ -58,22 +56,51 @@ class BatchLoader:
         if self.resident:
             for indices in chosen:
                 yield self._images[indices]
-            return
-        waiting: deque[Future[Tensor]] = deque()
-        with ThreadPoolExecutor(1, "batch-loader") as gatherer:
-            try:
-                for indices in chosen:
-                    waiting.append(gatherer.submit(self._gather, indices))
-                    if len(waiting) > PREFETCH:
-                        yield self._send(waiting.popleft())
-                while waiting:
-                    yield self._send(waiting.popleft())
-            finally:
-                gatherer.shutdown(wait=True, cancel_futures=True)
+        else:
+            yield from prefetched(self._images.__getitem__, chosen, self.device)
 
-    def _gather(self, indices: Tensor) -> Tensor:
-        batch = self._images[indices]
-        return batch.pin_memory() if self.device.type == "cuda" else batch
 
-    def _send(self, batch: Future[Tensor]) -> Tensor:
-        return batch.result().to(self.device, non_blocking=True)
+def fits_on(device: torch.device, size: int, *, budget: int | None = None) -> bool:
+    """Return whether so many bytes of images may be kept in a device's memory.
+
+    Args:
+        device: a GPU; on a CPU images are kept where they are.
+        size: in bytes.
+        budget: bytes that may be used; by default half of the GPU's free memory.
+    """
+    if device.type != "cuda":
+        return True
+    if budget is None:
+        budget = int(RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0])
+    return size <= budget
+
+
+def prefetched(
+    gather: Callable[[Tensor], Tensor], chosen: Sequence[Tensor], device: torch.device
+) -> Iterator[Tensor]:
+    """Yield a batch for each tensor of indices, on a device; a thread gathers the next ones.
+
+    Args:
+        gather: returns the images of indices, on the CPU.
+        chosen: the indices of each batch.
+        device: of the batches.
+    """
+
+    def gather_pinned(indices: Tensor) -> Tensor:
+        batch = gather(indices)
+        return batch.pin_memory() if device.type == "cuda" else batch
+
+    def send(batch: Future[Tensor]) -> Tensor:
+        return batch.result().to(device, non_blocking=True)
+
+    waiting: deque[Future[Tensor]] = deque()
+    with ThreadPoolExecutor(1, "batch-loader") as gatherer:
+        try:
+            for indices in chosen:
+                waiting.append(gatherer.submit(gather_pinned, indices))
+                if len(waiting) > PREFETCH:
+                    yield send(waiting.popleft())
+            while waiting:
+                yield send(waiting.popleft())
+        finally:
+            gatherer.shutdown(wait=True, cancel_futures=True)

@@ -3,6 +3,7 @@
 import math
 import os
 import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import platformdirs
@@ -49,6 +50,26 @@ def empty_images(count: int, shape: tuple[int, int, int], *, budget: int | None 
             f"for them in {folder} cannot be created: {reason}"
         ) from error
     return mapped.view(count, *shape)
+
+
+def store_pictures(pictures: Iterable[Tensor]) -> Iterator[Tensor]:
+    """Copy pictures to where they are kept: in memory, and in files what does not fit there.
+
+    Args:
+        pictures: uint8 C×H×W, each of its own size.
+
+    Returns:
+        Equal pictures, H×W×C in memory, which are cropped and scaled fastest.
+
+    Raises:
+        DataError: a file cannot be created.
+    """
+    budget = int(free_memory() * RESIDENT_SHARE)
+    for picture in pictures:
+        channels, height, width = picture.shape
+        room = empty_images(1, (height, width, channels), budget=max(0, budget))
+        budget -= picture.nbytes
+        yield room[0].permute(2, 0, 1).copy_(picture)
 
 
 def is_mapped(images: Tensor) -> bool:

@@ -6,6 +6,7 @@ from typing import Any, cast
 import attrs
 
 from convae_zoo.data.image_set import NOT_STATED, ImageSet
+from convae_zoo.data.picture_set import PictureSet
 from convae_zoo.errors import UsageError, unknown
 from convae_zoo.registry.expression_terms import Term
 from convae_zoo.registry.expressions import find_spec, parse_entry, term_config
@@ -38,6 +39,60 @@ def load_dataset(
         DataError: the data is missing or cannot be read.
     """
     term, spec = _find(name)
+    images = _build(term, spec, split, data=data, download=download, **options)
+    if not isinstance(images, ImageSet):
+        raise plugin_error(spec, f"its factory must return an ImageSet, got {images!r:.80}")
+    if images.license == NOT_STATED:
+        images = attrs.evolve(images, license=spec.license)
+    return images
+
+
+def load_pictures(
+    name: str,
+    split: str | None = None,
+    *,
+    data: str | Path | None = None,
+    download: bool = False,
+    **options: Any,
+) -> PictureSet:
+    """Load the whole pictures of one split of a registered dataset.
+
+    Args:
+        name: as `load_dataset` takes it, as are the others.
+        split: one of the dataset's splits; by default the first, which models are trained on.
+        data: the folder that holds the data, for datasets that read one.
+        download: download missing data, for datasets that can.
+        options: further config values of the dataset.
+
+    Raises:
+        UsageError: the dataset has no whole pictures.
+        ZooError: as `load_dataset` does.
+    """
+    term, spec = _find(name)
+    if spec.pictures is None:
+        raise UsageError(
+            f"dataset {spec.name!r} has no whole pictures to crop; use image-folder, or another "
+            "augment"
+        )
+    spec = attrs.evolve(spec, factory=spec.pictures)
+    pictures = _build(term, spec, split, data=data, download=download, **options)
+    if not isinstance(pictures, PictureSet):
+        raise plugin_error(spec, f"its pictures must be a PictureSet, got {pictures!r:.80}")
+    if pictures.license == NOT_STATED:
+        pictures = attrs.evolve(pictures, license=spec.license)
+    return pictures
+
+
+def _build(
+    term: Term,
+    spec: DatasetSpec,
+    split: str | None,
+    *,
+    data: str | Path | None,
+    download: bool,
+    **options: Any,
+) -> Any:
+    """Call a dataset's factory for one split."""
     split = spec.splits[0] if split is None else split
     if split not in spec.splits:
         raise unknown(f"split of dataset {spec.name!r}:", split, spec.splits)
@@ -52,12 +107,7 @@ def load_dataset(
         )
     if download:
         options["download"] = True
-    images = build(spec, term_config(term, spec, options), split=split)
-    if not isinstance(images, ImageSet):
-        raise plugin_error(spec, f"its factory must return an ImageSet, got {images!r:.80}")
-    if images.license == NOT_STATED:
-        images = attrs.evolve(images, license=spec.license)
-    return images
+    return build(spec, term_config(term, spec, options), split=split)
 
 
 def dataset_for(
@@ -83,12 +133,17 @@ def dataset_for(
         DataError: the channels do not fit.
         ZooError: as `load_dataset` does.
     """
+    split = _find(name)[1].splits[:2][-1] if split is None else split
+    size: dict[str, Any] = _size(name, image_shape)
+    images = load_dataset(name, split, data=data, download=download, **size)
+    return images.fitted(image_shape)
+
+
+def _size(name: str, image_shape: tuple[int, int, int]) -> dict[str, int]:
+    """Return the size to ask a dataset for; nothing if it has one of its own."""
     term, spec = _find(name)
     sized = "image_size" in field_names(spec) and "image_size" not in term.config
-    options = {"image_size": image_shape[1]} if sized else {}
-    split = spec.splits[:2][-1] if split is None else split
-    images = load_dataset(name, split, data=data, download=download, **options)
-    return images.fitted(image_shape)
+    return {"image_size": image_shape[1]} if sized else {}
 
 
 def train_and_val(
@@ -104,16 +159,42 @@ def train_and_val(
         UsageError: the dataset has one split only.
         ZooError: as `dataset_for` does.
     """
-    splits = _find(name)[1].splits[:2]
+    train, val = (
+        dataset_for(name, split, image_shape, data=data, download=download)
+        for split in _two_splits(name)
+    )
+    return train, val
+
+
+def pictures_and_val(
+    name: str,
+    image_shape: tuple[int, int, int],
+    *,
+    data: str | Path | None = None,
+    download: bool = False,
+) -> tuple[PictureSet, ImageSet]:
+    """Load the whole pictures to train on crops of, and the images to validate on.
+
+    Those are fitted to the model's image shape, so of a whole picture one fixed crop: its middle.
+
+    Raises:
+        UsageError: the dataset has one split only, or no whole pictures.
+        ZooError: as `dataset_for` does.
+    """
+    first, second = _two_splits(name)
+    size: dict[str, Any] = _size(name, image_shape)
+    pictures = load_pictures(name, first, data=data, download=download, **size)
+    return pictures, dataset_for(name, second, image_shape, data=data, download=download)
+
+
+def _two_splits(name: str) -> tuple[str, str]:
+    splits = _find(name)[1].splits
     if len(splits) == 1:
         raise UsageError(
             f"dataset {name!r} has the split {splits[0]!r} only; training needs a second one to "
             "validate on"
         )
-    train, val = (
-        dataset_for(name, split, image_shape, data=data, download=download) for split in splits
-    )
-    return train, val
+    return splits[0], splits[1]
 
 
 def training_split(name: str) -> str:

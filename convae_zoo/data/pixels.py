@@ -94,11 +94,17 @@ def _fit_size(images: Tensor, size: tuple[int, int]) -> Tensor:
     scale = max(h / height, w / width)
     rows, columns = max(1, round(h / scale)), max(1, round(w / scale))
     top, left = (height - rows) // 2, (width - columns) // 2
-    middle = images[..., top : top + rows, left : left + columns]
-    if h == w == 1:
-        middle = middle.float()  # uint8 to 1×1 trips an internal assertion of PyTorch
+    return resize(images[..., top : top + rows, left : left + columns], size)
+
+
+def resize(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Scale uint8 images N×C×H×W to a height and width, bilinear with antialiasing."""
+    if tuple(images.shape[-2:]) == size:
+        return images
+    if size == (1, 1) or images.is_cuda:
+        images = images.float()  # uint8 to 1×1 trips an assertion of PyTorch; CUDA has no uint8
     scaled = functional.interpolate(
-        middle, (h, w), mode="bilinear", antialias=True, align_corners=False
+        images, size, mode="bilinear", antialias=True, align_corners=False
     )
     return scaled.round().to(torch.uint8) if scaled.is_floating_point() else scaled
 

@@ -158,6 +158,32 @@ def number(
     return cast("float", _field(default, expected, accepts, domain, help=help))
 
 
+def span(
+    default: float | tuple[float, float],
+    *,
+    minimum: float,
+    maximum: float,
+    help: str = "",  # noqa: A002 - as in `_field`
+) -> float | tuple[float, float]:
+    """Declare a number between `minimum` and `maximum`, or a range (low, high) of such numbers."""
+    expected = f"a number from {minimum:g} to {maximum:g} or a range LOW:HIGH of such numbers"
+
+    def accepts(value: object) -> bool:
+        ends = value if isinstance(value, tuple) else (value, value)
+        if len(ends) != 2 or not all(map(_is_number, ends)):  # noqa: PLR2004 - low and high
+            return False
+        low, high = ends
+        return bool(minimum <= low <= high <= maximum)
+
+    domain = Numbers(minimum, maximum)
+    return cast("float", _field(default, expected, accepts, domain, _as_tuple, help))
+
+
+def _as_tuple(value: Any) -> Any:
+    """Convert a list, which JSON has in place of a tuple."""
+    return tuple(value) if isinstance(value, list) else value
+
+
 def choice(default: T, options: Sequence[T], *, help: str = "") -> T:  # noqa: A002 - as in `_field`
     """Declare one value out of `options`: strings or whole numbers."""
     allowed = tuple(options)
@@ -207,9 +233,6 @@ def value_range(default: tuple[float, float] = (-1.0, 1.0)) -> tuple[float, floa
         largest = max(abs(low), abs(high))
         return _SMALLEST <= largest <= _LARGEST and bool(high - low >= largest / 1000)
 
-    def convert(value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else value
-
     domain = Choices(((-1.0, 1.0), (0.0, 1.0)))
     expected = "(low, high) with low < high, far enough apart for float32"
-    return cast("tuple[float, float]", _field(default, expected, accepts, domain, convert))
+    return cast("tuple[float, float]", _field(default, expected, accepts, domain, _as_tuple))

@@ -133,11 +133,16 @@ class DatasetSpec(BuiltSpec):
     the model's. A field ``download`` means that the data can be downloaded.
 
     Attributes:
+        pictures: called like the factory, it returns the whole pictures of a split as a
+            `PictureSet`, for training on random crops; None if there are none.
         splits: the names of the splits; the first is for training, the second for validation.
         license: the licence of the images, as stated by the source.
         source: the origin of the images.
     """
 
+    pictures: Factory | None = attrs.field(
+        default=None, validator=attrs.validators.optional(_check_factory)
+    )
     splits: tuple[str, ...] = ("train", "val")
     license: str = "not stated"
     source: str = ""
@@ -190,10 +195,10 @@ class Recipe:
     shuffle: bool = fields.flag(
         default=False, help="Shuffle the images every epoch, or keep the data's order."
     )
-    augment: str = fields.choice(
+    augment: str = fields.text(
         "none",
-        ("none", "flip", "dihedral"),
-        help="none, or at random: flip (left-right) or dihedral (flips and quarter turns).",
+        help="none, or at random: flip (left-right), dihedral (flips and quarter turns), crop "
+        "(crops of whole pictures), or a sum such as 'crop(scale=2:8) + flip'.",
     )
     precision: str = fields.choice(
         "auto",

@@ -13,8 +13,9 @@ from typing import Any
 import attrs
 
 from convae_zoo import files
-from convae_zoo.data import ImageSet
-from convae_zoo.data.load import train_and_val
+from convae_zoo.data import ImageSet, PictureSet
+from convae_zoo.data.augment import Augmentation
+from convae_zoo.data.load import dataset_for, pictures_and_val, train_and_val, training_split
 from convae_zoo.errors import UsageError, WeightsError
 from convae_zoo.evaluation import Evaluation, evaluate
 from convae_zoo.evaluation.cost import training_flops
@@ -64,7 +65,7 @@ class Retrained:
     recipe: Recipe
     model: Autoencoder
     evaluation: Evaluation
-    train: ImageSet
+    train: ImageSet | PictureSet
     val: ImageSet
     training: Mapping[str, Any]
 
@@ -142,7 +143,10 @@ def retrain(
     spec, weights = _declared(name)
     recipe = weights.recipe or spec.recipe
     shape = plan_model(spec.name).image_shape
-    train_set, val_set = train_and_val(weights.dataset, shape, data=data, download=download)
+    source: dict[str, Any] = {"data": data, "download": download}
+    crops = Augmentation.parse(recipe.augment).crop is not None
+    load = pictures_and_val if crops else train_and_val
+    train_set, val_set = load(weights.dataset, shape, **source)
     result = train(
         spec.name,
         dataset=(train_set, val_set),
@@ -152,7 +156,11 @@ def retrain(
         progress=progress,
         recipe=recipe,
     )
-    evaluation = evaluate(result.model, val_set, train=train_set, device=device)
+    if isinstance(train_set, PictureSet):  # PCA is fitted to the dataset's own images
+        fitted = dataset_for(weights.dataset, training_split(weights.dataset), shape, **source)
+    else:
+        fitted = train_set
+    evaluation = evaluate(result.model, val_set, train=fitted, device=device)
     return Retrained(
         name=name,
         weights=weights,
@@ -164,7 +172,7 @@ def retrain(
         training={
             "device": describe_device(choose_device(device)),
             "seconds": sum(epoch.seconds for epoch in result.epochs),
-            "flops": training_flops(result.model) * len(train_set) * recipe.epochs,
+            "flops": training_flops(result.model) * result.images,
         },
     )
 

@@ -6,6 +6,7 @@ from typing import Any, cast
 import attrs
 from torch import nn
 
+from convae_zoo.data.augment import Augmentation
 from convae_zoo.errors import ConfigError, UsageError, unknown
 from convae_zoo.models.plan import Plan
 from convae_zoo.registry import find_model, get_registry
@@ -46,7 +47,8 @@ def choose_recipe(
         chosen = attrs.evolve(base, **given)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"training: {error}") from error
-    optimizer_config(chosen.optimizer)  # refused before any data is loaded
+    optimizer_config(chosen.optimizer)  # both are refused before any data is loaded
+    Augmentation.parse(chosen.augment)
     return chosen, {name: getattr(chosen, name) for name in given}
 
 

@@ -14,8 +14,10 @@ import torch
 from torch import nn
 
 from convae_zoo import visuals
-from convae_zoo.data import ImageSet
-from convae_zoo.data.load import train_and_val
+from convae_zoo.data import ImageSet, PictureSet
+from convae_zoo.data.augment import Augmentation
+from convae_zoo.data.load import pictures_and_val, train_and_val
+from convae_zoo.data.training_images import TrainingImages
 from convae_zoo.errors import ConfigError, UsageError, device_failures
 from convae_zoo.evaluation import Records
 from convae_zoo.models.autoencoder import Autoencoder
@@ -61,6 +63,7 @@ class TrainResult(Records):
         train_losses: one per optimiser step.
         val_losses: one per epoch: the mean over the images of the validation split.
         epochs: each epoch's losses and speed.
+        images: how many were trained on, those of every epoch counted again.
         run_dir: the run folder, or None where none was asked for.
     """
 
@@ -68,6 +71,7 @@ class TrainResult(Records):
     train_losses: list[float]
     val_losses: list[float]
     epochs: list[Epoch]
+    images: int
     run_dir: Path | None
 
     def to_records(self) -> list[dict[str, Any]]:
@@ -92,7 +96,7 @@ class TrainResult(Records):
 def train(
     model: Autoencoder | str | Path,
     *,
-    dataset: str | tuple[ImageSet, ImageSet],
+    dataset: str | tuple[ImageSet | PictureSet, ImageSet],
     recipe: Recipe | str | None = None,
     device: str = "auto",
     out: str | Path | None = None,
@@ -114,7 +118,8 @@ def train(
     Args:
         model: a model's name, for fresh weights drawn from the seed; ``NAME.TAG``, a run folder
             or a weights file, to start from those weights; or a model, which is trained in place.
-        dataset: a dataset's name, or the images to train on and those to validate on.
+        dataset: a dataset's name, or the images to train on and those to validate on. Whole
+            pictures to train on go with the recipe's ``augment="crop"``.
         recipe: a recipe; or the name of a model or of registered weights, for theirs; by default
             the model's own.
         device: ``cpu``, ``cuda``, ``cuda:N``, or ``auto`` for CUDA if this machine has it.
@@ -158,10 +163,11 @@ def train(
         torch.manual_seed(recipe.seed)
         built = build_plan(start.plan) if start.model is None else start.model
         loss = stack.enter_context(_loss(recipe, built, changes.get("loss")))
-        train_set, val_set = _images(dataset, built, data=data, download=download)
+        train_set, val_set = _images(dataset, built, recipe, data=data, download=download)
+        images = TrainingImages(train_set, recipe, built.image_shape, place)
         if start.model is None:
-            init_from_data(built, train_set)
-        check_shards(world, len(train_set), recipe)
+            init_from_data(built, images.for_start())
+        check_shards(world, len(images), recipe)
         check_trainable(built)
         stack.enter_context(
             device_failures(f"training {built.name} on {place}", "choose a smaller batch size")
@@ -199,7 +205,7 @@ def train(
         trainer = Trainer(
             engine,
             recipe,
-            train_set,
+            images,
             val_set,
             recorder=recorder,
             progress=shown,
@@ -218,22 +224,28 @@ def train(
         train_losses=history.steps,
         val_losses=[e.val_loss for e in history.epochs],
         epochs=history.epochs,
+        images=len(history.epochs) * len(images),
         run_dir=Path(out) if out is not None else None,
     )
 
 
 def _images(
-    dataset: str | tuple[ImageSet, ImageSet],
+    dataset: str | tuple[ImageSet | PictureSet, ImageSet],
     model: Autoencoder,
+    recipe: Recipe,
     *,
     data: str | Path | None,
     download: bool,
-) -> tuple[ImageSet, ImageSet]:
+) -> tuple[ImageSet | PictureSet, ImageSet]:
+    """Return the images to train on, whole if the recipe crops them, and those to validate on."""
+    crops = Augmentation.parse(recipe.augment).crop is not None
+    shape = model.image_shape
     if isinstance(dataset, str):
-        return train_and_val(dataset, model.image_shape, data=data, download=download)
+        load = pictures_and_val if crops else train_and_val
+        return load(dataset, shape, data=data, download=download)
     try:
         train_set, val_set = dataset
-        return train_set.fitted(model.image_shape), val_set.fitted(model.image_shape)
+        return train_set if crops else train_set.fitted(shape), val_set.fitted(shape)
     except (TypeError, ValueError, AttributeError) as error:
         raise UsageError(
             f"dataset must be a name, or a pair of ImageSets, got {dataset!r:.80}"
@@ -269,7 +281,9 @@ def check_shards(world: World, images: int, recipe: Recipe) -> None:
         )
 
 
-def _summary(record: RunRecord, train_set: ImageSet, val_set: ImageSet) -> Iterator[str]:
+def _summary(
+    record: RunRecord, train_set: ImageSet | PictureSet, val_set: ImageSet
+) -> Iterator[str]:
     recipe = record.recipe
     if record.started_from is not None:
         yield f"starting from the weights {record.started_from['name']}"

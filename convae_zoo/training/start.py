@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+from torch import Tensor
 
-from convae_zoo.data import ImageSet
 from convae_zoo.errors import TrainingError, UsageError
 from convae_zoo.files import is_path
 from convae_zoo.models.autoencoder import Autoencoder
@@ -71,15 +71,15 @@ def find_start(
     return Start(plan=loaded.plan, model=loaded, weights={"name": name, "sha256": sha256})
 
 
-def init_from_data(model: Autoencoder, train_set: ImageSet) -> None:
-    """Let the parts of a fresh model set their weights from the training images.
+def init_from_data(model: Autoencoder, images: Tensor) -> None:
+    """Let the parts of a fresh model set their weights from training images, uint8 N×C×H×W.
 
     Raises:
         TrainingError: the images are too few for that.
     """
-    model.start_from_data(train_set.images)
+    model.start_from_data(images)
     if not all(is_finite(value) for value in model.state_dict().values()):
         raise TrainingError(
             f"the first weights of {model.name}, which it takes from the training images, are not "
-            f"finite; {len(train_set)} images are too few for it"
+            f"finite; {len(images)} images are too few for it"
         )

@@ -10,10 +10,8 @@ import torch
 from torch import Tensor
 
 from convae_zoo.data import ImageSet
-from convae_zoo.data.augment import augment, draw_poses
-from convae_zoo.data.batch_loader import BatchLoader
-from convae_zoo.data.large import is_mapped
 from convae_zoo.data.order import epoch_order
+from convae_zoo.data.training_images import TrainingImages
 from convae_zoo.errors import TrainingError, UsageError
 from convae_zoo.registry.specs import Recipe
 from convae_zoo.runs.checkpoint import (
@@ -42,7 +40,7 @@ class Trainer:
     Args:
         engine: takes the steps.
         recipe: what to do.
-        train_set: images to train on, of the model's shape.
+        images: those to train on.
         val_set: images to validate on after each epoch.
         recorder: keeps what the run leaves behind.
         progress: tells a person how far it is.
@@ -53,7 +51,7 @@ class Trainer:
         self,
         engine: Engine,
         recipe: Recipe,
-        train_set: ImageSet,
+        images: TrainingImages,
         val_set: ImageSet,
         *,
         recorder: NullRecorder | None = None,
@@ -61,15 +59,13 @@ class Trainer:
         checkpoint_every: int = 1000,
     ) -> None:
         self.engine, self.recipe, self.world = engine, recipe, engine.world
-        self.train_set, self.val_set = train_set, val_set
+        self.images, self.val_set = images, val_set
         self.recorder = recorder or NullRecorder()
         self.progress = progress or Progress()
         self.checkpoint_every = checkpoint_every
-        self.steps_per_epoch = math.ceil(len(train_set) / recipe.batch_size)
+        self.steps_per_epoch = math.ceil(len(images) / recipe.batch_size)
         self.epoch, self.step, self.seconds = 1, 0, 0.0  # of the epoch: steps done, and their time
         self.state = "failed"
-        images = train_set.images
-        self._loader = BatchLoader(images, engine.device, streamed=is_mapped(images))
         self._unread: list[Tensor] = []
         self._started = 0.0
         self._stop = StopRequest()
@@ -84,7 +80,7 @@ class Trainer:
         self.recorder.start(self.epoch - 1)
         self.world.seed_rank()  # or all shards would get the same noise
         self.engine.model.train()
-        self.progress.start(self.recipe.epochs * len(self.train_set), self._images_done)
+        self.progress.start(self.recipe.epochs * len(self.images), self._images_done)
         try:
             with stop_requests() as self._stop:
                 while self.epoch <= self.recipe.epochs:
@@ -179,15 +175,14 @@ class Trainer:
 
     def _batches(self) -> Iterator[tuple[Tensor, float]]:
         """Yield the rest of the epoch: this process's shard of each batch, and its weight."""
-        draw = {"epoch": self.epoch, "seed": self.recipe.seed}
-        order = epoch_order(len(self.train_set), **draw, shuffle=self.recipe.shuffle)
-        poses = draw_poses(len(self.train_set), **draw, kind=self.recipe.augment)
-        batches = torch.split(order.to(self._loader.index_device), self.recipe.batch_size)
+        order = epoch_order(
+            len(self.images), epoch=self.epoch, seed=self.recipe.seed, shuffle=self.recipe.shuffle
+        )
+        batches = torch.split(order.to(self.images.index_device), self.recipe.batch_size)
         shards = [self._shard(batch) for batch in batches[self.step :]]
-        loaded = self._loader.batches([indices for indices, _ in shards])
-        for (indices, weight), images in zip(shards, loaded, strict=True):
-            posed = images if poses is None else augment(images, poses[indices.cpu()])
-            yield posed, weight
+        loaded = self.images.batches(self.epoch, [indices for indices, _ in shards])
+        for images, (_, weight) in zip(loaded, shards, strict=True):
+            yield images, weight
 
     def _shard(self, batch: Tensor) -> tuple[Tensor, float]:
         shard = self.world.shard(batch)
@@ -216,7 +211,7 @@ class Trainer:
 
     def _end_epoch(self) -> None:
         """Validate, record the epoch, and start the next."""
-        history, count = self.recorder.history, len(self.train_set)
+        history, count = self.recorder.history, len(self.images)
         val_loss = self._validation_loss()
         if not math.isfinite(val_loss):
             raise TrainingError(
@@ -233,7 +228,7 @@ class Trainer:
             images_per_second=count / self.seconds,
         )
         self.progress.say(
-            f"{self._epoch_name}: loss {epoch.train_loss:.5f} on {self.train_set.split}, "
+            f"{self._epoch_name}: loss {epoch.train_loss:.5f} on {self.images.split}, "
             f"{val_loss:.5f} on {self.val_set.split}, {epoch.images_per_second:,.0f} images/s"
         )
         self.recorder.end_epoch(epoch, self.engine)
@@ -265,7 +260,7 @@ class Trainer:
     @property
     def _images_done(self) -> int:
         """The images of the run that were trained on; those of earlier epochs count again."""
-        images = len(self.train_set)
+        images = len(self.images)
         return (self.epoch - 1) * images + min(self.step * self.recipe.batch_size, images)
 
     @property

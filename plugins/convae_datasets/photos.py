@@ -24,7 +24,7 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image
 
-from convae_zoo.data import ImageSet
+from convae_zoo.data import ImageSet, PictureSet
 from convae_zoo.errors import DataError
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
@@ -88,6 +88,18 @@ def photos(*, split: str, image_size: int = 32) -> ImageSet:
     """
     photographs, most = (TRAIN, MOST) if split == "train" else (VAL, MOST_VAL)
     return _cut("photos", split, photographs, most, image_size)
+
+
+def whole_photos(*, split: str, image_size: int = 32) -> PictureSet:  # noqa: ARG001 - a config field
+    """Read the whole photographs of a split of `photos`.
+
+    Raises:
+        DataError: a photograph is missing from its package.
+    """
+    photographs = TRAIN if split == "train" else VAL
+    read = (_read(package, file) for _, package, file in photographs)
+    pictures = tuple(torch.from_numpy(photograph).permute(2, 0, 1) for photograph in read)
+    return PictureSet(name="photos", split=split, pictures=pictures)
 
 
 def photos_chelsea_coffee(*, split: str, image_size: int = 32) -> ImageSet:

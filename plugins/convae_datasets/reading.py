@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -55,6 +55,25 @@ def read_files(
     Returns:
         The images, their names, and why others were left out.
     """
+    images = empty_images(len(files), shape)
+    kept: list[str] = []
+    skipped: list[str] = []
+    for name, image in read_each(files, read, skipped):
+        images[len(kept)] = image
+        kept.append(name)
+    return images[: len(kept)], kept, skipped
+
+
+def read_each(
+    files: Files, read: Callable[[Path], Tensor], skipped: list[str]
+) -> Iterator[tuple[str, Tensor]]:
+    """Read files in several threads; yield the name and the image of each, in order.
+
+    Args:
+        files: their names and paths.
+        read: reads one; its `DataError` leaves the image out.
+        skipped: why images were left out is added here.
+    """
 
     def attempt(path: Path) -> Tensor | str:
         try:
@@ -62,9 +81,6 @@ def read_files(
         except DataError as error:
             return str(error)
 
-    images = empty_images(len(files), shape)
-    kept: list[str] = []
-    skipped: list[str] = []
     pool = ThreadPoolExecutor(_THREADS)
     try:
         results = pool.map(attempt, (path for _, path in files))
@@ -72,8 +88,6 @@ def read_files(
             if isinstance(result, str):
                 skipped.append(result)
             else:
-                images[len(kept)] = result
-                kept.append(name)
+                yield name, result
     finally:
         pool.shutdown(cancel_futures=True)
-    return images[: len(kept)], kept, skipped

@@ -32,6 +32,7 @@ DATASETS = (
     DatasetSpec(
         name="photos",
         factory="convae_datasets.photos:photos",
+        pictures="convae_datasets.photos:whole_photos",
         config=PhotosConfig,
         summary="patches of 16 photographs that come as files with the packages installed",
         source=(
@@ -51,6 +52,7 @@ DATASETS = (
     DatasetSpec(
         name="image-folder",
         factory="convae_datasets.image_folder:image_folder",
+        pictures="convae_datasets.image_folder:whole_pictures",
         config=ImageFolderConfig,
         summary="any folder of images; folders in it are classes",
         source="the user's own files",

@@ -4,13 +4,15 @@ import pytest
 import torch
 
 from convae_zoo.data import ImageSet
-from convae_zoo.data.augment import POSES, augment, draw_poses
+from convae_zoo.data.augment import POSES, Augmentation
+from convae_zoo.data.augment import pose as in_pose
+from convae_zoo.errors import ZooError
 from tiny_runs import image_set, tiny_train
 
 
 def test_each_pose_flips_and_transposes_as_its_bits_say():
     images = torch.randint(0, 256, (8, 3, 5, 5), dtype=torch.uint8)
-    posed = augment(images, torch.arange(8, dtype=torch.uint8))
+    posed = in_pose(images, torch.arange(8, dtype=torch.uint8))
     for pose, (before, after) in enumerate(zip(images, posed, strict=True)):
         expected = before
         if pose & 1:
@@ -21,13 +23,14 @@ def test_each_pose_flips_and_transposes_as_its_bits_say():
             expected = expected.transpose(1, 2)
         assert torch.equal(after, expected)
     one = images[:1].expand(8, -1, -1, -1)
-    assert len(augment(one, torch.arange(8, dtype=torch.uint8)).flatten(1).unique(dim=0)) == 8
+    assert len(in_pose(one, torch.arange(8, dtype=torch.uint8)).flatten(1).unique(dim=0)) == 8
 
 
 @pytest.mark.parametrize("kind", ["flip", "dihedral"])
 def test_each_epoch_draws_every_pose_equally_often(kind):
-    first, second = (draw_poses(4000, epoch=e, seed=0, kind=kind) for e in (1, 2))
-    again = draw_poses(4000, epoch=1, seed=0, kind=kind)
+    augmentation = Augmentation.parse(kind)
+    first, second = (augmentation.draw_poses(4000, epoch=e, seed=0) for e in (1, 2))
+    again = augmentation.draw_poses(4000, epoch=1, seed=0)
     assert torch.equal(first, again)
     assert not torch.equal(first, second)
     share = torch.bincount(first.long(), minlength=POSES[kind]) * POSES[kind] / 4000
@@ -36,16 +39,35 @@ def test_each_epoch_draws_every_pose_equally_often(kind):
 
 
 def test_without_augmentation_nothing_is_drawn():
-    assert draw_poses(10, epoch=1, seed=0, kind="none") is None
+    assert Augmentation.parse("none").draw_poses(10, epoch=1, seed=0) is None
 
 
 def test_training_sees_the_poses_of_its_recipe():
     images = image_set(64).images
-    poses = draw_poses(64, epoch=1, seed=3, kind="dihedral")
+    poses = Augmentation.parse("dihedral").draw_poses(64, epoch=1, seed=3)
 
     def losses(pixels, kind):
         sets = (ImageSet(name="noise", split="train", images=pixels),) * 2
         return tiny_train(dataset=sets, epochs=1, seed=3, augment=kind).train_losses
 
-    assert losses(images, "dihedral") == losses(augment(images, poses), "none")
+    assert losses(images, "dihedral") == losses(in_pose(images, poses), "none")
     assert losses(images, "dihedral") != losses(images, "none")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("flips", "unknown augmentation 'flips'; did you mean 'flip'?"),
+        ("crop(size=3)", "unknown field of augmentation 'crop': 'size'; known: count, scale"),
+        ("crop(scale=8:1)", "augmentation 'crop': scale must be a number from 0.1 to 100 or a"),
+        ("crop(count=0)", "augmentation 'crop': count must be a whole number of at least 1"),
+        ("flip + dihedral", "augment must be one of none, flip, dihedral, or crop, or crop + one"),
+        ("crop + crop", "augment must be one of none, flip, dihedral, or crop, or crop + one"),
+        ("0.5*flip", "augment must be one of none, flip, dihedral, or crop, or crop + one"),
+        ("flip(share=2)", "unknown field of augmentation 'flip': 'share'"),
+    ],
+)
+def test_an_augmentation_that_cannot_be_used_is_one_line(text, line):
+    with pytest.raises(ZooError) as caught:
+        tiny_train(augment=text)
+    assert line in str(caught.value)

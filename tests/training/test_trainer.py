@@ -12,12 +12,17 @@ from torchvision import transforms
 import convae_zoo as zoo
 from convae_zoo.data import ImageSet, pixels
 from convae_zoo.data.order import epoch_order
+from convae_zoo.data.training_images import TrainingImages
 from convae_zoo.errors import TrainingError
 from convae_zoo.registry.specs import Recipe
 from convae_zoo.runs.run_folder import RunFolder
 from convae_zoo.training.engine import Engine
 from convae_zoo.training.trainer import Trainer
 from tiny_runs import TINY, image_set, tiny_train
+
+
+def training_images(recipe):
+    return TrainingImages(image_set(), recipe, (3, 8, 8), torch.device("cpu"))
 
 
 @pytest.mark.slow
@@ -63,7 +68,7 @@ def test_a_trainer_works_without_a_folder_or_registered_names():
     torch.manual_seed(0)
     recipe = Recipe(epochs=2, batch_size=16, precision="fp32")
     engine = Engine(zoo.create_model("convae-200", **TINY), nn.MSELoss(), recipe)
-    trainer = Trainer(engine, recipe, image_set(), image_set(30, "val", 1))
+    trainer = Trainer(engine, recipe, training_images(recipe), image_set(30, "val", 1))
     trainer.train()
     trainer.close()
     result = tiny_train(epochs=2)
@@ -76,7 +81,7 @@ def test_a_state_dict_continues_bit_for_bit_in_another_trainer():
         torch.manual_seed(0)
         recipe = Recipe(epochs=3, batch_size=16, precision="fp32", shuffle=True)
         engine = Engine(zoo.create_model("convae-200", **TINY), nn.MSELoss(), recipe)
-        return Trainer(engine, recipe, image_set(), image_set(30, "val", 1))
+        return Trainer(engine, recipe, training_images(recipe), image_set(30, "val", 1))
 
     first, second = trainer(), trainer()
     states = []
