@@ -10,6 +10,12 @@ LARGEST_FILE = 2**26
 LARGEST_PATCH = 300
 """The shortest side of the smallest photograph that `photos` cuts."""
 
+TEXTURES = ("brick", "grass", "gravel")
+"""The photographs of `defects`."""
+
+LARGEST_WINDOW = 160
+"""The largest picture of `defects`; the part for the test is 192 pixels wide."""
+
 
 @attrs.frozen(kw_only=True)
 class PhotosConfig:
@@ -75,3 +81,23 @@ class AnomalyFolderConfig:
     image_size: int = fields.integer(0, minimum=0)
     val_fraction: float = fields.number(0.1, minimum=0, maximum=1)
     max_pixels: int = fields.integer(LARGEST_FILE)
+
+
+@attrs.frozen(kw_only=True)
+class DefectsConfig:
+    """Config of `defects`.
+
+    Attributes:
+        texture: the photograph: brick, grass or gravel.
+        image_size: height and width of a picture, from 32 to 160 pixels.
+    """
+
+    texture: str = fields.choice("brick", TEXTURES)
+    image_size: int = fields.integer(96, minimum=32)
+
+    def __attrs_post_init__(self) -> None:
+        if self.image_size > LARGEST_WINDOW:
+            raise ValueError(
+                f"image_size must be at most {LARGEST_WINDOW}, got {self.image_size}: the part of "
+                "the photograph for the test is not much wider"
+            )

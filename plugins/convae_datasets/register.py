@@ -2,6 +2,7 @@
 
 from convae_datasets.configs import (
     AnomalyFolderConfig,
+    DefectsConfig,
     ImageFolderConfig,
     PhotosConfig,
     TorchvisionConfig,
@@ -48,6 +49,15 @@ DATASETS = (
         summary="photos with the validation split it had at first, of two photographs",
         source="scikit-image (skimage/data) and scikit-learn (sklearn/datasets/images)",
         license=PACKAGES_LICENSE,
+    ),
+    DatasetSpec(
+        name="defects",
+        factory="convae_datasets.defects:defects",
+        config=DefectsConfig,
+        summary="photographs of a brick wall, and of one with drawn defects and their masks",
+        source="scikit-image (skimage/data): brick, grass, gravel",
+        license="CC0",
+        splits=("train", "test"),
     ),
     DatasetSpec(
         name="image-folder",

@@ -7,7 +7,8 @@ from convae_zoo import fields
 WINDOWS = tuple(range(3, 43, 2))
 """Odd, so that a window has a middle."""
 
-LATENT_SCORES = ("mahalanobis", "neighbours", "density")
+ERRORS = ("bounded", "reconstruction")
+DISTANCES = ("nearest-image", "mahalanobis", "neighbours", "density")
 
 
 @attrs.frozen(kw_only=True)
@@ -15,10 +16,13 @@ class ReconstructionConfig:
     """Config of the squared error.
 
     Attributes:
+        blur: standard deviation of the Gaussian that blurs the difference before it is squared, in
+            pixels; 0 for none.
         smoothing: standard deviation of the Gaussian that smooths the map, in pixels; 0 for none.
         top: the fraction of a map's pixels, the highest ones, whose mean is the score.
     """
 
+    blur: float = fields.number(0.0, minimum=0.0, maximum=64.0)
     smoothing: float = fields.number(0.0, minimum=0.0, maximum=64.0)
     top: float = fields.number(1.0, minimum=1e-6, maximum=1.0)
 
@@ -66,15 +70,56 @@ class DensityConfig:
 
 
 @attrs.frozen(kw_only=True)
-class CombinedConfig(ReconstructionConfig):
-    """Config of the sum of a reconstruction and a latent score.
+class BoundedConfig:
+    """Config of the squared error from a bounded latent.
 
     Attributes:
-        latent: the score of the latents.
-        neighbours: nearest latents, if `latent` is ``neighbours``.
-        components: Gaussians, if `latent` is ``density``.
+        limit: standard deviations from the mean that a latent may have along each axis.
+        blur: standard deviation of the Gaussian that blurs the difference before it is squared, in
+            pixels; 0 for none.
+        smoothing: standard deviation of the Gaussian that smooths the map, in pixels; 0 for none.
+        top: the fraction of a map's pixels, the highest ones, whose mean is the score.
     """
 
-    latent: str = fields.choice("mahalanobis", LATENT_SCORES)
-    neighbours: int = fields.integer(5)
-    components: int = fields.integer(10)
+    limit: float = fields.number(2.0, minimum=0.0, maximum=100.0)
+    blur: float = fields.number(1.5, minimum=0.0, maximum=64.0)
+    smoothing: float = fields.number(0.0, minimum=0.0, maximum=64.0)
+    top: float = fields.number(1.0, minimum=1e-6, maximum=1.0)
+
+
+@attrs.frozen(kw_only=True)
+class NearestImageConfig:
+    """Config of the distance to the nearest images.
+
+    Attributes:
+        neighbours: how many nearest images.
+        blur: standard deviation of the Gaussian that blurs images, in pixels; 0 for none.
+        smoothing: standard deviation of the Gaussian that smooths the map, in pixels; 0 for none.
+        bank: how many normal images are kept, evenly spaced.
+    """
+
+    neighbours: int = fields.integer(3)
+    blur: float = fields.number(1.5, minimum=0.0, maximum=64.0)
+    smoothing: float = fields.number(0.0, minimum=0.0, maximum=64.0)
+    bank: int = fields.integer(6000)
+
+
+@attrs.frozen(kw_only=True)
+class CombinedConfig:
+    """Config of the sum of two scores.
+
+    Attributes:
+        error: the score of the reconstruction.
+        distance: the score of the distance from normal images.
+        neighbours: of the distances nearest-image and neighbours.
+        blur: of the error and of nearest-image, in pixels.
+        smoothing: of the map, in pixels.
+        top: the fraction of a map's pixels, the highest ones, whose mean is the error.
+    """
+
+    error: str = fields.choice("bounded", ERRORS)
+    distance: str = fields.choice("nearest-image", DISTANCES)
+    neighbours: int = fields.integer(3)
+    blur: float = fields.number(1.5, minimum=0.0, maximum=64.0)
+    smoothing: float = fields.number(0.0, minimum=0.0, maximum=64.0)
+    top: float = fields.number(1.0, minimum=1e-6, maximum=1.0)

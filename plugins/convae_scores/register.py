@@ -1,8 +1,10 @@
 """What the plugin registers; no torch here."""
 
 from convae_scores.configs import (
+    BoundedConfig,
     CombinedConfig,
     DensityConfig,
+    NearestImageConfig,
     NeighboursConfig,
     ReconstructionConfig,
     SSIMConfig,
@@ -15,6 +17,14 @@ SCORES = (
         factory="convae_scores.reconstruction:ReconstructionScore",
         config=ReconstructionConfig,
         summary="squared error of the reconstruction",
+        gives_map=True,
+    ),
+    ScoreSpec(
+        name="bounded",
+        factory="convae_scores.bounded:BoundedScore",
+        config=BoundedConfig,
+        summary="squared error of the reconstruction from a latent bounded to the normal range",
+        needs_fit=True,
         gives_map=True,
     ),
     ScoreSpec(
@@ -45,10 +55,18 @@ SCORES = (
         needs_fit=True,
     ),
     ScoreSpec(
+        name="nearest-image",
+        factory="convae_scores.nearest_image:NearestImageScore",
+        config=NearestImageConfig,
+        summary="difference from the nearest normal images, blurred",
+        needs_fit=True,
+        gives_map=True,
+    ),
+    ScoreSpec(
         name="combined",
         factory="convae_scores.combined:CombinedScore",
         config=CombinedConfig,
-        summary="squared error and a score of the latent, each standardised, summed",
+        summary="bounded and nearest-image, or two other scores, standardised and summed",
         needs_fit=True,
         gives_map=True,
     ),

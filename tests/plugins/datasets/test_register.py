@@ -16,7 +16,8 @@ def test_every_dataset_is_registered_and_says_what_it_is_and_under_which_licence
         found = cast("DatasetSpec", get_registry().get("dataset", spec.name))
         assert found == attrs.evolve(spec, provenance=found.provenance)
         assert found.provenance.distribution == "convae-zoo"
-        assert found.splits[:2] == ("train", "val")
+        assert found.splits[0] == "train"
+        assert len(found.splits) > 1
         assert all((found.summary, found.license, found.source))
 
 

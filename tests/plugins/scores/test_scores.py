@@ -5,10 +5,13 @@ import copy
 import numpy as np
 import pytest
 import torch
+from convae_scores.bounded import BoundedScore
 from convae_scores.combined import CombinedScore
+from convae_scores.configs import DISTANCES, ERRORS
 from convae_scores.density import DensityScore
 from convae_scores.mahalanobis import MahalanobisScore
 from convae_scores.maps import mean_of_highest, smooth
+from convae_scores.nearest_image import NearestImageScore
 from convae_scores.neighbours import NeighboursScore
 from convae_scores.reconstruction import ReconstructionScore
 from convae_scores.ssim import SSIMScore
@@ -133,24 +136,86 @@ def test_density_has_no_more_gaussians_than_one_per_ten_images(model):
     assert score.means.shape == (2, 6)
 
 
-@pytest.mark.parametrize("latent", ["mahalanobis", "neighbours", "density"])
-def test_combined_adds_two_scores_that_are_standard_on_every_fifth_image(model, latent):
+def test_blur_is_of_the_difference_before_it_is_squared(model):
+    given = images(2)
+    _, maps = ReconstructionScore(blur=1.0)(given, model)
+    difference = ((model(model.to_float(given)) - model.to_float(given)) / 2)[:, 0].double()
+    for one, got in zip(difference.numpy(), maps, strict=True):
+        expected = gaussian_filter(one, 1.0, mode="mirror", radius=4) ** 2
+        np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-6)
+
+
+def test_bounded_reconstructs_from_latents_within_a_range_of_the_normal_ones_axes(model):
+    score = BoundedScore(limit=0.5, blur=0)
+    score.fit(images(40).split(16), model)
+    normal, given = latents(model, images(40)), images(9, seed=1)
+    fitted = LedoitWolf().fit(normal)
+    values, vectors = np.linalg.eigh(fitted.covariance_)
+    along = (latents(model, given) - fitted.location_) @ vectors / np.sqrt(values)
+    inside = along.clip(-0.5, 0.5) * np.sqrt(values) @ vectors.T + fitted.location_
+    made = model.decode(torch.from_numpy(inside).float())
+    expected = ((made - model.to_float(given)) / 2)[:, 0] ** 2
+    scores, maps = score(given, model)
+    torch.testing.assert_close(maps, expected, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(scores, expected.mean((1, 2)), atol=1e-4, rtol=1e-3)
+
+
+def test_bounded_without_a_limit_in_reach_is_the_reconstruction(model):
+    score = BoundedScore(limit=100, blur=1)
+    score.fit([images(40)], model)
+    expected, _ = ReconstructionScore(blur=1)(images(9, seed=1), model)
+    torch.testing.assert_close(score(images(9, seed=1), model)[0], expected)
+
+
+def test_nearest_image_is_the_mean_distance_to_scikit_learns_nearest_blurred_images(model):
+    score = NearestImageScore(neighbours=3, blur=1.0)
+    score.fit(images(40).split(16), model)
+    got, maps = score(images(9, seed=1), model)
+
+    def blurred(given):
+        return np.stack(
+            [
+                gaussian_filter(i[0] / 255.0, 1.0, mode="mirror", radius=4).ravel()
+                for i in given.numpy()
+            ]
+        )
+
+    search = NearestNeighbors(n_neighbors=3).fit(blurred(images(40)))
+    distances, nearest = search.kneighbors(blurred(images(9, seed=1)))
+    np.testing.assert_allclose(got, distances.mean(axis=1) / 16, rtol=1e-4)
+    differences = blurred(images(9, seed=1))[:, None] - blurred(images(40))[nearest]
+    expected = (differences**2).mean(1).reshape(9, 16, 16)
+    np.testing.assert_allclose(maps, expected, rtol=1e-3, atol=1e-6)
+
+
+def test_nearest_image_keeps_no_more_images_than_its_bank(model):
+    score = NearestImageScore(neighbours=9, bank=5)
+    score.fit([images(40)], model)
+    assert score.normal.shape == (5, 1, 16, 16)
+    assert score(images(2, seed=1), model)[0].isfinite().all()
+
+
+@pytest.mark.parametrize("error", ERRORS)
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_combined_adds_two_scores_that_are_standard_on_every_fifth_image(model, error, distance):
     given = images(50)
-    score = CombinedScore(latent=latent)
+    score = CombinedScore(error, distance)
     score.fit(given.split(16), model)
-    _, maps = score(given, model)
-    torch.testing.assert_close(maps, ReconstructionScore()(given, model)[1])
     held = given[4::5]
-    errors = score.reconstruction(held, model)[0].double()
-    distances = score.latent(held, model)[0].double()
-    expected = sum((s - s.mean()) / s.std() for s in (errors, distances))
-    torch.testing.assert_close(score(held, model)[0].double(), expected, rtol=1e-3, atol=1e-3)
+    expected, expected_maps = 0, 0
+    for part in (score.error, score.distance):
+        scores, maps = part(held, model)
+        expected = expected + (scores.double() - scores.double().mean()) / scores.double().std()
+        expected_maps = expected_maps + (0 if maps is None else maps / maps.mean())
+    got, got_maps = score(held, model)
+    torch.testing.assert_close(got.double(), expected, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(got_maps, expected_maps, rtol=1e-3, atol=1e-4)
 
 
-def test_the_latent_part_of_combined_is_fitted_without_the_held_out_images(model):
-    score = CombinedScore(latent="neighbours")
+def test_the_parts_of_combined_are_fitted_without_the_held_out_images(model):
+    score = CombinedScore()
     score.fit(images(50).split(7), model)
-    assert len(score.latent.normal) == 40
+    assert len(score.distance.normal) == 40
 
 
 @pytest.mark.parametrize(
@@ -159,6 +224,8 @@ def test_the_latent_part_of_combined_is_fitted_without_the_held_out_images(model
         (MahalanobisScore(), 1, "at least 2 images, got 1"),
         (DensityScore(), 1, "at least 2 images, got 1"),
         (NeighboursScore(), 0, "at least 1 images, got 0"),
+        (NearestImageScore(), 0, "at least 1 image, got 0"),
+        (BoundedScore(), 1, "at least 2 images, got 1"),
         (CombinedScore(), 9, "at least 10 images, got 9"),
     ],
 )
@@ -167,7 +234,9 @@ def test_too_few_images_are_refused(model, score, count, message):
         score.fit([images(count)] if count else [], model)
 
 
-@pytest.mark.parametrize("score", [MahalanobisScore(), DensityScore(), CombinedScore()])
+@pytest.mark.parametrize(
+    "score", [MahalanobisScore(), DensityScore(), BoundedScore(), CombinedScore()]
+)
 def test_a_model_whose_latents_do_not_differ_is_refused(model, score):
     with pytest.raises(DataError, match="collapsed"):
         score.fit([images(1).expand(20, -1, -1, -1)], model)
