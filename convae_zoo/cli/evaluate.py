@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 @click.argument("model")
 @dataset_options
 @click.option("--split", help="The split to measure; by default the validation split.")
+@click.option(
+    "--corruption",
+    metavar="EXPR",
+    help="Corrupt the images that are reconstructed: 'gaussian(sigma=25)'.",
+)
 @click.option("--no-baseline", is_flag=True, help="Do not fit PCA.")
 @device_option
 @json_option
@@ -26,13 +31,15 @@ def command(
     data: str | None,
     download: bool,
     split: str | None,
+    corruption: str | None,
     no_baseline: bool,
     device: str,
     as_json: bool,
 ) -> None:
     """Measure MODEL on a dataset, and PCA with as many components as its latent has floats.
 
-    MODEL is the name of trained weights, a .safetensors file or a run folder. MSE is computed on
+    MODEL is the name of trained weights, a .safetensors file or a run folder. With --corruption the
+    reconstructions of corrupted images are compared with the clean images. MSE is computed on
     unclipped values, PSNR and SSIM on values clipped to [0, 1]; all are means over images.
     Sharpness is the edge strength divided by that of the originals: below 1, images are blurred.
 
@@ -49,6 +56,7 @@ def command(
             trained,
             dataset,
             split,
+            corruption=corruption,
             data=data,
             download=download,
             baseline=not no_baseline,
@@ -66,8 +74,9 @@ def command(
 
 def _print(name: str, found: "Evaluation", values: int) -> None:
     low, high = found.value_range
+    given = f" under {found.corruption}" if found.corruption else ""
     print_line(
-        f"{name} on {found.dataset}, split {found.split}: {found.images:,} images, "
+        f"{name} on {found.dataset}, split {found.split}{given}: {found.images:,} images, "
         f"{found.latent_floats:,} latent floats for {values:,} pixel values "
         f"({found.compression_ratio:.1f} : 1)"
     )

@@ -30,9 +30,9 @@ _MAX_8_BIT = 255
 
 
 def to_float(images: Tensor, value_range: tuple[float, float]) -> Tensor:
-    """Map uint8 images to float32 in a value range: 0 to its low end, 255 to its high end.
+    """Map images in units of 255 to float32 in a value range: 0 to its low end, 255 to its high.
 
-    The result is bit-identical to torchvision's ``ToTensor`` and ``Normalize``.
+    Of uint8 images the result is bit-identical to torchvision's ``ToTensor`` and ``Normalize``.
     """
     low, high = value_range
     mean, std = -low / (high - low), 1 / (high - low)

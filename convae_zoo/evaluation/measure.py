@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from convae_zoo.data import ImageSet, pixels
+from convae_zoo.data.corrupt import Corrupted, Corruption
 from convae_zoo.data.load import dataset_for, training_split
 from convae_zoo.errors import UsageError
 from convae_zoo.evaluation.metrics import Metrics, measure
@@ -38,6 +39,7 @@ class Evaluation(Records):
         split: the split that was measured.
         images: number of images in the split.
         fingerprint: sha256 of these images, fitted to the model.
+        corruption: of the images that are reconstructed; the metrics compare with the clean ones.
         latent_floats: floats of one latent.
         compression_ratio: pixel values of an image per float of its latent.
         value_range: the model's, to which `Metrics.mse_in_range` refers.
@@ -53,6 +55,7 @@ class Evaluation(Records):
     split: str
     images: int
     fingerprint: str
+    corruption: str | None = None
     latent_floats: int
     compression_ratio: float
     value_range: tuple[float, float]
@@ -102,6 +105,7 @@ def evaluate(
     dataset: str | ImageSet,
     split: str | None = None,
     *,
+    corruption: str | None = None,
     train: ImageSet | None = None,
     data: str | Path | None = None,
     download: bool = False,
@@ -119,6 +123,8 @@ def evaluate(
         model: an autoencoder.
         dataset: a dataset's name, or a set of images (then `split` is the set's own).
         split: the split to measure; by default the one that models are validated on.
+        corruption: what the images are corrupted with before they are reconstructed, as in
+            ``"gaussian(sigma=25)"``; each image always gets the same noise.
         train: the images to fit PCA on if `dataset` is a set of images; for a dataset's name they
             are its train split.
         data: the folder that holds the data, for datasets that read one.
@@ -129,7 +135,8 @@ def evaluate(
         progress: called after each batch; see `Progress`.
 
     Raises:
-        UnknownNameError: no such dataset or split.
+        UnknownNameError: no such dataset, split or corruption.
+        ConfigError: a value of the corruption, or of the dataset, that is not allowed.
         UsageError: no model, a batch size below 1, or a device that is not available.
         DataError: the data is missing, cannot be read or cannot be fitted to the model, or the
             reconstructions are not finite.
@@ -139,6 +146,7 @@ def evaluate(
         raise UsageError(f"batch_size must be at least 1, got {batch_size}")
     if not isinstance(dataset, str | ImageSet):
         raise UsageError(f"dataset must be a name or an ImageSet, got {dataset!r:.80}")
+    corrupt = Corruption(corruption) if corruption else None
     chosen, report = choose_device(device), progress or _silent
 
     def load(name: str, which: str | None) -> ImageSet:
@@ -146,7 +154,7 @@ def evaluate(
 
     images = load(dataset, split) if isinstance(dataset, str) else dataset.fitted(model.image_shape)
     with evaluating(model, chosen):
-        parts = _batches(f"measuring {model.name}", images, batch_size, report)
+        parts = _batches(f"measuring {model.name}", images, corrupt, batch_size, report)
         metrics = measure(_model_pairs(model, parts), model.value_range)
         figures = model.report(images.images, batch_size=batch_size)
 
@@ -163,14 +171,16 @@ def evaluate(
     fitted = None if isinstance(fitted_or_reason, str) else fitted_or_reason
     pca = None
     if fitted is not None:
-        parts = _batches(f"measuring PCA-{floats}", images, batch_size, report)
-        pca = measure(((x, fitted.reconstruct(x)) for x in map(_unit, parts)), model.value_range)
+        parts = _batches(f"measuring PCA-{floats}", images, corrupt, batch_size, report)
+        pairs = ((_unit(x), fitted.reconstruct(_unit(given.images))) for x, given in parts)
+        pca = measure(pairs, model.value_range)
     return Evaluation(
         name=model.name,
         dataset=images.name,
         split=images.split,
         images=len(images),
         fingerprint=images.fingerprint,
+        corruption=corruption or None,
         latent_floats=floats,
         compression_ratio=values / floats,
         value_range=model.value_range,
@@ -201,21 +211,27 @@ def _fit(
     return fit_pca(train.fitted(image_shape).images, floats)
 
 
-def _batches(what: str, images: ImageSet, size: int, report: Progress) -> Iterator[Tensor]:
+def _batches(
+    what: str, images: ImageSet, corrupt: Corruption | None, size: int, report: Progress
+) -> Iterator[tuple[Tensor, Corrupted]]:
+    """Yield batches of clean images, uint8, with what is reconstructed."""
     done = 0
     for part in torch.split(images.images, size):
         report(what, done, len(images))
-        yield part
+        places = list(range(done, done + len(part)))
+        yield part, Corrupted(part) if corrupt is None else corrupt.fixed(part, places)
         done += len(part)
     report(what, done, len(images))
 
 
-def _model_pairs(model: Autoencoder, parts: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+def _model_pairs(
+    model: Autoencoder, parts: Iterable[tuple[Tensor, Corrupted]]
+) -> Iterator[tuple[Tensor, Tensor]]:
     low, high = model.value_range
-    for part in parts:
-        images = part.to(model.device)
-        raw = model(model.to_float(part))
-        yield _unit(images), (raw.float() - low) / (high - low)
+    for part, given in parts:
+        sigma = None if given.sigma is None else given.sigma.to(model.device) / 255
+        raw = model(model.to_float(given.images), sigma)
+        yield _unit(part.to(model.device)), (raw.float() - low) / (high - low)
 
 
 def _unit(images: Tensor) -> Tensor:

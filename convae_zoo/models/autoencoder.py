@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 Terms = dict[str, Tensor]
 """A part's own loss terms by name: scalars, already weighted."""
 
-RunPart = Callable[[nn.Module, Tensor], tuple[Tensor, Terms]]
+RunPart = Callable[..., tuple[Tensor, Terms]]
+"""Calls a part on a batch and, of an encoder that takes it, the noise's standard deviation."""
 
 Picture = Union["Image", "np.ndarray[Any, Any]", Tensor, str, Path]
 
@@ -53,6 +54,10 @@ class Autoencoder(nn.Module):
         encoder: maps images to latents.
         decoder: maps latents to images.
         plan: what the two were built from.
+
+    Attributes:
+        corruption: the corruption that the weights were trained to undo, as in
+            ``"gaussian(sigma=25)"``; empty if there was none.
     """
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, *, plan: Plan) -> None:
@@ -60,6 +65,7 @@ class Autoencoder(nn.Module):
         self.encoder = encoder
         self.decoder = decoder
         self.plan = plan
+        self.corruption = ""
         self._checked_shapes: set[tuple[int, ...]] = set()  # other image shapes that work
         use_fast_layers(self)
 
@@ -83,10 +89,14 @@ class Autoencoder(nn.Module):
         """The model's name; of a composed model, ``encoder+decoder``."""
         return self.plan.label
 
-    def encode(self, x: Tensor) -> Tensor:
+    def encode(self, x: Tensor, sigma: Tensor | None = None) -> Tensor:
         """Map images N×C×H×W to latents N×D or N×C'×H'×W'.
 
         In eval mode no gradients are computed; ``model.encoder(x)`` computes them.
+
+        Args:
+            x: images in the model's value range.
+            sigma: as `forward` takes it.
 
         Raises:
             ContractError: the model cannot reconstruct images of this size.
@@ -94,11 +104,11 @@ class Autoencoder(nn.Module):
         """
         with self._no_grad_in_eval():
             if self._has_declared_shape(x):
-                latent = self._run(self.plan.encoder, _plain, self.encoder, x)[0]
+                latent = self._run(self.plan.encoder, _plain, self.encoder, x, sigma)[0]
                 check_output(self.plan.encoder, self.latent_shape, latent, x)
                 return latent
             with self._other_size(x):
-                latent = _plain(self.encoder, x)[0]
+                latent = _plain(self.encoder, x, *self._known(sigma))[0]
                 shape = tuple(x.shape[1:])
                 if shape not in self._checked_shapes and not self.training:
                     self._check_size(self.decoder(latent[:1]), x)
@@ -120,29 +130,34 @@ class Autoencoder(nn.Module):
             check_output(self.plan.decoder, self.image_shape, images, z)
             return images
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, sigma: Tensor | None = None) -> Tensor:
         """Reconstruct images N×C×H×W; the output has the same shape.
 
         Images of other sizes are accepted if the parts preserve the size, as fully convolutional
         parts do.
 
+        Args:
+            x: images in the model's value range.
+            sigma: standard deviation of each image's noise with black at 0 and white at 1, N; used
+                only if the plan has `takes_sigma`.
+
         Raises:
             ContractError: the model cannot reconstruct images of this size.
             PluginError: a part fails, or its output is not what it declares.
         """
-        return self._reconstruct(x, _plain)[0]
+        return self._reconstruct(x, sigma, _plain)[0]
 
-    def forward_with_terms(self, x: Tensor) -> tuple[Tensor, Terms]:
-        """Reconstruct images and collect the parts' own loss terms.
+    def forward_with_terms(self, x: Tensor, sigma: Tensor | None = None) -> tuple[Tensor, Terms]:
+        """Reconstruct images, as `forward` does, and collect the parts' own loss terms.
 
         Raises:
             ZooError: as `forward` does.
         """
-        return self._reconstruct(x, _with_terms)
+        return self._reconstruct(x, sigma, _with_terms)
 
-    def _reconstruct(self, x: Tensor, run: RunPart) -> tuple[Tensor, Terms]:
+    def _reconstruct(self, x: Tensor, sigma: Tensor | None, run: RunPart) -> tuple[Tensor, Terms]:
         if self._has_declared_shape(x):
-            latent, encoder_terms = self._run(self.plan.encoder, run, self.encoder, x)
+            latent, encoder_terms = self._run(self.plan.encoder, run, self.encoder, x, sigma)
             check_output(self.plan.encoder, self.latent_shape, latent, x)
             images, decoder_terms = self._run(self.plan.decoder, run, self.decoder, latent)
             check_output(self.plan.decoder, self.image_shape, images, x)
@@ -150,19 +165,29 @@ class Autoencoder(nn.Module):
             check_terms(self.plan.decoder, decoder_terms)
         else:
             with self._other_size(x):
-                latent, encoder_terms = run(self.encoder, x)
+                latent, encoder_terms = run(self.encoder, x, *self._known(sigma))
                 images, decoder_terms = run(self.decoder, latent)
                 self._check_size(images, x)
         for name, term in decoder_terms.items():  # both parts may have a term of the same name
             encoder_terms[name] = encoder_terms[name] + term if name in encoder_terms else term
         return images, encoder_terms
 
+    def _known(self, sigma: Tensor | None) -> tuple[Tensor, ...]:
+        """Return what the encoder is given beside the images."""
+        return () if sigma is None or not self.plan.takes_sigma else (sigma,)
+
     def _run(
-        self, spec: EncoderSpec | DecoderSpec, run: RunPart, part: nn.Module, x: Tensor
+        self,
+        spec: EncoderSpec | DecoderSpec,
+        run: RunPart,
+        part: nn.Module,
+        x: Tensor,
+        sigma: Tensor | None = None,
     ) -> tuple[Tensor, Terms]:
         """Run a part on a batch of the declared shape; an exception of its own names its plugin."""
+        inputs = (x, *self._known(sigma))
         return call_part(
-            spec, "its forward pass", partial(run, part), x, accepts=lambda: self._takes(x)
+            spec, "its forward pass", partial(run, part), *inputs, accepts=lambda: self._takes(x)
         )
 
     def _methods(self, name: str) -> Iterator[tuple[EncoderSpec | DecoderSpec, Callable[..., Any]]]:
@@ -284,7 +309,7 @@ class Autoencoder(nn.Module):
         return pixels.to_uint8(x, self.value_range)
 
     def to_float(self, images: Tensor) -> Tensor:
-        """Map uint8 images N×C×H×W to the model's value range, device and dtype."""
+        """Map images N×C×H×W in units of 255 to the model's value range, device and dtype."""
         return pixels.to_float(images.to(self.device), self.value_range).to(self.dtype)
 
     @property
@@ -323,13 +348,13 @@ def common_image_shape(models: Iterable[tuple[str, Autoencoder]]) -> tuple[int, 
     return model.image_shape
 
 
-def _plain(part: nn.Module, x: Tensor) -> tuple[Tensor, Terms]:
-    return part(x), {}
+def _plain(part: nn.Module, *inputs: Tensor) -> tuple[Tensor, Terms]:
+    return part(*inputs), {}
 
 
-def _with_terms(part: nn.Module, x: Tensor) -> tuple[Tensor, Terms]:
+def _with_terms(part: nn.Module, *inputs: Tensor) -> tuple[Tensor, Terms]:
     method = getattr(part, "forward_with_terms", None)
     if method is None:
-        return part(x), {}
-    output, terms = method(x)
+        return part(*inputs), {}
+    output, terms = method(*inputs)
     return output, dict(terms)

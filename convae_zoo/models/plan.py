@@ -1,5 +1,6 @@
 """Plans: models that are validated but not built yet. Imports no torch."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -11,6 +12,9 @@ from convae_zoo.registry.factories import config_values, field_names, make_confi
 from convae_zoo.registry.kinds import kind_of
 from convae_zoo.registry.listing import check_name
 from convae_zoo.registry.specs import DecoderSpec, EncoderSpec, ModelSpec, Shape, shape_text
+
+DEFAULT_CONTEXT = 16
+"""The context of a part whose config declares none, in pixels."""
 
 
 @attrs.frozen(kw_only=True)
@@ -59,6 +63,28 @@ class Plan:
     def latent_shape(self) -> Shape:
         """Shape of one latent, (D,) or (C, H, W)."""
         return cast("Shape", self.encoder_config.latent_shape)
+
+    @property
+    def size_multiple(self) -> int | None:
+        """What heights and widths must be divisible by; None if only `image_shape` is accepted."""
+        sizes = [
+            getattr(config, "size_multiple", None)
+            for config in (self.encoder_config, self.decoder_config)
+        ]
+        return None if None in sizes else math.lcm(*cast("list[int]", sizes))
+
+    @property
+    def context(self) -> int:
+        """How many pixels around a pixel its reconstruction depends on."""
+        return sum(
+            getattr(config, "context", DEFAULT_CONTEXT)
+            for config in (self.encoder_config, self.decoder_config)
+        )
+
+    @property
+    def takes_sigma(self) -> bool:
+        """Whether the encoder is given the standard deviation of the images' noise."""
+        return bool(getattr(self.encoder_config, "takes_sigma", False))
 
     @property
     def label(self) -> str:

@@ -13,6 +13,14 @@ class EncoderConfig(Protocol):
     """What an encoder's config declares besides its fields.
 
     A field named ``value_range`` is set to the model's range, in a decoder's config too.
+
+    The config of a part that accepts images of other sizes than `input_shape`, as fully
+    convolutional parts do, also declares ``size_multiple``, an int that their height and width must
+    be divisible by, and ``context``, how many pixels around a pixel its result depends on.
+
+    An encoder whose config declares ``takes_sigma = True`` is called as ``encoder(x, sigma)``:
+    sigma is the standard deviation of each image's noise, float32 N, with black at 0 and white
+    at 1; it must have a default, which is used if the noise is not known.
     """
 
     @property
@@ -37,7 +45,12 @@ class DecoderConfig(Protocol):
 
 
 class Corruption(Protocol):
-    """What a corruption's factory returns: a function, or a module without parameters."""
+    """What a corruption's factory returns: a function, or a module without parameters.
+
+    A corruption that adds noise of a known strength may also have a method ``with_sigma``, which is
+    called in place of the corruption and returns the corrupted images and the standard deviation of
+    each image's noise in units of 255, float32 N. Models that take it are then trained with it.
+    """
 
     def __call__(self, images: "Tensor", generator: "Generator") -> "Tensor":
         """Corrupt images.
@@ -46,7 +59,8 @@ class Corruption(Protocol):
         is corrupted independently.
 
         Args:
-            images: the clean images, uint8 N×C×H×W of any N, C, H and W; not modified.
+            images: uint8 N×C×H×W of any N, C, H and W; or, from the corruption before it in a sum,
+                float32 in units of 255, where values below 0 and above 255 occur. Not modified.
             generator: on the images' device.
 
         Returns:

@@ -200,6 +200,11 @@ class Recipe:
         help="none, or at random: flip (left-right), dihedral (flips and quarter turns), crop "
         "(crops of whole pictures), or a sum such as 'crop(scale=2:8) + flip'.",
     )
+    corruption: str = fields.text(
+        "",
+        help="Corrupts the input, not the target: 'gaussian(sigma=5:55)', or a sum applied in "
+        "order.",
+    )
     precision: str = fields.choice(
         "auto",
         ("auto", "fp32", "bf16"),

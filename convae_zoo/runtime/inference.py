@@ -46,15 +46,20 @@ class Inference(nn.Module):
             keep_freed_memory()
 
     @torch.inference_mode()
-    def forward(self, x: Tensor) -> Tensor:
-        """Reconstruct images N×C×H×W; the same shape comes back, float32."""
+    def forward(self, x: Tensor, sigma: Tensor | None = None) -> Tensor:
+        """Reconstruct images N×C×H×W; the same shape comes back, float32.
+
+        Args:
+            x: images in the model's value range.
+            sigma: as the model takes it, N.
+        """
         x = x.float().contiguous(memory_format=self._layout)
         bf16 = self.precision == "bf16"
         with (
             device_failures(f"running {self.model.name} on {x.device}"),
             torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=bf16),
         ):
-            reconstruction: Tensor = self.model(x)
+            reconstruction: Tensor = self.model(x, sigma)
         return reconstruction.float()
 
     def __repr__(self) -> str:

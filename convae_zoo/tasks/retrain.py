@@ -160,7 +160,9 @@ def retrain(
         fitted = dataset_for(weights.dataset, training_split(weights.dataset), shape, **source)
     else:
         fitted = train_set
-    evaluation = evaluate(result.model, val_set, train=fitted, device=device)
+    evaluation = evaluate(
+        result.model, val_set, corruption=recipe.corruption, train=fitted, device=device
+    )
     return Retrained(
         name=name,
         weights=weights,
@@ -308,7 +310,13 @@ def _smallest_good(retrained: Retrained, scratch: Path) -> tuple[str, Autoencode
         if path.stat().st_size > LARGEST_FILE - METADATA_ROOM:
             continue
         model = load_model(path)
-        measured = evaluate(model, retrained.val, baseline=False, device=device)
+        measured = evaluate(
+            model,
+            retrained.val,
+            corruption=retrained.recipe.corruption,
+            baseline=False,
+            device=device,
+        )
         found.append((dtype, model, measured))
         if measured.model.mse <= retrained.evaluation.model.mse * (1 + WORTH_STORING):
             return found[-1]

@@ -18,6 +18,9 @@ from convae_zoo.testing.result import ConformanceFailure, Skip
 SIZES = ((32, 32), (33, 47), (17, 8))
 """Heights and widths: even, odd, and narrow."""
 
+_TOLERANCE = 0.35
+"""Relative error of a measured standard deviation: of 136 values, the fewest, it is 6% itself."""
+
 
 @attrs.frozen(eq=False)
 class Batch:
@@ -43,8 +46,8 @@ class Batch:
         generator = torch.Generator().manual_seed(seed)
         return torch.randint(0, 256, self.shape, dtype=torch.uint8, generator=generator)
 
-    def corrupt(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Corrupt images; skip where the corruption needs what is not installed."""
+    def built(self) -> Any:
+        """Build the corruption; skip where it needs what is not installed."""
         try:
             corruption = build(self.entry.built, make_config(self.entry.built, self.values))
         except (DataError, WeightsError, UsageError) as error:
@@ -53,6 +56,11 @@ class Batch:
             raise ConformanceFailure(
                 f"its factory returns {corruption!r:.80}; it must return a function or a module"
             )
+        return corruption
+
+    def corrupt(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Corrupt images."""
+        corruption = self.built()
         with torch.no_grad():
             corrupted: Tensor = corruption(images, generator)
         return corrupted
@@ -80,10 +88,12 @@ def _batches(entry: Entry) -> "st.SearchStrategy[Batch]":
 
 
 def images(entry: Entry) -> None:
-    """It returns the images' shape, uint8 or float32 and finite, grey and colour, at odd sizes."""
+    """It returns the images' shape, uint8 or float32 and finite, grey and colour, at odd sizes.
 
-    def check(batch: Batch) -> None:
-        output = batch.from_seed(0)
+    So it does for float images beyond 0 to 255, which another corruption of a sum returns.
+    """
+
+    def check_output(batch: Batch, output: object) -> None:
         if not isinstance(output, Tensor):
             raise batch.failure(f"it returns {type(output).__name__}, not a tensor")
         if tuple(output.shape) != batch.shape:
@@ -92,6 +102,11 @@ def images(entry: Entry) -> None:
             raise batch.failure(f"it returns {output.dtype}; it must return uint8 or float32")
         if not output.isfinite().all():
             raise batch.failure("its images hold NaN or infinity")
+
+    def check(batch: Batch) -> None:
+        check_output(batch, batch.from_seed(0))
+        noisy = 1.4 * batch.images().float() - 50
+        check_output(batch, batch.corrupt(noisy, torch.Generator().manual_seed(0)))
 
     for_examples(_batches(entry), check, entry.examples)
 
@@ -133,3 +148,27 @@ def _check_randomness(batch: Batch) -> None:
         raise batch.failure("it draws random numbers but another seed gives the same images")
     if torch.equal(first, second):
         raise batch.failure("two equal images of a batch are corrupted alike")
+
+
+def sigma(entry: Entry) -> None:
+    """Its ``with_sigma``, if it has one, returns the same images and their noise's strength."""
+
+    def check(batch: Batch) -> None:
+        method = getattr(batch.built(), "with_sigma", None)
+        if method is None:
+            raise Skip("it has no with_sigma")
+        corrupted, stated = method(batch.images(), torch.Generator().manual_seed(0))
+        if not torch.equal(corrupted, batch.from_seed(0)):
+            raise batch.failure("its with_sigma returns other images than a call")
+        if tuple(stated.shape) != (batch.count,) or stated.dtype != torch.float32:
+            raise batch.failure(
+                f"its with_sigma returns sigma {stated.dtype} of shape {tuple(stated.shape)}; it "
+                f"must be float32 of shape ({batch.count},)"
+            )
+        measured = (corrupted.float() - batch.images().float()).flatten(1).std(1)
+        if ((measured - stated).abs() > _TOLERANCE * stated.clamp(min=1)).any():
+            raise batch.failure(
+                f"its with_sigma states sigma {stated[0]:.3g} but its noise has {measured[0]:.3g}"
+            )
+
+    for_examples(_batches(entry), check, entry.examples)

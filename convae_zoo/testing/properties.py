@@ -76,6 +76,7 @@ PROPERTIES: Mapping[str, Property] = MappingProxyType(
         "corruption-images": Property(corruptions.images, CORRUPTION),
         "corruption-clean": Property(corruptions.clean, CORRUPTION),
         "corruption-seed": Property(corruptions.seed, CORRUPTION),
+        "corruption-sigma": Property(corruptions.sigma, CORRUPTION),
         "score-values": Property(scores.values, SCORE),
         "score-map": Property(scores.maps, SCORE),
         "score-batch": Property(scores.batch, SCORE),

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from convae_zoo.data import pixels
+from convae_zoo.data.corrupt import Corrupted
 from convae_zoo.errors import UsageError
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.models.losses import call_loss
@@ -39,14 +40,22 @@ class _Objective(nn.Module):
         super().__init__()
         self.model, self.loss = model, loss
 
-    def forward(self, target: Tensor, *, bf16: bool) -> tuple[Tensor, Tensor]:
-        """Map images in the model's value range to their loss and their reconstruction.
+    def forward(
+        self, x: Tensor, target: Tensor, sigma: Tensor | None, *, bf16: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Map images in the model's value range to the loss of their reconstruction.
+
+        Args:
+            x: what is reconstructed.
+            target: what the reconstruction is compared with.
+            sigma: standard deviation of the noise in `x`, as `Autoencoder.forward` takes it.
+            bf16: whether to compute in bfloat16.
 
         Returns:
             The loss, a float32 scalar; and the detached reconstruction, float32.
         """
         with torch.autocast(target.device.type, dtype=torch.bfloat16, enabled=bf16):
-            reconstruction, terms = self.model.forward_with_terms(target)
+            reconstruction, terms = self.model.forward_with_terms(x, sigma)
         reconstruction = reconstruction.float()
         if torch.is_grad_enabled() and not reconstruction.requires_grad:
             raise plugin_error(
@@ -102,21 +111,26 @@ class Engine:
         elif self.device.type == "cuda" and self.world.size == 1 and not self.trainable_losses:
             self.step = GraphedStep(self.step, recipe.batch_size, self.device)  # type: ignore[method-assign]  # the same call, captured
 
-    def step(self, images: Tensor, weight: float = 1.0) -> Tensor:
+    def step(
+        self, images: Tensor, weight: float = 1.0, corrupted: Corrupted | None = None
+    ) -> Tensor:
         """Take one optimiser step on uint8 images N×C×H×W.
 
         Args:
-            images: this process's shard of the batch.
+            images: this process's shard of the batch, the target.
             weight: the shard's fraction of the batch; 1 where one process trains alone.
+            corrupted: the model's input; by default the images themselves.
 
         Returns:
             The loss times the weight, a detached scalar: the sum over all processes is the loss
             of the batch.
         """
         self.optimizer.zero_grad(set_to_none=True)
-        target = self._to_float(images)
+        x, target, sigma = self._inputs(images, corrupted)
         with self._bf16_weights.swapped_in() if self._bf16_weights else contextlib.nullcontext():
-            objective, reconstruction = self._objective(target, bf16=self.precision == "bf16")
+            objective, reconstruction = self._objective(
+                x, target, sigma, bf16=self.precision == "bf16"
+            )
         loss: Tensor = weight * objective
         # The processes' gradients are averaged, but those of the shards must be summed.
         (loss * self.world.size).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
@@ -155,16 +169,16 @@ class Engine:
         """Give the model PyTorch's own memory layout back."""
         self.model.to(memory_format=torch.contiguous_format)
 
-    def validate(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def validate(self, images: Tensor, corrupted: Corrupted | None = None) -> tuple[Tensor, Tensor]:
         """Return the loss of uint8 images, without the parts' own terms, and the reconstruction.
 
         Called within `evaluating`.
         """
-        target = self._to_float(images)
+        x, target, sigma = self._inputs(images, corrupted)
         with torch.autocast(
             self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"
         ):
-            reconstruction = self.model(target)
+            reconstruction = self.model(x, sigma)
         reconstruction = reconstruction.float()
         return call_loss(self.loss, reconstruction, target), reconstruction
 
@@ -173,6 +187,16 @@ class Engine:
         """Put model and loss into evaluation mode for a while, without gradients."""
         with eval_mode(self.model, self.loss), torch.no_grad():
             yield
+
+    def _inputs(
+        self, images: Tensor, corrupted: Corrupted | None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return the model's input and the target in its value range, and the noise's sigma."""
+        target = self._to_float(images)
+        if corrupted is None:
+            return target, target, None
+        sigma = None if corrupted.sigma is None else corrupted.sigma.to(self.device) / 255
+        return self._to_float(corrupted.images), target, sigma
 
     def _to_float(self, images: Tensor) -> Tensor:
         images = images.to(self.device, non_blocking=True)

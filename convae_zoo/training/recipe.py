@@ -7,6 +7,7 @@ import attrs
 from torch import nn
 
 from convae_zoo.data.augment import Augmentation
+from convae_zoo.data.corrupt import Corruption
 from convae_zoo.errors import ConfigError, UsageError, unknown
 from convae_zoo.models.plan import Plan
 from convae_zoo.registry import find_model, get_registry
@@ -50,6 +51,25 @@ def choose_recipe(
     optimizer_config(chosen.optimizer)  # both are refused before any data is loaded
     Augmentation.parse(chosen.augment)
     return chosen, {name: getattr(chosen, name) for name in given}
+
+
+def create_training_corruption(recipe: Recipe, plan: Plan) -> Corruption | None:
+    """Build a recipe's corruption for a model; None if it has none.
+
+    Raises:
+        UnknownNameError: no such corruption or field.
+        ConfigError: a value that is not allowed, or the model takes the noise's standard deviation
+            and the corruption does not state it.
+    """
+    if not recipe.corruption:
+        return None
+    corruption = Corruption(recipe.corruption)
+    if plan.takes_sigma and not corruption.states_sigma:
+        raise ConfigError(
+            f"model {plan.label!r} takes the noise's standard deviation, which corruption "
+            f"{recipe.corruption!r} does not state; add one that does, such as gaussian"
+        )
+    return corruption
 
 
 def class_name(loss: nn.Module) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 import attrs
 
 from convae_zoo import files, visuals
-from convae_zoo.data import ImageSet
+from convae_zoo.data import ImageSet, pixels
+from convae_zoo.data.corrupt import Corruption
 from convae_zoo.models.plan import label_of
 from convae_zoo.runs.history import Epoch, History, read_history
 from convae_zoo.runs.record import RunRecord
@@ -49,12 +50,20 @@ class Recorder(NullRecorder):
         folder: open and locked.
         record: of the run.
         val_set: the images of which some are drawn after each epoch.
+        corruption: of the model's input.
     """
 
-    def __init__(self, folder: RunFolder, record: RunRecord, val_set: ImageSet) -> None:
+    def __init__(
+        self,
+        folder: RunFolder,
+        record: RunRecord,
+        val_set: ImageSet,
+        corruption: Corruption | None = None,
+    ) -> None:
         super().__init__()
         self.folder, self.record, self.val_set = folder, record, val_set
         self.history = History(folder.history)
+        self.corruption = corruption
 
     def resume(self, history: Path, *, epochs: int, steps: int, digest: str | None) -> None:
         """Go on with the folder's own history, cut back to so many epochs and steps."""
@@ -103,12 +112,17 @@ class Recorder(NullRecorder):
     def _draw(self, epoch: Epoch, engine: Engine) -> None:
         chosen = self.val_set.exemplars()
         originals = self.val_set.images[chosen]
+        corrupted = inputs = None
+        if self.corruption is not None:
+            corrupted = self.corruption.fixed(originals, chosen.tolist())
+            inputs = pixels.to_uint8(corrupted.images, (0, 255))
         with engine.evaluating():
-            _, images = engine.validate(originals)
+            _, images = engine.validate(originals, corrupted)
         visuals.save_grid(
             self.folder.picture(epoch.epoch),
             originals,
             engine.model.postprocess(images).cpu(),
+            inputs=inputs,
             names=[self.val_set.label_name(i) for i in chosen.tolist()],
             title=f"{engine.model.name} on {self.val_set.name}, epoch {epoch.epoch}: "
             f"{self.record.recipe.loss} {epoch.val_loss:.5f} on the validation split",

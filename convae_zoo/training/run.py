@@ -34,7 +34,11 @@ from convae_zoo.runtime.distributed import World, join_world, was_restarted
 from convae_zoo.runtime.modes import default_modes
 from convae_zoo.training.engine import Engine, check_trainable
 from convae_zoo.training.progress import open_progress
-from convae_zoo.training.recipe import check_loss_module, choose_recipe
+from convae_zoo.training.recipe import (
+    check_loss_module,
+    choose_recipe,
+    create_training_corruption,
+)
 from convae_zoo.training.recorder import NullRecorder, Recorder
 from convae_zoo.training.resume import check_same_run, resumed_recipe
 from convae_zoo.training.start import find_start, init_from_data
@@ -158,6 +162,7 @@ def train(
         )
         if stored is not None:
             recipe = resumed_recipe(stored, given)
+        corruption = create_training_corruption(recipe, start.plan)
         world, place = stack.enter_context(join_world(choose_device(device)))
 
         torch.manual_seed(recipe.seed)
@@ -169,6 +174,7 @@ def train(
             init_from_data(built, images.for_start())
         check_shards(world, len(images), recipe)
         check_trainable(built)
+        built.corruption = recipe.corruption
         stack.enter_context(
             device_failures(f"training {built.name} on {place}", "choose a smaller batch size")
         )
@@ -199,7 +205,7 @@ def train(
         recorder = NullRecorder()
         if out is not None and world.is_main:
             folder = stack.enter_context(open_run_folder(out, overwrite=overwrite, resumed=stored))
-            recorder = Recorder(folder, record, val_set)
+            recorder = Recorder(folder, record, val_set, corruption)
         world.wait()
         shown = stack.enter_context(open_progress(enabled=progress if world.is_main else False))
         trainer = Trainer(
@@ -207,6 +213,7 @@ def train(
             recipe,
             images,
             val_set,
+            corruption=corruption,
             recorder=recorder,
             progress=shown,
             checkpoint_every=checkpoint_every,

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from convae_zoo.data import ImageSet
+from convae_zoo.data.corrupt import Corrupted, Corruption, keyed_generator
 from convae_zoo.data.order import epoch_order
 from convae_zoo.data.training_images import TrainingImages
 from convae_zoo.errors import TrainingError, UsageError
@@ -42,6 +43,7 @@ class Trainer:
         recipe: what to do.
         images: those to train on.
         val_set: images to validate on after each epoch.
+        corruption: of the model's input, in training and in validation.
         recorder: keeps what the run leaves behind.
         progress: tells a person how far it is.
         checkpoint_every: steps between two checkpoints; each epoch ends with one, too.
@@ -54,12 +56,14 @@ class Trainer:
         images: TrainingImages,
         val_set: ImageSet,
         *,
+        corruption: Corruption | None = None,
         recorder: NullRecorder | None = None,
         progress: Progress | None = None,
         checkpoint_every: int = 1000,
     ) -> None:
         self.engine, self.recipe, self.world = engine, recipe, engine.world
         self.images, self.val_set = images, val_set
+        self.corruption = corruption
         self.recorder = recorder or NullRecorder()
         self.progress = progress or Progress()
         self.checkpoint_every = checkpoint_every
@@ -103,7 +107,7 @@ class Trainer:
         done = (self.epoch - 1) * self.steps_per_epoch + self.step
         total = self.recipe.epochs * self.steps_per_epoch
         self.engine.set_learning_rate(learning_rate_at(self.recipe, done, total))
-        self._unread.append(self.engine.step(images, weight))
+        self._unread.append(self.engine.step(images, weight, self._corrupt(images)))
         self.step += 1
         is_last = self.step == self.steps_per_epoch
         saves = self.step % self.checkpoint_every == 0 and not is_last
@@ -184,6 +188,13 @@ class Trainer:
         for images, (_, weight) in zip(loaded, shards, strict=True):
             yield images, weight
 
+    def _corrupt(self, images: Tensor) -> Corrupted | None:
+        """Corrupt a batch with random numbers that depend on seed, epoch, step and rank alone."""
+        if self.corruption is None:
+            return None
+        key = (self.recipe.seed, self.epoch, self.step, self.world.rank)
+        return self.corruption(images, keyed_generator(*key, device=images.device))
+
     def _shard(self, batch: Tensor) -> tuple[Tensor, float]:
         shard = self.world.shard(batch)
         if len(shard) == 0:  # fewer images than processes: this one takes part with weight 0
@@ -243,7 +254,11 @@ class Trainer:
         shard = self.world.shard(torch.arange(len(self.val_set)))
         with self.engine.evaluating():
             for chosen in torch.split(shard, self.recipe.batch_size) if len(shard) else ():
-                loss, _ = self.engine.validate(self.val_set.images[chosen])
+                images = self.val_set.images[chosen]
+                corrupted = None
+                if self.corruption is not None:
+                    corrupted = self.corruption.fixed(images, chosen.tolist())
+                loss, _ = self.engine.validate(images, corrupted)
                 total += loss.double().cpu() * len(chosen)
         return float(self.world.sum(total.to(self.engine.device))) / len(self.val_set)
 

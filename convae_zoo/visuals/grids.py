@@ -33,6 +33,7 @@ def save_grid(
     originals: Tensor,
     reconstructions: Tensor,
     *,
+    inputs: Tensor | None = None,
     names: Sequence[str] | None = None,
     title: str = "",
 ) -> Drawing:
@@ -42,6 +43,7 @@ def save_grid(
         path: where to write, ending in ``.png``; a missing folder is created. None for nowhere.
         originals: uint8, N×C×H×W, C of 1 or 3.
         reconstructions: the same.
+        inputs: the same; drawn in between if the model saw other images than the originals.
         names: one per image, above it; shortened if too long.
         title: above all.
 
@@ -58,6 +60,9 @@ def save_grid(
     decibels = psnr(_unit(reconstructions), _unit(originals)).tolist()
     notes = [f"{value:.1f} dB" for value in decibels]
     rows = [("original", originals), ("reconstruction\nand its PSNR", reconstructions)]
+    if inputs is not None:
+        _check(originals, inputs)
+        rows.insert(1, ("input", inputs))
     return _draw(path, rows, names=names, title=title, notes=notes)
 
 

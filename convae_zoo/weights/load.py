@@ -44,6 +44,7 @@ def load_model(
     document, tensors = file_format.unpack(data, source)
     plan = plan_of(document, source)
     model = build_with_state(plan, tensors, source, hint=version_hint(document))
+    model.corruption = str(document.get("corruption", ""))
     try:
         return model.to(device).eval()
     except (RuntimeError, AssertionError) as error:  # torch raises either
@@ -56,7 +57,8 @@ def read_metadata(name_or_path: str | Path) -> dict[str, Any]:
 
     Returns:
         A dict with the keys ``format_version``, ``model``, ``distributions``, ``versions``,
-        ``recipe``, ``dataset``, ``metrics``, ``license``, ``extra``, ``dtype`` and ``sha256``.
+        ``recipe``, ``dataset``, ``metrics``, ``license``, ``extra``, ``dtype`` and ``sha256``; and
+        ``corruption`` if the model was trained with one.
 
     Raises:
         ZooError: as `load_model` does.

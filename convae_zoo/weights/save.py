@@ -69,6 +69,8 @@ def save_model(
         "extra": extra,
         "dtype": dtype,
     }
+    if model.corruption:
+        document["corruption"] = model.corruption
     write_bytes(path, *file_format.pack(document, stored_tensors(model.state_dict(), dtype)))
 
 

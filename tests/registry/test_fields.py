@@ -48,6 +48,18 @@ def test_a_number_without_a_range_must_be_finite(value):
         config(fields.number(0.5))(value)
 
 
+@given(st.one_of(st.floats(), st.tuples(st.floats(-1, 2), st.floats(-1, 2)), anything))
+def test_a_span_accepts_a_number_or_an_ascending_pair_of_numbers(value):
+    made = config(fields.span(0.5, minimum=0, maximum=1))
+    ends = list(value) if isinstance(value, tuple | list) else [value, value]
+    numbers = len(ends) == 2 and all(type(end) in {int, float} for end in ends)
+    if numbers and 0 <= ends[0] <= ends[1] <= 1:
+        assert made(value).x == (tuple(value) if isinstance(value, list) else value)
+    else:
+        with pytest.raises(ValueError, match="x must be a number from 0 to 1 or a range LOW:HIGH"):
+            made(value)
+
+
 @given(anything)
 def test_a_choice_accepts_only_its_options(value):
     made = config(fields.choice("relu", ["relu", "gelu"]))

@@ -79,6 +79,7 @@ MESSAGES = {
     r"1×3×33×47\)",
     "corruption-clean": r"it changes the clean images",
     "corruption-seed": r"equal seeds give different images; draw every random number from the",
+    "corruption-sigma": r"its with_sigma states sigma 1 but its noise has 2\d",
     "score-values": r"6 images that differ all have the score 1",
     "score-map": r"its map is 6×1024; it must be 6×32×32",
     "score-batch": r"a batch and its images one by one differ by",
@@ -140,6 +141,7 @@ def test_a_defect_is_no_failure_of_properties_that_it_has(prop):
     [
         ("unused-noise", "corruption-seed", "draws random numbers but another seed gives the same"),
         ("shared-noise", "corruption-seed", "two equal images of a batch are corrupted alike"),
+        ("only-uint8", "corruption-images", r"is invalid for input of size"),
         (
             "doubles",
             "corruption-images",

@@ -14,7 +14,12 @@ import convae_zoo as zoo
 from tiny_runs import comparable, losses_of, start_child, start_command, tiny_train
 
 KILLS = int(os.environ.get("CONVAE_ZOO_TEST_KILLS", "6"))
-SETTINGS = {"epochs": 4, "shuffle": True, "checkpoint_every": 4}
+SETTINGS = {
+    "epochs": 4,
+    "shuffle": True,
+    "checkpoint_every": 4,
+    "corruption": "gaussian(sigma=5:55)",
+}
 
 
 def ended(child):

@@ -25,13 +25,21 @@ def stopped_run(out, step, **settings):
         run(out, **settings)
 
 
-@pytest.mark.parametrize("loss", ["mse", "mse + 0.01*adversarial"])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"loss": "mse"},
+        {"loss": "mse + 0.01*adversarial"},
+        {"corruption": "mask + gaussian(sigma=5:55)"},
+    ],
+    ids=["mse", "adversarial", "corruption"],
+)
 @pytest.mark.parametrize("step", [0, 3, 5, 7, 9, 20])
-def test_resuming_from_any_step_gives_the_losses_of_an_uninterrupted_run(tmp_path, step, loss):
-    """Before, at and after each checkpoint; with a trainable loss, too."""
-    whole = tiny_train(epochs=3, shuffle=True, loss=loss)
-    stopped_run(tmp_path / "run", step, loss=loss)
-    resumed = run(tmp_path / "run", resume=True, loss=loss)
+def test_resuming_from_any_step_gives_the_losses_of_an_uninterrupted_run(tmp_path, step, setting):
+    """Before, at and after each checkpoint; with a trainable loss or a corruption, too."""
+    whole = tiny_train(epochs=3, shuffle=True, **setting)
+    stopped_run(tmp_path / "run", step, **setting)
+    resumed = run(tmp_path / "run", resume=True, **setting)
     assert resumed.train_losses == whole.train_losses
     assert resumed.val_losses == whole.val_losses
     for ours, theirs in zip(resumed.model.parameters(), whole.model.parameters(), strict=True):

@@ -49,3 +49,19 @@ def doubles():
         return images.double()
 
     return corrupt
+
+
+def only_uint8():
+    def corrupt(images, generator):
+        return 255 - images.view(torch.uint8).reshape(images.shape)
+
+    return corrupt
+
+
+class WrongSigma:
+    def __call__(self, images, generator):
+        return self.with_sigma(images, generator)[0]
+
+    def with_sigma(self, images, generator):
+        noise = 25 * torch.randn(images.shape, generator=generator)
+        return images + noise, torch.ones(len(images))

@@ -45,6 +45,8 @@ CORRUPTIONS = {
     "corruption-images": "even_sizes",
     "corruption-clean": "in_place",
     "corruption-seed": "own_randomness",
+    "corruption-sigma": "WrongSigma",
+    "only-uint8": "only_uint8",
     "unused-noise": "unused_noise",
     "shared-noise": "shared_noise",
     "doubles": "doubles",
