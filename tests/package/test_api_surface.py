@@ -19,7 +19,7 @@ def test_names_parameters_methods_and_options_are_listed():
     assert {
         "load_model",
         "load_model(*, device='cpu')",
-        "Autoencoder.encode(x)",
+        "Autoencoder.decode(z)",
         "fields.integer(*, minimum=1)",
         "convae-zoo train --dataset",
         "convae-zoo show NAME",
