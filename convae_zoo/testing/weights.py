@@ -8,7 +8,7 @@ from convae_zoo.errors import UnknownNameError
 from convae_zoo.models.plan import plan_model
 from convae_zoo.registry import find_model
 from convae_zoo.registry.factories import config_values
-from convae_zoo.registry.specs import WeightsSpec
+from convae_zoo.registry.specs import Recipe, WeightsSpec
 from convae_zoo.testing.entry import Entry
 from convae_zoo.testing.result import ConformanceFailure, Skip
 from convae_zoo.weights.load import load_model, read_metadata
@@ -34,10 +34,11 @@ def weights(entry: Entry) -> None:
             f"its file holds {config_values(model.plan.encoder_config)}, not the model's config"
         )
     stored = read_metadata(entry.name)
+    recipe = stored["recipe"] and attrs.asdict(Recipe()) | stored["recipe"]  # new fields: defaults
     for what, there, here in (
         ("model", stored["model"].get("name"), declared.model),
         ("dataset", (stored["dataset"] or {}).get("name"), declared.dataset_name),
-        ("recipe", stored["recipe"], attrs.asdict(declared.recipe or spec.recipe)),
+        ("recipe", recipe, attrs.asdict(declared.recipe or spec.recipe)),
         ("license", stored["license"], declared.license),
     ):
         if there is not None and there != here:

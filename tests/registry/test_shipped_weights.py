@@ -6,14 +6,13 @@ import json
 import sys
 from pathlib import Path
 
-import attrs
 import pytest
 
 import convae_zoo as zoo
 from convae_zoo.errors import FileError, PluginError, WeightsError
 from convae_zoo.registry import find_model
 from convae_zoo.registry.shipped_weights import add_to_index, open_folder, shipped_weights
-from convae_zoo.registry.specs import WeightsSpec
+from convae_zoo.registry.specs import Recipe, WeightsSpec
 from convae_zoo.tasks.retrain import LARGEST_FILE
 from convae_zoo.weights.load import read_metadata
 
@@ -92,6 +91,6 @@ def test_a_shipped_file_is_registered_small_and_made_by_the_declared_recipe(file
     assert weights.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
     assert file.stat().st_size <= LARGEST_FILE
     told = read_metadata(file)
-    assert told["recipe"] == attrs.asdict(weights.recipe or spec.recipe)
+    assert Recipe(**told["recipe"]) == (weights.recipe or spec.recipe)
     assert told["dataset"]["name"] == weights.dataset
     assert told["metrics"] == dict(weights.metrics)
