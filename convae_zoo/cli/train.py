@@ -75,9 +75,18 @@ def command(settings: tuple[str, ...], out: str, **options: Any) -> None:
         raise TrainingError(f"{error}; {what_is_kept(folder)}") from error
     if is_main_process():
         click.echo(f"model     {folder.model}")
+        click.echo(f"best      {folder.best}  ({_best_epoch(folder)})")
         click.echo(f"pictures  {folder.pictures}")
         click.echo(f"curves    {folder.curves}")
         click.echo(f"history   {folder.history}")
+
+
+def _best_epoch(folder: "RunFolder") -> str:
+    from convae_zoo.runs.history import read_history
+
+    epochs = read_history(folder.history).epochs
+    best = min(epochs, key=lambda epoch: epoch.val_loss)
+    return f"epoch {best.epoch} of {len(epochs)}, validation loss {best.val_loss:.5f}"
 
 
 def what_is_kept(folder: "RunFolder") -> str:

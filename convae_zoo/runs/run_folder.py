@@ -23,6 +23,7 @@ class RunFolder:
         self.history = path / "history.jsonl"  # the losses
         self.model = path / DEFAULT_FILENAME  # the weights after the last finished epoch
         self.first_epoch = path / "epoch-001.safetensors"  # those after the first, to compare with
+        self.best = path / "best.safetensors"  # those of the lowest validation loss
         self.curves = path / "loss_curves.png"
         self.pictures = path / "pictures"  # a grid per epoch
         self.checkpoints = Checkpoints(path / "checkpoints")
@@ -45,7 +46,8 @@ class RunFolder:
             for left in folder.glob(".tmp-*"):
                 left.unlink(missing_ok=True)
         if everything:
-            for path in (self.record, self.history, self.model, self.first_epoch, self.curves):
+            files_of_run = (self.record, self.history, self.model, self.first_epoch, self.best)
+            for path in (*files_of_run, self.curves):
                 path.unlink(missing_ok=True)
             for path in self.pictures.glob("epoch-*.png"):
                 if _PICTURE.fullmatch(path.name):

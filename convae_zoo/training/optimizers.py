@@ -8,11 +8,11 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from convae_zoo.errors import unknown
+from convae_zoo.errors import UsageError, unknown
 from convae_zoo.registry import fields
 from convae_zoo.registry.expressions import parse_entry
 from convae_zoo.registry.factories import create_config
-from convae_zoo.training.muon import Muon
+from convae_zoo.training.muon import Muon, is_matrix
 
 
 @attrs.frozen(kw_only=True)
@@ -72,7 +72,13 @@ def _sgd(parameters: Parameters, config: SGDConfig, rate: Any, fused: bool) -> A
 
 
 def _muon(parameters: Parameters, config: MuonConfig, rate: Any, fused: bool) -> Any:  # noqa: ARG001 - as the others
-    return Muon(parameters, lr=rate, **attrs.asdict(config))
+    given = list(parameters)
+    if not any(map(is_matrix, given)):
+        raise UsageError(
+            f"optimizer 'muon' orthogonalises weight matrices, and none of the {len(given)} "
+            "parameters has two rows and two columns; use adam"
+        )
+    return Muon(given, lr=rate, **attrs.asdict(config))
 
 
 OPTIMIZERS: Mapping[str, tuple[type, Create]] = MappingProxyType(
@@ -115,6 +121,7 @@ def create_optimizer(
     Raises:
         UnknownNameError: no such optimiser or setting.
         ConfigError: the expression cannot be read, or a value is out of range.
+        UsageError: the shapes of the parameters do not suit the optimiser.
     """
     name, config = optimizer_config(text)
     lr = torch.tensor(rate, device=device) if device.type == "cuda" else rate

@@ -1,5 +1,6 @@
 """What a run leaves behind: losses, checkpoints, weights and pictures."""
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -85,8 +86,9 @@ class Recorder(NullRecorder):
             license=None,
         )
         if epoch.epoch == 1:
-            with files.atomic_path(self.folder.first_epoch) as copy:
-                shutil.copyfile(self.folder.model, copy)
+            self._keep(self.folder.first_epoch)
+        if epoch.val_loss == min(e.val_loss for e in self.history.epochs):
+            self._keep(self.folder.best)
         self._draw(epoch, engine)
         self._update(epochs_done=epoch.epoch)
 
@@ -108,6 +110,17 @@ class Recorder(NullRecorder):
                 [e.val_loss for e in self.history.epochs],
                 title=f"{label_of(self.record.model)} on {self.record.dataset['name']}",
             )
+
+    def _keep(self, path: Path) -> None:
+        """Keep the present weights under another name; they take no space twice where links work.
+
+        A link stays what it is: the weights file is replaced after an epoch, never changed.
+        """
+        with files.atomic_path(path) as copy:
+            try:
+                os.link(self.folder.model, copy)
+            except OSError:
+                shutil.copyfile(self.folder.model, copy)
 
     def _draw(self, epoch: Epoch, engine: Engine) -> None:
         chosen = self.val_set.exemplars()

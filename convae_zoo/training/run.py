@@ -32,6 +32,7 @@ from convae_zoo.runs.run_folder import RunFolder, check_run_folder, open_run_fol
 from convae_zoo.runtime.device import choose_device, describe_device
 from convae_zoo.runtime.distributed import World, join_world, was_restarted
 from convae_zoo.runtime.modes import default_modes
+from convae_zoo.training.advice import few_steps
 from convae_zoo.training.engine import Engine, check_trainable
 from convae_zoo.training.progress import open_progress
 from convae_zoo.training.recipe import (
@@ -220,8 +221,9 @@ def train(
         )
         if stored is not None and out is not None:
             trainer.resume(RunFolder(Path(out)), stored)
-        for line in _summary(record, train_set, val_set):
-            shown.say(line)
+        for line in (*_summary(record, train_set, val_set), few_steps(len(images), recipe)):
+            if line:
+                shown.say(line)
         with contextlib.closing(trainer):
             trainer.train()
         history = trainer.recorder.history

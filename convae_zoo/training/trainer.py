@@ -25,6 +25,7 @@ from convae_zoo.runs.history import Epoch
 from convae_zoo.runs.record import RunRecord
 from convae_zoo.runs.run_folder import RunFolder
 from convae_zoo.runtime.stop import StopRequest, stop_requests
+from convae_zoo.training.advice import diverged, memorised
 from convae_zoo.training.engine import Engine
 from convae_zoo.training.progress import Progress
 from convae_zoo.training.recorder import NullRecorder
@@ -72,6 +73,7 @@ class Trainer:
         self.state = "failed"
         self._unread: list[Tensor] = []
         self._started = 0.0
+        self._warned = False
         self._stop = StopRequest()
 
     def train(self) -> None:
@@ -212,12 +214,9 @@ class Trainer:
         self.seconds += time.perf_counter() - self._started
         history = self.recorder.history
         history.add_steps(self.epoch, losses)
-        for step, loss in enumerate(losses, len(history.steps) - len(losses) + 1):
-            if not math.isfinite(loss):
-                raise TrainingError(
-                    f"the loss became {loss} at step {step} (epoch {self.epoch}); "
-                    "lower the learning rate or choose another loss"
-                )
+        step = len(history.steps) - len(losses) + 1
+        if line := diverged(losses, history.steps[0], step, self.recipe.learning_rate):
+            raise TrainingError(line)
         self.progress.step(self._epoch_name, self._images_done, losses[-1])
 
     def _end_epoch(self) -> None:
@@ -226,8 +225,9 @@ class Trainer:
         val_loss = self._validation_loss()
         if not math.isfinite(val_loss):
             raise TrainingError(
-                f"the validation loss became {val_loss} at step {len(history.steps)} "
-                f"(the end of epoch {self.epoch}); lower the learning rate or choose another loss"
+                f"the validation loss became {val_loss} at step {len(history.steps)}, the end of "
+                f"epoch {self.epoch}; lower the learning rate, --learning-rate "
+                f"{self.recipe.learning_rate / 10:.2g}, or choose another loss"
             )
         losses = history.steps[-self.steps_per_epoch :]
         sizes = [len(batch) for batch in torch.split(torch.arange(count), self.recipe.batch_size)]
@@ -243,6 +243,9 @@ class Trainer:
             f"{val_loss:.5f} on {self.val_set.split}, {epoch.images_per_second:,.0f} images/s"
         )
         self.recorder.end_epoch(epoch, self.engine)
+        if not self._warned and (line := memorised(history.epochs)):
+            self.progress.say(line)
+            self._warned = True
         self.epoch, self.step, self.seconds = self.epoch + 1, 0, 0.0
         self.recorder.checkpoint(self.state_dict())
         if self.epoch <= self.recipe.epochs:

@@ -92,13 +92,13 @@ def test_an_output_that_cannot_be_created_is_reported(run, tmp_path):
 
 
 @pytest.mark.usefixtures("waves_dataset")
-def test_a_loss_that_is_not_finite_stops_the_run_at_its_step(run, tmp_path):
+def test_a_loss_that_diverges_stops_the_run_at_its_step_with_a_hint_of_the_rate(run, tmp_path):
     fast = ("--optimizer", "sgd", "--learning-rate", "1000", "--out", tmp_path / "run")
     status, _, err = run("train", "convae-200", "--dataset", "waves", *SMALL, *fast)
     assert status == 1
     assert "loss became " in err
     assert " at step " in err
-    assert "lower the learning rate or choose another loss" in err
+    assert "try a tenth of it, --learning-rate 1e+02, or another loss" in err
     if (tmp_path / "run" / "model.safetensors").exists():  # of an epoch that was finished
         assert " is kept in " in err
         zoo.load_model(tmp_path / "run")

@@ -65,7 +65,7 @@ class Bench:
         folder = RunFolder(self.out)
         if folder.record.exists():
             folder.read()
-        for path in (folder.model, folder.first_epoch):
+        for path in (folder.model, folder.first_epoch, folder.best):
             if path.exists():
                 zoo.load_model(path)
         if folder.history.exists():

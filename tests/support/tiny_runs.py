@@ -128,7 +128,8 @@ def comparable(path):
     for line in history:
         line.pop("seconds", None)
         line.pop("images_per_second", None)
-    files = [*sorted(folder.pictures.iterdir()), folder.model, folder.first_epoch, folder.curves]
+    weights = [folder.model, folder.first_epoch, folder.best]
+    files = [*sorted(folder.pictures.iterdir()), *weights, folder.curves]
     return history, {p.name: p.read_bytes() for p in files}
 
 

@@ -7,7 +7,7 @@ from torch import nn
 
 import convae_zoo as zoo
 from convae_zoo.data import ImageSet
-from convae_zoo.errors import ConfigError, UnknownNameError
+from convae_zoo.errors import ConfigError, UnknownNameError, UsageError
 from convae_zoo.registry import get_registry
 from convae_zoo.training.optimizers import OPTIMIZERS, create_optimizer, optimizer_config
 
@@ -53,6 +53,12 @@ def test_an_invalid_optimizer_is_refused_in_one_line(text, error, message):
     with pytest.raises(error, match=message) as caught:
         optimizer_config(text)
     assert "\n" not in str(caught.value)
+
+
+def test_an_optimizer_that_suits_no_parameters_shape_is_refused():
+    vectors = [nn.Parameter(torch.ones(5)), nn.Parameter(torch.ones(1, 5))]
+    with pytest.raises(UsageError, match="none of the 2 parameters has two rows and two columns"):
+        create_optimizer("muon", vectors, 0.02, CPU, fused=False)
 
 
 @pytest.fixture

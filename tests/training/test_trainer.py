@@ -129,7 +129,7 @@ def test_the_largest_seed_is_accepted():
 
 
 def test_a_non_finite_loss_stops_the_run_and_names_the_step(tmp_path):
-    with pytest.raises(TrainingError, match=r"loss became (nan|inf) at step \d+ \(epoch 1\)"):
+    with pytest.raises(TrainingError, match=r"loss became \S+ at step \d+, with a learning"):
         tiny_train(learning_rate=1e3, optimizer="sgd", batch_size=4, epochs=1, out=tmp_path / "run")
     record = RunFolder(tmp_path / "run").read()
     assert (record.state, record.epochs_done) == ("failed", 0)
