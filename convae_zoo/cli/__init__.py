@@ -1,7 +1,6 @@
 """The command line: one small file per command, imported when called."""
 
 import contextlib
-import importlib
 import os
 import sys
 import warnings
@@ -9,12 +8,14 @@ from typing import Any
 
 import click
 
+from convae_zoo.cli.lazy import LazyGroup
 from convae_zoo.cli.output import only_documents_on_stdout
 from convae_zoo.errors import ZooError, ZooWarning, device_failures, printable, reason
 
 COMMANDS = {
     "compare": "Compare several runs or models on the same images.",
     "decode": "Decode a file of latents into image files.",
+    "detect": "Detect anomalous images.",
     "encode": "Encode image files into one file of latents.",
     "evaluate": "Measure a model against PCA on a dataset.",
     "export": "Write a model for use without the zoo.",
@@ -32,38 +33,13 @@ COMMANDS = {
     "train": "Train a model.",
     "verify": "Check entries against the zoo's contract.",
 }
-"""The help line of each command. The file ``cli/NAME.py`` defines it, as ``command``."""
-
-
-class _Commands(click.Group):
-    """A group whose commands are imported only when they are called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return sorted(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"convae_zoo.cli.{cmd_name.replace('-', '_')}")
-        command: click.Command = module.command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl(sorted(COMMANDS.items()))
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            from convae_zoo.errors import unknown
-
-            raise unknown("command", args[0], COMMANDS)
-        return super().resolve_command(ctx, args)
+"""The help line of each command. ``cli/NAME.py`` or ``cli/NAME/`` defines it, as ``command``."""
 
 
 @click.group(
-    cls=_Commands,
+    cls=LazyGroup,
+    folder=__name__,
+    summaries=COMMANDS,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -42,6 +42,10 @@ def load_model(
     """
     data, source = _read(name_or_path, download=download)
     document, tensors = file_format.unpack(data, source)
+    if "kind" in document:  # of a file that is more than a model
+        raise WeightsError(
+            f"{source} is a {document['kind']}, not a model; load it with AnomalyDetector.load"
+        )
     plan = plan_of(document, source)
     model = build_with_state(plan, tensors, source, hint=version_hint(document))
     model.corruption = str(document.get("corruption", ""))

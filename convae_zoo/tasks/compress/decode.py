@@ -11,7 +11,12 @@ from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.runtime.modes import evaluating
 from convae_zoo.tasks.compress.codes import Codes, codes_of, from_codes
 from convae_zoo.tasks.compress.latents import LatentsFile, open_latents
-from convae_zoo.tasks.compress.pictures import find_finished, picture_paths, write_picture
+from convae_zoo.tasks.compress.pictures import (
+    find_finished,
+    latent_mark,
+    picture_paths,
+    write_picture,
+)
 
 BATCH = 128
 
@@ -70,7 +75,7 @@ def decode_file(
         done = 0
         for batch in _decoded(model, latents, codes, finished):
             for place, image in batch:
-                write_picture(image, paths[place], latents.sha256, place)
+                write_picture(image, paths[place], latent_mark(latents.sha256, place))
             size = min(BATCH, len(paths) - done)
             done += size
             progress(size)

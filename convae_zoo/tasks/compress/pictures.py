@@ -66,7 +66,7 @@ def find_finished(paths: Sequence[Path], source: str, *, overwrite: bool) -> set
             exists = path.exists() or path.is_symlink()
         except OSError as error:
             raise FileError(f"cannot write {path}: {error.strerror}") from error
-        if exists and _mark_of(path) == _mark(source, place):
+        if exists and mark_of(path) == latent_mark(source, place):
             finished.add(place)
         elif exists:
             others.append(path)
@@ -79,8 +79,8 @@ def find_finished(paths: Sequence[Path], source: str, *, overwrite: bool) -> set
     return finished
 
 
-def write_picture(image: Tensor, path: Path, source: str, place: int) -> None:
-    """Write an image, uint8 C×H×W with C of 1 or 3, as a PNG file that records its source.
+def write_picture(image: Tensor, path: Path, mark: str) -> None:
+    """Write an image, uint8 C×H×W with C of 1 or 3, as a PNG file that records its origin.
 
     Raises:
         FileError: it cannot be written.
@@ -91,18 +91,19 @@ def write_picture(image: Tensor, path: Path, source: str, place: int) -> None:
         raise FileError(f"cannot create {path.parent}: {error.strerror}") from error
     array = image.permute(1, 2, 0).numpy()
     info = PngInfo()
-    info.add_text(_MARK, _mark(source, place))
+    info.add_text(_MARK, mark)
     with files.atomic_path(path) as temporary:
         picture = Image.fromarray(array[..., 0] if array.shape[2] == 1 else array)
         picture.save(temporary, pnginfo=info)
 
 
-def _mark(source: str, place: int) -> str:
+def latent_mark(source: str, place: int) -> str:
+    """Return the mark of a picture that was decoded from a latent of a file."""
     return f"latents {source} {place}"
 
 
-def _mark_of(path: Path) -> object:
-    """Read the source that a picture records; None if it records none."""
+def mark_of(path: Path) -> object:
+    """Read the origin that a picture records; None if it records none."""
     try:
         with Image.open(path, formats=("PNG",)) as image:
             return image.info.get(_MARK)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted, check_random_state
 
-from convae_zoo.errors import InputError, UsageError
+from convae_zoo.data.image_file import MAX_PIXELS
+from convae_zoo.errors import InputError, UsageError, WeightsError
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.registry.specs import Recipe
 from convae_zoo.runtime.modes import default_modes
@@ -50,6 +51,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # sci
         held_out: the share of the normal images that sets the threshold; more are held out if
             `alarm_rate` needs them, up to half.
         random_state: seed of the split, the weights and the order of the images.
+        max_pixels: image files with more pixels are refused.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         verbose: show the training's progress on stderr.
 
@@ -72,6 +74,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # sci
         overrides: Mapping[str, Any] | None = None,
         held_out: float = defaults.HELD_OUT,
         random_state: int | np.random.RandomState | None = 0,
+        max_pixels: int = MAX_PIXELS,
         device: str = "auto",
         verbose: bool = False,
     ) -> None:
@@ -85,6 +88,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # sci
         self.overrides = overrides
         self.held_out = held_out
         self.random_state = random_state
+        self.max_pixels = max_pixels
         self.device = device
         self.verbose = verbose
 
@@ -219,7 +223,10 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # sci
         """
         stored = file.read(path, device)
         model = stored.scorer.model if stored.model_name is None else stored.model_name
-        detector = cls(model, device=device, **stored.arguments)
+        try:
+            detector = cls(model, device=device, **stored.arguments)
+        except TypeError as error:
+            raise WeightsError(f"{path}: its arguments are not a detector's: {error}") from error
         detector.scorer_, detector.calibration_ = stored.scorer, stored.calibration
         detector.intake_ = stored.intake
         count, names = stored.features

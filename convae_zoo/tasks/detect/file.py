@@ -82,7 +82,7 @@ def write(stored: Stored, path: str | Path) -> None:
         "features": list(stored.features),
         "arguments": {name: _to_json(value) for name, value in stored.arguments.items()},
     }
-    results = {"scores": calibration.scores, "peaks": calibration.peaks}
+    results = attrs.asdict(calibration)
     tensors = {
         **({} if stored.weights else _prefixed(_MODEL, state)),
         **_prefixed(_SCORE, stored_tensors(stored.scorer.score.state())),
@@ -148,6 +148,7 @@ def _restored(
         calibration=Calibration(
             scores=_array(results["scores"]),
             peaks=_array(results["peaks"]) if "peaks" in results else None,
+            levels=_array(results["levels"]) if "levels" in results else None,
         ),
         intake=Intake(
             channels=int(document["channels"]),

@@ -38,22 +38,31 @@ class Calibration:
     Attributes:
         scores: float32, n.
         peaks: the highest value of each one's map, float32, n; None without maps.
+        levels: the median of each one's map, float32, n; None without maps.
     """
 
     scores: NDArray[np.float32]
     peaks: NDArray[np.float32] | None
+    levels: NDArray[np.float32] | None
+
+    @property
+    def level(self) -> float:
+        """The usual value of a map's pixels; 0 without maps."""
+        return 0.0 if self.levels is None else float(np.median(self.levels))
 
     @classmethod
     def of(cls, scored: Iterator[Scored]) -> "Calibration":
         """Collect the results of held-out pictures."""
-        scores, peaks = [], []
+        scores, peaks, levels = [], [], []
         for each in scored:
             scores.append(each.score)
             if each.map is not None:
                 peaks.append(float(each.map.max()))
+                levels.append(float(each.map.median()))
         return cls(
             scores=np.array(scores, dtype=np.float32),
             peaks=np.array(peaks, dtype=np.float32) if peaks else None,
+            levels=np.array(levels, dtype=np.float32) if levels else None,
         )
 
 

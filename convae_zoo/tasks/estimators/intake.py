@@ -27,8 +27,8 @@ class Intake:
         """Bring the X of a fit into one form.
 
         Args:
-            estimator: with `image_shape`; it gets `n_features_in_` and `feature_names_in_` if X is
-                a table.
+            estimator: with `image_shape` and `max_pixels`; it gets `n_features_in_` and
+                `feature_names_in_` if X is a table.
             X: pictures, or a table.
 
         Raises:
@@ -37,7 +37,7 @@ class Intake:
         for name in ("n_features_in_", "feature_names_in_"):  # of an earlier fit
             vars(estimator).pop(name, None)
         if is_pictures(X):
-            pictures = as_pictures(X)
+            pictures = as_pictures(X, max_pixels=estimator.max_pixels)
             intake = cls(channels=len(pictures[0]), table=None)
             return intake, attrs.evolve(pictures, channels=intake.channels)
         rows = _rows(estimator, X, reset=True)
@@ -59,7 +59,7 @@ class Intake:
                 f"X holds {given}, but {type(estimator).__name__} was fitted to {fitted}"
             )
         if self.table is None:
-            return as_pictures(X, self.channels)
+            return as_pictures(X, self.channels, max_pixels=estimator.max_pixels)
         rows = _rows(estimator, X, reset=False)
         return Pictures(self.table.to_images(rows), self.channels)
 

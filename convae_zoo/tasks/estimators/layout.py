@@ -1,5 +1,6 @@
 """How pictures meet a model of fixed size: whole, padded where needed, or cut into tiles."""
 
+import math
 from collections.abc import Iterator
 
 import attrs
@@ -11,6 +12,9 @@ from convae_zoo.data import empty_images, pixels
 from convae_zoo.errors import InputError
 from convae_zoo.registry.specs import shape_text
 from convae_zoo.tasks.estimators.pictures import Pictures
+
+COVER = 16
+"""How many random tiles a pixel is in, at most, on average."""
 
 Size = tuple[int, int, int]
 
@@ -97,19 +101,23 @@ class Layout:
 
         Args:
             pictures: what they are taken from.
-            limit: the most tiles; they are cut at random places, as many from each picture. Whole
-                pictures are all taken.
+            limit: the most tiles; they are cut at random places, up to as many from each picture.
+                Whole pictures are all taken.
             generator: draws the places.
         """
         if self.picture_size is not None:
             return self.images(pictures)
         each = max(1, limit // len(pictures))
         made = empty_images(each * len(pictures), self.image_shape)
+        _, h, w = self.image_shape
+        count = 0
         for index, picture in enumerate(pictures):
             self.check(picture, index)
-            for number, tile in enumerate(self._random_tiles(picture, each, generator)):
-                made[index * each + number] = tile
-        return made
+            covering = math.ceil(picture.shape[1] * picture.shape[2] / (h * w))
+            for tile in self._random_tiles(picture, min(each, covering * COVER), generator):
+                made[count] = tile
+                count += 1
+        return made[:count]
 
     def _random_tiles(
         self, picture: Tensor, count: int, generator: torch.Generator

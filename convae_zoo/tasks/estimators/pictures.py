@@ -57,9 +57,9 @@ class Pictures:
             raise
         except (DataError, ValueError) as error:
             raise InputError(f"picture {index}: {error}") from error
-        if self.channels not in {None, len(picture)}:
+        if len(picture) not in _known(self.channels):
             raise InputError(
-                f"picture {index} has {len(picture)} channels, expected {self.channels}, as in fit"
+                f"picture {index} has {len(picture)} channels, expected {_expected(self.channels)}"
             )
         return picture
 
@@ -93,7 +93,12 @@ def is_pictures(X: Any) -> bool:  # noqa: N803 - scikit-learn's name
     return False
 
 
-def as_pictures(X: Any, channels: int | None = None) -> Pictures:  # noqa: N803 - the same
+def as_pictures(
+    X: Any,  # noqa: N803 - the same
+    channels: int | None = None,
+    *,
+    max_pixels: int = MAX_PIXELS,
+) -> Pictures:
     """Bring pictures of any form into one.
 
     Args:
@@ -101,6 +106,7 @@ def as_pictures(X: Any, channels: int | None = None) -> Pictures:  # noqa: N803 
             image, a uint8 array H×W or H×W×C, or a uint8 tensor C×H×W. Image files and PIL images
             have three channels, or one if `channels` is 1. N×H×W are grey pictures.
         channels: of every picture; by default those that X has.
+        max_pixels: image files with more pixels are refused.
 
     Raises:
         InputError: X has another form, or no pictures.
@@ -113,7 +119,7 @@ def as_pictures(X: Any, channels: int | None = None) -> Pictures:  # noqa: N803 
         X = _as_tensor(X, channels)  # noqa: N806 - the same
     if len(X) == 0:
         raise InputError("X has no pictures (0 samples); at least 1 is required")
-    return Pictures(X, channels)
+    return Pictures(X, channels, max_pixels)
 
 
 def _as_tensor(images: "np.ndarray[Any, Any] | Tensor", channels: int | None) -> Tensor:
@@ -123,13 +129,20 @@ def _as_tensor(images: "np.ndarray[Any, Any] | Tensor", channels: int | None) ->
     tensor = torch.from_numpy(np.array(images)) if isinstance(images, np.ndarray) else images.cpu()
     if tensor.ndim == 3:  # noqa: PLR2004 - N×H×W
         tensor = tensor[:, None]
-    known = _CHANNELS if channels is None else (channels,)
+    known = _known(channels)
     if tensor.shape[1] in known:
         return tensor
     if tensor.shape[3] in known:
         return tensor.permute(0, 3, 1, 2).contiguous()
-    expected = " or ".join(map(str, known))
     raise InputError(
-        f"X of shape {shape_text(shape)} has no axis of {expected} channels"
-        f"{', as in fit' if channels is not None else ''}; give N×C×H×W or N×H×W×C"
+        f"X of shape {shape_text(shape)} has no axis of {_expected(channels)} channels; give "
+        "N×C×H×W or N×H×W×C"
     )
+
+
+def _known(channels: int | None) -> tuple[int, ...]:
+    return _CHANNELS if channels is None else (channels,)
+
+
+def _expected(channels: int | None) -> str:
+    return " or ".join(map(str, _CHANNELS)) if channels is None else f"{channels} (as in fit)"
