@@ -163,8 +163,8 @@ class UNetConfig(ImageConfig):
     size_multiple = 8
     """Images of any height and width divisible by it are accepted."""
 
-    context = 48
-    """Pixels around an output pixel that matter."""
+    context = 16
+    """Pixels around an output pixel that matter, in this part."""
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:
@@ -186,3 +186,5 @@ class UNetEncoderConfig(UNetConfig):
 
     deep_depth: int = fields.integer(4, minimum=0)
     takes_sigma: bool = fields.flag(default=False)
+
+    context = 32

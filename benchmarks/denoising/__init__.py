@@ -1,0 +1,1 @@
+"""Denoising photographs: the training data, the training and the comparison."""
