@@ -16,6 +16,7 @@ from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.registry import list_models
 from convae_zoo.registry.specs import WeightsSpec
 from convae_zoo.runtime.device import choose_device
+from convae_zoo.tasks.gallery.anomalies import show_defects
 from convae_zoo.tasks.gallery.boards import boards, spec_of
 from convae_zoo.tasks.gallery.entries import model_cards, plugin_rows
 from convae_zoo.tasks.gallery.latents import map_latents
@@ -42,7 +43,7 @@ class Settings:
             scikit-image.
         measure: measure the leaderboards; else take the figures that the weights' cards state.
         device: ``auto``, ``cpu`` or ``cuda``.
-        map_of: the dataset whose images the map of latents places.
+        map_of: the dataset whose images the map of latents places; its best model also detects.
     """
 
     pictures: Sequence[str | Path] = ()
@@ -82,7 +83,15 @@ def build_gallery(settings: Settings, progress: Progress = lambda *_: None) -> G
                 scene.append(reconstruction)
     progress("measuring on datasets", len(names), len(names))
     measured = boards(models, specs, measure=settings.measure, device=settings.device)
-    progress("placing latents", len(names), len(names))
+    progress("placing latents and finding defects", len(names), len(names))
+    best = _best(models, specs, settings.map_of)
+    heatmaps, latent_map = [], None
+    if best is not None:
+        latent_map = _map(best, models[best], settings.map_of)
+        try:
+            heatmaps.append(show_defects(best, models[best], settings.device))
+        except ZooError as error:
+            left_out.append(f"defects: {error}")
     return Gallery(
         version=convae_zoo.__version__,
         scenes=tuple(
@@ -94,7 +103,8 @@ def build_gallery(settings: Settings, progress: Progress = lambda *_: None) -> G
             for (name, image), made in zip(pictures, shown, strict=True)
         ),
         boards=tuple(measured),
-        latent_map=_map(models, specs, settings.map_of),
+        heatmaps=tuple(heatmaps),
+        latent_map=latent_map,
         samples=tuple(samples),
         models=tuple(model_cards()),
         plugins=tuple(plugin_rows()),
@@ -128,16 +138,19 @@ def _sample(name: str, model: Autoencoder) -> Samples:
     return Samples(model=name, images=images)
 
 
-def _map(
+def _best(
     models: dict[str, Autoencoder], specs: dict[str, WeightsSpec], dataset: str
-) -> LatentMap | None:
-    """Map the latents of the best model of a dataset; None if there is none, or no data."""
+) -> str | None:
+    """Name the best weights of a dataset by the MSE that their cards state; None without any."""
     fitting = [name for name in models if specs[name].dataset_name == dataset]
-    if not fitting:
-        return None
-    best = min(fitting, key=lambda name: specs[name].metrics.get("mse", float("inf")))
+    return min(fitting, key=lambda name: specs[name].metrics.get("mse", float("inf")), default=None)
+
+
+def _map(name: str, model: Autoencoder, dataset: str) -> LatentMap | None:
+    """Map the latents of a dataset's images; None without its data."""
     try:
-        images = load_dataset(dataset, split="val").fitted(models[best].image_shape)
-        return map_latents(best, models[best], images)
+        return map_latents(
+            name, model, load_dataset(dataset, split="val").fitted(model.image_shape)
+        )
     except ZooError:
         return None

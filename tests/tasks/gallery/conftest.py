@@ -1,6 +1,7 @@
 """A gallery of small models whose plugin puts markup wherever it may write text."""
 
 import hashlib
+import importlib
 import sys
 import types
 
@@ -100,11 +101,12 @@ def rogue_registry(tmp_path_factory):
 
         setattr(module, f"register_{hook}", zoo.hookimpl(implementation))
     manager = new_manager()
-    for name in ("convae_reference.register", "convae_architectures.register"):
+    for name in ("convae_reference", "convae_architectures", "convae_scores"):
         without_models = types.ModuleType(name)
-        loaded = __import__(name, fromlist=["register"])
-        for hook in ("register_encoders", "register_decoders"):
-            setattr(without_models, hook, getattr(loaded, hook))
+        loaded = importlib.import_module(f"{name}.register")
+        for hook in ("register_encoders", "register_decoders", "register_scores"):
+            if hasattr(loaded, hook):
+                setattr(without_models, hook, getattr(loaded, hook))
         manager.add(Provenance(name, "convae-zoo", "1"), lambda m=without_models: m)
     manager.add(Provenance("rogue", f"dist {MARKUP}", "1"), lambda: module)
     with pytest.warns(ZooWarning):
