@@ -25,7 +25,24 @@ COMMANDS = {
     "list": (SCRIPT, "list"),
     "show": (SCRIPT, "show", "convae-200"),
     "plugins": (SCRIPT, "plugins"),
+    "train --help": (SCRIPT, "train", "--help"),
+    "evaluate": (SCRIPT, "evaluate", "convae-200.photos", "--dataset", "photos", "--no-baseline"),
 }
+PLAIN_LOAD = """
+import sys
+import torch
+from safetensors.torch import load_file
+
+for name in ("uniform_", "normal_", "kaiming_uniform_"):
+    setattr(torch.nn.init, name, lambda tensor, *_, **__: tensor)
+for name in ("uniform_", "normal_"):
+    setattr(torch.Tensor, name, lambda tensor, *_, **__: tensor)
+Encoder, Decoder = (
+    getattr(__import__(module, fromlist=[name]), name) for module, name in map(str.split, sys.argv[2:])
+)
+model = torch.nn.ModuleDict({"encoder": Encoder(), "decoder": Decoder()})
+model.load_state_dict(load_file(sys.argv[1]))
+"""
 
 
 def _run(command: tuple[str, ...]) -> Callable[[], object]:
@@ -40,6 +57,19 @@ def test_a_fresh_process(what: str, budget: float, report: Report) -> None:
     bare = statistics.median(timings["bare"].seconds)
     times = statistics.median(timings[what].seconds) / bare
     report(timings[what], CPU, who="ours", bare_seconds=round(bare, 5), times_bare=round(times, 2))
+
+
+@pytest.mark.benchmark(group="zoo", timer=CLOCK)
+@pytest.mark.parametrize("name", ["convae-200.photos", "linear-residual-200.photos"])
+def test_a_fresh_process_that_loads(name: str, budget: float, report: Report) -> None:
+    """`load_model` in fresh processes, interleaved with torch, the bare modules and `load_file`."""
+    plan = zoo.load_model(name).plan
+    factories = [str(part.factory).replace(":", " ") for part in (plan.encoder, plan.decoder)]
+    ours = (sys.executable, "-c", f"import convae_zoo; convae_zoo.load_model({name!r})")
+    plain = (sys.executable, "-c", PLAIN_LOAD, str(find_file(name)), *factories)
+    timings = time_interleaved({"ours": _run(ours), "plain": _run(plain)}, CPU, 64 * budget)
+    times = min(timings["ours"].seconds) / min(timings["plain"].seconds)
+    report(timings["ours"], CPU, who="ours", times_plain=round(times, 3))
 
 
 @pytest.mark.benchmark(group="zoo", timer=CLOCK)

@@ -1,5 +1,6 @@
 """Build a model and load stored tensors into it; what does not fit exactly is refused."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,9 @@ from convae_zoo.models.create import build_plan
 from convae_zoo.models.loading import loading_state
 from convae_zoo.models.plan import Plan
 from convae_zoo.registry.specs import shape_text
+
+_ROOM = 2**22
+"""Values that a part may allocate while it is built, beside its tensors."""
 
 
 def build_with_state(
@@ -33,18 +37,7 @@ def build_with_state(
             infinity; or the model cannot be built.
     """
     with loading_state():
-        # Sizes come from the file: those that are not of its tensors must not fill the memory.
-        sizes = _sizes(plan, source)
-        if sizes is not None:
-            _check(sizes, tensors, source, plan, hint)
-        try:
-            model = _build(plan)
-        except ConfigError as error:
-            raise WeightsError(f"{source}: {error}") from error
-        except ZooError:
-            raise
-        except Exception as error:
-            raise _not_built(source, error) from error
+        model = _build_within(plan, tensors) or _build_checked(plan, tensors, source, hint)
     wanted: dict[str, Tensor] = model.state_dict()
     _check(wanted, tensors, source, plan, hint)
     # Copied, not assigned: tied weights stay tied, and each part keeps its own dtype.
@@ -65,10 +58,17 @@ def is_finite(tensor: Tensor) -> bool:
     return bool(torch.isfinite(low) & torch.isfinite(high))
 
 
+class _TooLargeError(Exception):
+    """A model that is being built asks for more memory than its stored tensors need."""
+
+
 class _NoStartValues(TorchFunctionMode):
     """Leaves out the random start values of parameters, which loading overwrites anyway.
 
     Everything else, constants and buffers for instance, is computed as always.
+
+    Args:
+        most_values: how many values may be allocated in all; None for any number.
     """
 
     _RANDOM: frozenset[Callable[..., Any]] = frozenset(
@@ -80,6 +80,13 @@ class _NoStartValues(TorchFunctionMode):
             nn.init.kaiming_uniform_,
         }
     )
+    _ALLOCATING: frozenset[Callable[..., Any]] = frozenset(
+        {torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn}
+    )
+
+    def __init__(self, most_values: int | None = None) -> None:
+        super().__init__()
+        self._left = most_values
 
     def __torch_function__(
         self,
@@ -93,21 +100,60 @@ class _NoStartValues(TorchFunctionMode):
             target = args[0] if args else given["tensor"]
             if isinstance(target, nn.Parameter):
                 return target
+        if func in self._ALLOCATING and self._left is not None:
+            self._left -= _values(args, given)
+            if self._left < 0:
+                raise _TooLargeError
         return func(*args, **given)
 
 
-def _build(plan: Plan) -> Autoencoder:
+def _values(args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+    """Return how many values a call of ``torch.empty`` or its like allocates."""
+    size = args[0] if args else kwargs.get("size", ())
+    sizes = size if isinstance(size, Sequence) else args
+    return math.prod(n for n in sizes if isinstance(n, int))
+
+
+def _build_within(plan: Plan, tensors: Mapping[str, Tensor]) -> Autoencoder | None:
+    """Build a model in about the memory of its tensors; None if that fails, for any reason.
+
+    Sizes come from the file: those that are not of its tensors must not fill the memory.
+    """
+    stored = sum(tensor.numel() for tensor in tensors.values())
     try:
-        with _NoStartValues():
+        with _NoStartValues(2 * stored + _ROOM):
             return build_plan(plan)
-    except Exception:  # noqa: BLE001 - a part that computes with its start values
+    except Exception:  # noqa: BLE001 - `_build_checked` finds the reason
+        return None
+
+
+def _build_checked(
+    plan: Plan, tensors: Mapping[str, Tensor], source: str, hint: str
+) -> Autoencoder:
+    """Build a model after its sizes are checked on the meta device.
+
+    This is the slow way: many operations on the meta device import torch._dynamo, in a second.
+
+    Raises:
+        WeightsError: as `build_with_state` does.
+    """
+    sizes = _sizes(plan, source)
+    if sizes is not None:
+        _check(sizes, tensors, source, plan, hint)
+    try:
         return build_plan(plan)
+    except ConfigError as error:
+        raise WeightsError(f"{source}: {error}") from error
+    except ZooError:
+        raise
+    except Exception as error:
+        raise _not_built(source, error) from error
 
 
 def _sizes(plan: Plan, source: str) -> dict[str, Tensor] | None:
     """Make the state dict without memory behind it; None if a part cannot be built so."""
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _NoStartValues():
             sizes: dict[str, Tensor] = build_plan(plan).state_dict()
     except ConfigError as error:  # a size that no memory holds
         raise WeightsError(f"{source}: {error}") from error
