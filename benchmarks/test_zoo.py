@@ -1,5 +1,6 @@
 """The zoo itself: fresh processes that import, list or show, and loading by path."""
 
+import json
 import statistics
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import torch
 import convae_zoo as zoo
 from benchmarks.conftest import Report
 from benchmarks.interleaved import CLOCK, time_interleaved
+from convae_zoo.registry.factories import config_values
 from convae_zoo.weights.names import find_file
 
 CPU = torch.device("cpu")
@@ -29,7 +31,7 @@ COMMANDS = {
     "evaluate": (SCRIPT, "evaluate", "convae-200.photos", "--dataset", "photos", "--no-baseline"),
 }
 PLAIN_LOAD = """
-import sys
+import importlib, json, sys
 import torch
 from safetensors.torch import load_file
 
@@ -37,11 +39,11 @@ for name in ("uniform_", "normal_", "kaiming_uniform_"):
     setattr(torch.nn.init, name, lambda tensor, *_, **__: tensor)
 for name in ("uniform_", "normal_"):
     setattr(torch.Tensor, name, lambda tensor, *_, **__: tensor)
-Encoder, Decoder = (
-    getattr(__import__(module, fromlist=[name]), name) for module, name in map(str.split, sys.argv[2:])
-)
-model = torch.nn.ModuleDict({"encoder": Encoder(), "decoder": Decoder()})
-model.load_state_dict(load_file(sys.argv[1]))
+parts = {
+    role: getattr(importlib.import_module(module), name)(**config)
+    for role, (module, name, config) in json.loads(sys.argv[2]).items()
+}
+torch.nn.ModuleDict(parts).load_state_dict(load_file(sys.argv[1]))
 """
 
 
@@ -64,9 +66,12 @@ def test_a_fresh_process(what: str, budget: float, report: Report) -> None:
 def test_a_fresh_process_that_loads(name: str, budget: float, report: Report) -> None:
     """`load_model` in fresh processes, interleaved with torch, the bare modules and `load_file`."""
     plan = zoo.load_model(name).plan
-    factories = [str(part.factory).replace(":", " ") for part in (plan.encoder, plan.decoder)]
+    parts = {
+        "encoder": (*str(plan.encoder.factory).split(":"), config_values(plan.encoder_config)),
+        "decoder": (*str(plan.decoder.factory).split(":"), config_values(plan.decoder_config)),
+    }
     ours = (sys.executable, "-c", f"import convae_zoo; convae_zoo.load_model({name!r})")
-    plain = (sys.executable, "-c", PLAIN_LOAD, str(find_file(name)), *factories)
+    plain = (sys.executable, "-c", PLAIN_LOAD, str(find_file(name)), json.dumps(parts))
     timings = time_interleaved({"ours": _run(ours), "plain": _run(plain)}, CPU, 64 * budget)
     times = min(timings["ours"].seconds) / min(timings["plain"].seconds)
     report(timings["ours"], CPU, who="ours", times_plain=round(times, 3))
