@@ -62,6 +62,7 @@ def test_two_processes_give_the_same_losses_as_one(tmp_path):
         {"count": 193, "epochs": 2},
         {"model": "linear-residual-200", "overrides": linear, "epochs": 2},
         {"loss": "mse + 0.1*adversarial", "epochs": 2},
+        {"optimizer": "muon", "learning_rate": 0.02, "epochs": 2},
     ]
     runs = [{"shuffle": True, **run} for run in runs]
     for child in start_pair(runs, tmp_path):

@@ -13,7 +13,7 @@ from PIL import Image
 import convae_zoo as zoo
 from tiny_runs import comparable, losses_of, start_child, start_command, tiny_train
 
-KILLS = int(os.environ.get("CONVAE_ZOO_TEST_KILLS", "6"))
+KILLS = int(os.environ.get("CONVAE_ZOO_TEST_KILLS", "3"))
 SETTINGS = {
     "epochs": 4,
     "shuffle": True,
@@ -28,17 +28,23 @@ def ended(child):
 
 
 @pytest.mark.slow
-def test_a_run_killed_repeatedly_ends_like_an_undisturbed_one(tmp_path):
+@pytest.mark.parametrize(
+    "optimizer",
+    [{"optimizer": "adam"}, {"optimizer": "muon", "learning_rate": 0.02, "schedule": "linear"}],
+    ids=["adam", "muon"],
+)
+def test_a_run_killed_repeatedly_ends_like_an_undisturbed_one(tmp_path, optimizer):
     """SIGKILL at random moments: weights, history and pictures come out the same."""
     chance = random.Random(0)
     result = tmp_path / "losses.json"
-    whole = {**SETTINGS, "out": str(tmp_path / "whole")}
+    settings = {**SETTINGS, **optimizer}
+    whole = {**settings, "out": str(tmp_path / "whole")}
     assert ended(start_child(whole, result=result)) == 0  # the first child is slow to start
     expected = result.read_text()
     began = time.monotonic()
     assert ended(start_child({**whole, "out": str(tmp_path / "timing")})) == 0
     usual = time.monotonic() - began
-    killed = {**SETTINGS, "out": str(tmp_path / "killed"), "resume": True}
+    killed = {**settings, "out": str(tmp_path / "killed"), "resume": True}
     for _ in range(KILLS):
         child = start_child(killed)
         child.join(chance.uniform(0.1, 1.0) * usual)
