@@ -37,13 +37,19 @@ def network(latent_dim: int = 200) -> nn.Module:
 
 
 def train(
-    model: nn.Module, images: Tensor, *, epochs: int, batch_size: int, device: torch.device
+    model: nn.Module,
+    images: Tensor,
+    *,
+    epochs: int,
+    batch_size: int,
+    device: torch.device,
+    losses: list[float] | None = None,
 ) -> Iterator[float]:
-    """Train; yield the seconds of each epoch."""
+    """Train; yield the seconds of each epoch, and add the loss of each step to `losses`."""
+    losses = [] if losses is None else losses
     loader: Any = DataLoader(Pictures(images), batch_size=batch_size, shuffle=False)
     model.to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    losses = []
     for _ in range(epochs):
         started = time.perf_counter()
         for batch in loader:
