@@ -13,6 +13,7 @@ from convae_zoo.registry.listing import why_unusable
 from convae_zoo.registry.specs import (
     BuiltSpec,
     DatasetSpec,
+    Factory,
     ModelSpec,
     Recipe,
     Spec,
@@ -56,6 +57,7 @@ def _model(spec: ModelSpec) -> dict[str, Any]:
         **describe_parts(spec),
         "recipe": attrs.asdict(spec.recipe),
         "recipes": {name: attrs.asdict(recipe) for name, recipe in spec.recipes.items()},
+        "recipe_settings": _recipe_settings(),
         "weights": [_weights(weights) for weights in spec.weights],
     }
 
@@ -76,9 +78,10 @@ def _weights_and_model(weights: WeightsSpec) -> dict[str, Any]:
 def _built(spec: BuiltSpec) -> dict[str, Any]:
     """Describe an entry with a config: what its kind declares, its shapes and its config."""
     kind, config = KINDS[kind_of(spec)], spec.config()
-    own = {name: getattr(spec, name) for name in kind.own_fields}
+    declared = {name: getattr(spec, name) for name in kind.own_fields}
+    own = {n: _import_string(v) if callable(v) else v for n, v in declared.items()}
     shapes = {name: list(getattr(config, name)) for name in kind.shapes}
-    return own | shapes | {"factory": _factory(spec), "config": _config(config)}
+    return own | shapes | {"factory": _import_string(spec.factory), "config": _config(config)}
 
 
 def _dataset_license(weights: WeightsSpec) -> str:
@@ -143,11 +146,11 @@ def _weights(weights: WeightsSpec) -> dict[str, Any]:
     }
 
 
-def _factory(spec: BuiltSpec) -> str:
-    if isinstance(spec.factory, str):
-        return spec.factory
-    module = getattr(spec.factory, "__module__", "?")
-    return f"{module}:{getattr(spec.factory, '__qualname__', repr(spec.factory))}"
+def _import_string(factory: Factory) -> str:
+    if isinstance(factory, str):
+        return factory
+    module = getattr(factory, "__module__", "?")
+    return f"{module}:{getattr(factory, '__qualname__', repr(factory))}"
 
 
 def _config(config: Any) -> list[dict[str, Any]]:
@@ -163,6 +166,17 @@ def _config(config: Any) -> list[dict[str, Any]]:
         }
         for field in attrs.fields(type(config))
     ]
+
+
+def _recipe_settings() -> dict[str, Any]:
+    """Return what any recipe can set, with the settings of optimisers and augmentations."""
+    from convae_zoo.registry.recipe_settings import AUGMENTATIONS, OPTIMIZERS
+
+    return {
+        "fields": {field.name: fields.help_of(field) for field in attrs.fields(Recipe)},
+        "optimizers": {name: _config(kind()) for name, kind in OPTIMIZERS.items()},
+        "augmentations": {name: _config(kind()) for name, kind in AUGMENTATIONS.items()},
+    }
 
 
 def _type_name(kind: object) -> str:

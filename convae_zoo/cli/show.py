@@ -101,6 +101,8 @@ def _print(entry: Mapping[str, Any]) -> None:
         changes = [(k, _value(v)) for k, v in recipe.items() if v != entry["recipe"][k]]
         print_line(f"recipe {title}, where it differs")
         print_fields(changes)
+    if "recipe_settings" in entry:
+        _print_settings(entry["recipe_settings"])
     if entry.get("weights"):
         click.echo("weights")
         rows = [_weights(f"{entry['name']}.{w['tag']}", w) for w in entry["weights"]]
@@ -112,6 +114,25 @@ def _print(entry: Mapping[str, Any]) -> None:
             for f in entry["config"]
         ]
         print_table(("field", "type", "default", "accepts"), rows)
+
+
+def _print_settings(settings: Mapping[str, Any]) -> None:
+    """Print what a recipe can set."""
+    click.echo("what a recipe can set, with --NAME or in Recipe(...)")
+    print_fields(list(settings["fields"].items()))
+    for kind in ("optimizers", "augmentations"):
+        click.echo(f"{kind}, with their settings")
+        print_fields(
+            [
+                (name, ", ".join(f"{f['name']}={_setting(f['default'])}" for f in config) or "none")
+                for name, config in settings[kind].items()
+            ]
+        )
+
+
+def _setting(value: Any) -> str:
+    """Format a default as an expression has it: a range is LOW:HIGH."""
+    return ":".join(map(_value, value)) if isinstance(value, tuple) else _value(value)
 
 
 def _rows(entry: Mapping[str, Any]) -> list[tuple[str, str]]:

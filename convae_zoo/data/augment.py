@@ -4,12 +4,11 @@ import attrs
 import torch
 from torch import Tensor
 
-from convae_zoo.data.crops import CropConfig
 from convae_zoo.data.order import epoch_generator
 from convae_zoo.errors import ConfigError, unknown
 from convae_zoo.registry.expressions import parse_expression
 from convae_zoo.registry.factories import create_config
-from convae_zoo.registry.specs import EmptyConfig
+from convae_zoo.registry.recipe_settings import AUGMENTATIONS, CropConfig
 
 POSES = {"none": 1, "flip": 2, "dihedral": 8}
 """How many poses an image can take, by the name of the augmentation."""
@@ -39,16 +38,17 @@ class Augmentation:
         """
         found: dict[str, object] = {}
         for term in parse_expression(text, "augment").terms:
-            if term.name not in {*POSES, CROP}:
-                raise unknown("augmentation", term.name, [*POSES, CROP])
+            if term.name not in AUGMENTATIONS:
+                raise unknown("augmentation", term.name, AUGMENTATIONS)
             kind = "crop" if term.name == CROP else "poses"
             if kind in found or term.weight != 1:
                 raise ConfigError(
                     f"augment must be one of {', '.join(POSES)}, or crop, or crop + one of these; "
                     f"got {text!r:.80}"
                 )
-            config = CropConfig if term.name == CROP else EmptyConfig
-            settings = create_config(config, term.config, f"augmentation {term.name!r}")
+            settings = create_config(
+                AUGMENTATIONS[term.name], term.config, f"augmentation {term.name!r}"
+            )
             found[kind] = settings if term.name == CROP else POSES[term.name]
         return cls(**found)  # type: ignore[arg-type]  # each value fits its name
 

@@ -16,22 +16,8 @@ from convae_zoo.data.large import is_mapped
 from convae_zoo.data.order import epoch_generator
 from convae_zoo.data.picture_set import PictureSet
 from convae_zoo.errors import UsageError
-from convae_zoo.registry import fields
+from convae_zoo.registry.recipe_settings import CropConfig
 from convae_zoo.registry.specs import shape_text
-
-
-@attrs.frozen(kw_only=True)
-class CropConfig:
-    """Settings of random crops.
-
-    Attributes:
-        scale: pixels of the picture per pixel of the crop, along a side, drawn evenly on a
-            logarithmic scale; at most what the picture allows.
-        count: crops of each picture per epoch.
-    """
-
-    scale: float | tuple[float, float] = fields.span((1, 8), minimum=0.1, maximum=100)
-    count: int = fields.integer(16)
 
 
 @attrs.frozen

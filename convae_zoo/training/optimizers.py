@@ -9,46 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from convae_zoo.errors import UsageError, unknown
-from convae_zoo.registry import fields
+from convae_zoo.registry import recipe_settings
 from convae_zoo.registry.expressions import parse_entry
 from convae_zoo.registry.factories import create_config
+from convae_zoo.registry.recipe_settings import AdamConfig, AdamWConfig, MuonConfig, SGDConfig
 from convae_zoo.training.muon import Muon, is_matrix
-
-
-@attrs.frozen(kw_only=True)
-class AdamConfig:
-    """Settings of Adam and AdamW."""
-
-    beta1: float = fields.number(0.9, minimum=0, maximum=1)
-    beta2: float = fields.number(0.999, minimum=0, maximum=1)
-    eps: float = fields.number(1e-8, minimum=0)
-    weight_decay: float = fields.number(0.0, minimum=0)
-
-
-@attrs.frozen(kw_only=True)
-class AdamWConfig(AdamConfig):
-    """Settings of AdamW, which decays weights by default, as PyTorch's."""
-
-    weight_decay: float = fields.number(0.01, minimum=0)
-
-
-@attrs.frozen(kw_only=True)
-class SGDConfig:
-    """Settings of stochastic gradient descent."""
-
-    momentum: float = fields.number(0.0, minimum=0, maximum=1)
-    nesterov: bool = fields.flag(default=False)
-    weight_decay: float = fields.number(0.0, minimum=0)
-
-
-@attrs.frozen(kw_only=True)
-class MuonConfig:
-    """Settings of `Muon`."""
-
-    momentum: float = fields.number(0.95, minimum=0, maximum=1)
-    weight_decay: float = fields.number(0.0, minimum=0)
-    adam_ratio: float = fields.number(0.05, minimum=0)
-
 
 Parameters = Iterable[nn.Parameter]
 Create = Callable[[Parameters, Any, float | Tensor, bool], torch.optim.Optimizer]
@@ -81,15 +46,10 @@ def _muon(parameters: Parameters, config: MuonConfig, rate: Any, fused: bool) ->
     return Muon(given, lr=rate, **attrs.asdict(config))
 
 
-OPTIMIZERS: Mapping[str, tuple[type, Create]] = MappingProxyType(
-    {
-        "adam": (AdamConfig, _adam),
-        "adamw": (AdamWConfig, _adam),
-        "sgd": (SGDConfig, _sgd),
-        "muon": (MuonConfig, _muon),
-    }
+OPTIMIZERS: Mapping[str, Create] = MappingProxyType(
+    {"adam": _adam, "adamw": _adam, "sgd": _sgd, "muon": _muon}
 )
-"""Each optimiser's settings, and the function that creates it."""
+"""The function that creates each optimiser."""
 
 
 def optimizer_config(text: str) -> tuple[str, Any]:
@@ -102,7 +62,7 @@ def optimizer_config(text: str) -> tuple[str, Any]:
     term = parse_entry(text, "optimizer")
     if term.name not in OPTIMIZERS:
         raise unknown("optimizer", term.name, OPTIMIZERS)
-    kind = OPTIMIZERS[term.name][0]
+    kind = recipe_settings.OPTIMIZERS[term.name]
     return term.name, create_config(kind, term.config, f"optimizer {term.name!r}")
 
 
@@ -125,4 +85,4 @@ def create_optimizer(
     """
     name, config = optimizer_config(text)
     lr = torch.tensor(rate, device=device) if device.type == "cuda" else rate
-    return OPTIMIZERS[name][1](parameters, config, lr, fused)
+    return OPTIMIZERS[name](parameters, config, lr, fused)

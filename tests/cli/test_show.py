@@ -12,6 +12,7 @@ from convae_zoo import Recipe, registry
 from convae_zoo.cli import main
 from convae_zoo.evaluation import cost
 from convae_zoo.registry.kinds import KINDS
+from convae_zoo.registry.recipe_settings import OPTIMIZERS
 
 MODELS = """
 from convae_zoo import hookimpl
@@ -87,6 +88,18 @@ def test_every_installed_entry_can_be_shown(kind, name, capsys):
     assert "problem" not in entry
     assert main(["show", name, "--kind", kind]) == 0
     assert capsys.readouterr().out.startswith(f"{name}  {kind}\n")
+
+
+def test_a_model_shows_what_its_recipe_can_set(capsys):
+    assert main(["show", "convae-200"]) == 0
+    text = capsys.readouterr().out
+    assert "  warmup_steps   Optimiser steps of linear learning-rate warm-up.\n" in text
+    assert "  muon   momentum=0.95, weight_decay=0, adam_ratio=0.05\n" in text
+    assert "  crop      scale=1:8, count=16\n" in text
+    assert main(["show", "convae-200", "--json"]) == 0
+    (entry,) = json.loads(capsys.readouterr().out)["entries"]
+    assert set(entry["recipe_settings"]["fields"]) == set(entry["recipe"])
+    assert set(entry["recipe_settings"]["optimizers"]) == set(OPTIMIZERS)
 
 
 def test_an_entry_names_the_distribution_that_it_comes_from(plugin_site):

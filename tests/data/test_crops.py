@@ -6,9 +6,10 @@ from PIL import Image
 
 import convae_zoo as zoo
 from convae_zoo.data import ImageSet, PictureSet, large, load_pictures
-from convae_zoo.data.crops import CropConfig, Crops
+from convae_zoo.data.crops import Crops
 from convae_zoo.data.large import is_mapped
 from convae_zoo.errors import DataError, UsageError
+from convae_zoo.registry.recipe_settings import CropConfig
 from tiny_runs import Killed, image_set, killed_at, tiny_train
 
 CPU = torch.device("cpu")
