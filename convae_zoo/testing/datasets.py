@@ -2,11 +2,12 @@
 
 import functools
 import hashlib
-from typing import cast
+from typing import Any, cast
 
+import attrs
 import torch
 
-from convae_zoo.data import ImageSet
+from convae_zoo.data import ImageSet, PictureSet
 from convae_zoo.errors import DataError, UsageError
 from convae_zoo.registry.factories import build, make_config
 from convae_zoo.registry.specs import DatasetSpec
@@ -62,17 +63,35 @@ def splits(entry: Entry) -> None:
                 raise ConformanceFailure(f"image {index} of {split!r} is in {other!r} too")
 
 
+def pictures(entry: Entry) -> None:
+    """The whole pictures of each split, if there are any, are a `PictureSet`, and stay the same."""
+    spec = _spec(entry)
+    if spec.pictures is None:
+        raise Skip("it declares no whole pictures")
+    whole = attrs.evolve(spec, factory=spec.pictures)
+    for split in spec.splits:
+        found, again = _fresh(whole, split), _fresh(whole, split)
+        if not isinstance(found, PictureSet):
+            raise ConformanceFailure(f"pictures of {split!r} are {found!r:.80}, not a PictureSet")
+        if found.split != split or found.name != entry.name:
+            raise ConformanceFailure(
+                f"pictures of {split!r} call themselves {found.split!r} of {found.name!r}"
+            )
+        if found.fingerprint != again.fingerprint:
+            raise ConformanceFailure(f"pictures of {split!r} loaded twice are different")
+
+
 def _spec(entry: Entry) -> DatasetSpec:
     return cast("DatasetSpec", entry.spec)
 
 
 @functools.lru_cache(maxsize=4)
 def _load(spec: DatasetSpec, split: str) -> ImageSet:
-    return _fresh(spec, split)
+    return cast("ImageSet", _fresh(spec, split))
 
 
-def _fresh(spec: DatasetSpec, split: str) -> ImageSet:
+def _fresh(spec: DatasetSpec, split: str) -> Any:
     try:
-        return cast("ImageSet", build(spec, make_config(spec, {}), split=split))
+        return build(spec, make_config(spec, {}), split=split)
     except (DataError, UsageError) as error:
         raise Skip(str(error)) from error

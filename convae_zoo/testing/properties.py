@@ -73,6 +73,7 @@ PROPERTIES: Mapping[str, Property] = MappingProxyType(
         "dataset-images": Property(datasets.images, DATASET),
         "dataset-repeats": Property(datasets.repeats, DATASET),
         "dataset-splits": Property(datasets.splits, DATASET),
+        "dataset-pictures": Property(datasets.pictures, DATASET),
         "corruption-images": Property(corruptions.images, CORRUPTION),
         "corruption-clean": Property(corruptions.clean, CORRUPTION),
         "corruption-seed": Property(corruptions.seed, CORRUPTION),

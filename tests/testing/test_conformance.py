@@ -75,6 +75,7 @@ MESSAGES = {
     "dataset-images": r"labels of 'train' go from 0 to 7 for 2 classes",
     "dataset-repeats": r"split 'train' loaded twice gives other images",
     "dataset-splits": r"image 8 of 'val' is in 'train' too",
+    "dataset-pictures": r"pictures of 'train' call themselves 'all' of 'dataset-pictures'",
     "corruption-images": r"it returns images 1×3×32×46 \(smallest input: its defaults, images "
     r"1×3×33×47\)",
     "corruption-clean": r"it changes the clean images",

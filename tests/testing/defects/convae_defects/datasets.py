@@ -2,7 +2,7 @@
 
 import torch
 
-from convae_zoo.data import ImageSet
+from convae_zoo.data import ImageSet, PictureSet
 
 
 def _images(seed):
@@ -31,3 +31,11 @@ def random(split):
 def overlap(split):
     images = torch.cat([_images(_seed(split)), _images(2)[:1]])
     return ImageSet(name="dataset-splits", split=split, images=images)
+
+
+def pictured(split):
+    return ImageSet(name="dataset-pictures", split=split, images=_images(_seed(split)))
+
+
+def pictures(split):
+    return PictureSet(name="dataset-pictures", split="all", pictures=tuple(_images(_seed(split))))

@@ -84,6 +84,14 @@ def register_losses(register):
 def register_datasets(register):
     for name, factory in DATASETS.items():
         register(DatasetSpec(name=name, factory=f"convae_defects.datasets:{factory}"))
+    factories = {name: f"convae_defects.datasets:{name}" for name in ("pictured", "pictures")}
+    register(
+        DatasetSpec(
+            name="dataset-pictures",
+            factory=factories["pictured"],
+            pictures=factories["pictures"],
+        )
+    )
 
 
 @hookimpl
