@@ -35,6 +35,20 @@ FAST = Recipe(
 """The same network and loss, with Muon on all weight matrices and two epochs."""
 
 
+FEW_IMAGES = Recipe(
+    loss="mse",
+    epochs=8,
+    batch_size=64,
+    learning_rate=0.01,
+    schedule="linear",
+    warmup_steps=50,
+    optimizer="muon",
+    shuffle=True,
+    augment="crop(scale=2:8, count=32) + flip",
+)
+"""For a few hundred pictures: from trained weights, on crops of the whole pictures."""
+
+
 @hookimpl
 def register_encoders(register: Registrar[EncoderSpec]) -> None:
     """Register the article's encoder."""
@@ -91,7 +105,7 @@ def register_models(register: Registrar[ModelSpec]) -> None:
                 decoder_config={"latent_dim": latent_dim},
                 value_range=(-1.0, 1.0),
                 recipe=ARTICLE,
-                recipes={"fast": FAST},
+                recipes={"fast": FAST, "few-images": FEW_IMAGES},
                 weights=own.get(latent_dim, ()),
                 weights_distribution="convae-zoo-weights",
                 parameters=parameters,
