@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from convae_zoo.runtime.inference import Inference
     from convae_zoo.tasks.detect import AnomalyDetector
+    from convae_zoo.tasks.pictures import denoise, reconstruct
     from convae_zoo.training import TrainResult, train
     from convae_zoo.weights import load_model, save_model
 
@@ -79,6 +80,7 @@ _MODULES = {  # imported on first access: torch and pluggy take most of the impo
     ),
     "runtime.inference": ("Inference",),
     "tasks.detect": ("AnomalyDetector",),
+    "tasks.pictures": ("denoise", "reconstruct"),
     "training": ("TrainResult", "train"),
     "weights": ("load_model", "save_model"),
 }
@@ -106,6 +108,7 @@ __all__ = [
     "create_encoder",
     "create_loss",
     "create_model",
+    "denoise",
     "evaluate",
     "fields",
     "hookimpl",
@@ -121,6 +124,7 @@ __all__ = [
     "load_dataset",
     "load_model",
     "model_info",
+    "reconstruct",
     "save_model",
     "shipped_weights",
     "train",

@@ -54,7 +54,7 @@ def command(
     from convae_zoo.data.load import dataset_for
     from convae_zoo.models.autoencoder import common_image_shape
     from convae_zoo.runtime.device import choose_device
-    from convae_zoo.tasks.reconstruct import reconstruct
+    from convae_zoo.tasks.batches import reconstruct_batches
     from convae_zoo.weights.load import load_model
 
     visuals.check_picture_path(out)
@@ -70,7 +70,7 @@ def command(
             out,
             originals,
             [
-                (_label(name, epoch, model), reconstruct(model, originals))
+                (_label(name, epoch, model), reconstruct_batches(model, originals))
                 for (_, name, epoch), model in zip(stored, loaded, strict=True)
             ],
             names=[images.label_name(index) for index in chosen],

@@ -11,14 +11,17 @@ import logging
 import math
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from convae_zoo.data.pil import from_pil
 from convae_zoo.errors import DataError
+
+T = TypeVar("T")
 
 MAX_PIXELS = 2**26
 """The default maximum of pixels of an image file: 8192×8192."""
@@ -69,14 +72,41 @@ def read_image(
     Raises:
         DataError: the file is missing, too large, damaged or no image.
     """
+
+    def decode(image: Image.Image) -> Tensor:
+        factor = _reduction(image.size, scaled_to)
+        if factor > 1:
+            image.draft(None, (image.width // factor, image.height // factor))  # JPEG only
+            factor = _reduction(image.size, scaled_to)
+        return from_pil(image, reduce=factor)
+
+    return decode_image(path, decode, max_pixels=max_pixels)
+
+
+def decode_image(
+    path: str | Path, decode: Callable[[Image.Image], T], *, max_pixels: int = MAX_PIXELS
+) -> T:
+    """Open an image file and decode it, in the memory that all threads' decoders share.
+
+    Args:
+        path: the file.
+        decode: called with the open image.
+        max_pixels: as `read_image` takes it.
+
+    Raises:
+        DataError: the file is missing, too large, damaged or no image; or `decode` fails.
+    """
     if not os.path.isfile(path):  # noqa: PTH113 - Path's own raises where access is denied
         # Opening a pipe would block forever.
         if os.path.isdir(path):  # noqa: PTH112 - the same
             raise DataError(f"{path} is a folder, not an image file")
         raise DataError(f"no image file at {path}")
     try:
-        with Image.open(path, formats=_formats(Path(path).stat().st_size)) as image:
-            return _decode(image, max_pixels, scaled_to)
+        with (
+            Image.open(path, formats=_formats(Path(path).stat().st_size)) as image,
+            _DECODING.reserved(_needed_bytes(image, max_pixels)),
+        ):
+            return decode(image)
     except UnidentifiedImageError:
         raise DataError(f"{path} is not an image that can be read") from None
     except DataError as error:
@@ -88,7 +118,8 @@ def read_image(
         raise DataError(f"{path} cannot be read: {reason}") from error
 
 
-def _decode(image: Image.Image, max_pixels: int, scaled_to: tuple[int, int] | None) -> Tensor:
+def _needed_bytes(image: Image.Image, max_pixels: int) -> int:
+    """Return the memory that decoding an image takes, unless it has too many pixels."""
     pixels = math.prod(image.size)
     per_pixel = _BYTES_PER_PIXEL.get(image.format or "", _OTHER_BYTES_PER_PIXEL)
     allowed = max_pixels * _AFFORDED_BYTES_PER_PIXEL // max(per_pixel, _AFFORDED_BYTES_PER_PIXEL)
@@ -97,12 +128,7 @@ def _decode(image: Image.Image, max_pixels: int, scaled_to: tuple[int, int] | No
             f"its {image.width:,}×{image.height:,} pixels are more than the {allowed:,} allowed "
             f"for {image.format}; scale it down, or raise max_pixels (--max-pixels)"
         )
-    factor = _reduction(image.size, scaled_to)
-    with _DECODING.reserved(pixels * per_pixel + 3 * pixels // factor**2):
-        if factor > 1:
-            image.draft(None, (image.width // factor, image.height // factor))  # JPEG only
-            factor = _reduction(image.size, scaled_to)
-        return from_pil(image, reduce=factor)
+    return pixels * (per_pixel + 3)
 
 
 def _reduction(size: tuple[int, int], scaled_to: tuple[int, int] | None) -> int:

@@ -6,7 +6,7 @@ from PIL import Image
 
 import convae_zoo as zoo
 from convae_zoo import visuals
-from convae_zoo.tasks.reconstruct import reconstruct
+from convae_zoo.tasks.batches import reconstruct_batches
 
 pytestmark = pytest.mark.usefixtures("waves_dataset")
 
@@ -59,7 +59,7 @@ def test_a_run_has_rows_for_its_first_and_last_epoch_and_a_file_has_one_row(
     assert originals[:2].equal(waves_dataset("val").images[:2])
     files = (finished_run / "epoch-001.safetensors", finished_run / "model.safetensors", other)
     for (_, images), file in zip(rows, files, strict=True):
-        assert images.equal(reconstruct(zoo.load_model(file), originals))
+        assert images.equal(reconstruct_batches(zoo.load_model(file), originals))
     assert not rows[0][1].equal(rows[1][1])
 
 

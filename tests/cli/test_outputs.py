@@ -38,6 +38,7 @@ OVERWRITING = {
     "compare": ("compare", MODEL, *DATA, "--out", IMAGE),
     "leaderboard": ("leaderboard", MODEL, *DATA, "--out", IMAGE),
     "reconstruct": ("reconstruct", MODEL, IMAGE, "--out", IMAGE),
+    "reconstruct, the folder": ("reconstruct", MODEL, FOLDER, "--overwrite", "--out", FOLDER),
     "encode, the model": ("encode", MODEL, FOLDER, "--overwrite", "--out", MODEL),
     "encode, an image": ("encode", MODEL, FOLDER, "--overwrite", "--out", IMAGE),
 }

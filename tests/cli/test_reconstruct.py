@@ -1,10 +1,10 @@
+"""``reconstruct`` and ``denoise``: whole pictures from the command line."""
+
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 import convae_zoo as zoo
-from convae_zoo.data import pixels
 
 
 @pytest.fixture
@@ -18,6 +18,7 @@ def photographs(tmp_path):
         ("glass.png", "RGBA", (9, 40)),
         ("photo.jpg", "RGB", (33, 47)),
         ("palette.png", "P", (16, 24)),
+        ("point.png", "RGB", (1, 1)),
     ):
         array = draw.integers(0, 256, (size[1], size[0], 4), dtype=np.uint8)
         image = Image.fromarray(array, "RGBA").convert("RGB" if mode == "P" else mode)
@@ -26,70 +27,101 @@ def photographs(tmp_path):
     return files
 
 
-def holds(picture, image, factor):
-    big = image.repeat_interleave(factor, 1).repeat_interleave(factor, 2).permute(1, 2, 0).numpy()
-    height, width, _ = big.shape
-    starts = np.argwhere((picture == big[0, 0]).all(-1))
-    return any(np.array_equal(picture[y : y + height, x : x + width], big) for y, x in starts)
-
-
-def test_the_picture_has_each_image_and_its_reconstruction(run, trained, photographs, tmp_path):
-    weights, grid = trained(), tmp_path / "grid.png"
-    status, out, err = run("reconstruct", weights, *photographs.values(), "--out", grid)
-    assert (status, out, err) == (0, f"picture  {grid}\n", "")
-    with Image.open(grid) as image:
-        picture = np.asarray(image.convert("RGB"))
-    model = zoo.load_model(weights)
-    originals = pixels.load_pictures(list(photographs.values()), (3, 16, 16))
-    with torch.no_grad():
-        x = pixels.to_float(originals, model.value_range)
-        reconstructions = model.postprocess(model(x))
-    assert len(originals) == 5
-    assert all(holds(picture, i, 8) for i in (*originals, *reconstructions))
-
-
-def test_a_missing_folder_is_created(run, trained, photographs, tmp_path):
-    grid = tmp_path / "new" / "grid.png"
-    assert run("reconstruct", trained(), photographs["wide.png"], "--out", grid)[0] == 0
-    assert [p.name for p in grid.parent.iterdir()] == ["grid.png"]
-
-
-def test_an_unreadable_image_is_reported_before_anything_is_written(
+def test_each_picture_is_written_whole_and_printed_with_its_quality(
     run, trained, photographs, tmp_path
 ):
-    bad, grid = tmp_path / "bad.png", tmp_path / "new" / "grid.png"
+    weights, out = trained(), tmp_path / "out"
+    status, printed, err = run("reconstruct", weights, *photographs.values(), "--out", out)
+    assert (status, err) == (0, "")
+    lines = printed.splitlines()
+    assert [line.partition("  ")[0] for line in lines] == [str(out / n) for n in photographs]
+    assert all(" dB" in line and line.endswith(" to its original") for line in lines)
+    model = zoo.load_model(weights)
+    for name in ("wide.png", "glass.png", "grey.png"):
+        (expected,) = zoo.reconstruct(model, photographs[name])
+        with Image.open(out / name) as image:
+            assert np.array_equal(np.asarray(image), expected)
+        assert expected.shape[:2] == np.asarray(Image.open(photographs[name])).shape[:2]
+
+
+def test_clean_pictures_are_compared_and_drawn_side_by_side(run, trained, photographs, tmp_path):
+    clean = tmp_path / "clean"
+    clean.mkdir()
+    for name in ("wide.png", "photo.jpg", "grey.png"):
+        Image.open(photographs[name]).convert("L").save(clean / name)
+    Image.new("RGB", (3, 3)).save(clean / "grey.png")
+    chosen = [photographs[n] for n in ("wide.png", "photo.jpg", "grey.png", "point.png")]
+    status, printed, err = run(
+        "denoise", trained(), *chosen, "--out", tmp_path / "out", "--clean", clean
+    )
+    assert status == 0
+    assert err.startswith("warning: model 'convae-200' was not trained to remove noise")
+    wide, photo, grey, point = printed.splitlines()
+    assert "(before: " in wide
+    assert "SSIM" in photo
+    assert "the picture has 16×16 pixels and the clean one 3×3" in grey
+    assert "no clean picture at" in point
+    made = tmp_path / "out" / "comparison"
+    assert {p.name for p in made.iterdir()} == {"wide.png", "photo.png"}
+    with Image.open(made / "wide.png") as row:
+        assert row.size == (3 * 50 + 2 * 8, 20)
+
+
+def test_an_estimated_sigma_is_printed_for_models_that_take_one(
+    run, trained, photographs, tmp_path, monkeypatch
+):
+    from convae_zoo.models.plan import Plan
+
+    weights = trained(activation="relu")
+    monkeypatch.setattr(Plan, "takes_sigma", True)
+    monkeypatch.setattr("convae_zoo.models.autoencoder.Autoencoder._known", lambda *_: ())
+    call = ("denoise", weights, photographs["wide.png"], "--out", tmp_path / "a.png")
+    status, printed, _ = run(*call)
+    assert status == 0
+    assert printed.startswith("wide.png: estimated sigma ")
+    status, printed, _ = run(*call, "--sigma", "30", "--overwrite")
+    assert (status, printed) == (0, f"{tmp_path / 'a.png'}\n")
+
+
+def test_an_unreadable_image_is_skipped_and_named(run, trained, photographs, tmp_path):
+    bad, out = tmp_path / "bad.png", tmp_path / "out"
     bad.write_bytes(photographs["wide.png"].read_bytes()[:60])
-    status, out, err = run("reconstruct", trained(), photographs["grey.png"], bad, "--out", grid)
-    assert (status, out) == (1, "")
-    assert "bad.png" in err
-    assert err.count("\n") == 1
-    assert not grid.parent.exists()
+    status, printed, err = run("reconstruct", trained(), bad, photographs["grey.png"], "--out", out)
+    assert status == 0
+    assert printed.count("\n") == 1
+    assert err.startswith(f"skipped: {bad}")
+    assert {p.name for p in out.iterdir()} == {"grey.png"}
 
 
 @pytest.mark.parametrize(
-    ("out", "status", "words"),
+    ("arguments", "status", "words"),
     [
-        ("grid.jpg", 2, "must end in .png"),
-        ("folder", 2, "is a folder"),
-        ("wide.png", 2, "is an input of this command"),
-        ("grey.png/grid.png", 1, "cannot write"),
+        (["wide.png", "--out", "wide.png"], 2, "is an input of this command"),
+        (["wide.png", "--out", "."], 2, "is an input of this command"),
+        (["wide.png", "--out", "grey.png/a.png"], 1, "cannot write"),
+        (["wide.png", "grey.png", "--out", "a.png"], 2, "is one file for 2 images"),
+        (["glass.png", "--out", "a.jpg"], 1, "JPEG has no transparency; name a .png file"),
+        (["missing.png", "--out", "a.png"], 1, "no image file or folder at"),
+        (["wide.png", "--out", "a.png", "--clean", "missing"], 1, "no folder of clean pictures"),
+        (["--out", "a.png"], 2, "IMAGE"),
     ],
 )
-def test_a_picture_that_cannot_be_written_is_one_line(
-    run, trained, photographs, tmp_path, out, status, words
+def test_a_call_that_cannot_work_is_one_line(
+    run, trained, photographs, tmp_path, arguments, status, words
 ):
-    (tmp_path / "folder").mkdir()
-    before = photographs["wide.png"].read_bytes()
-    found, printed, err = run(
-        "reconstruct", trained(), photographs["wide.png"], "--out", tmp_path / out
-    )
+    model, before = trained(), photographs["wide.png"].read_bytes()
+    files = [a if a.startswith("--") else tmp_path / a for a in arguments]
+    found, printed, err = run("reconstruct", model, *files)
     assert (found, printed) == (status, "")
     assert words in err
     assert err.count("\n") == 1
     assert photographs["wide.png"].read_bytes() == before
+    assert not (tmp_path / "a.png").exists()
 
 
-def test_images_must_be_given(run, trained, tmp_path):
-    status, _, err = run("reconstruct", trained(), "--out", tmp_path / "grid.png")
-    assert status == 2
-    assert "IMAGE" in err
+@pytest.mark.parametrize("sigma", ["-1", "256", "nan"])
+def test_a_sigma_out_of_range_is_one_line(run, trained, photographs, tmp_path, sigma):
+    call = ("denoise", trained(), photographs["wide.png"], "--out", tmp_path / "a.png")
+    status, _, err = run(*call, "--sigma", sigma)
+    assert (status, err.count("\n")) == (2, 1)
+    assert "sigma must be a number from 0 to 255" in err

@@ -14,7 +14,7 @@ from convae_zoo.evaluation import evaluate
 from convae_zoo.evaluation import pca as pca_module
 from convae_zoo.evaluation.metrics import PSNR_LIMIT, measure, psnr, ssim
 from convae_zoo.evaluation.pca import fit_pca, why_no_pca
-from convae_zoo.tasks.reconstruct import reconstruct
+from convae_zoo.tasks.batches import reconstruct_batches
 
 
 def image_set(count, shape=(3, 16, 16), *, split="val", seed=0):
@@ -261,7 +261,7 @@ def test_each_module_keeps_its_own_mode(training):
     before = [m.training for m in model.modules()]
     val = image_set(4)
     evaluate(model, val, baseline=False)
-    reconstruct(model, val.images)
+    reconstruct_batches(model, val.images)
     assert [m.training for m in model.modules()] == before
 
 
@@ -347,4 +347,4 @@ def test_reconstruct_returns_the_models_output_as_pixels(model):
     images = image_set(5).images
     with torch.no_grad():
         expected = model.postprocess(model.eval()(pixels.to_float(images, model.value_range)))
-    assert torch.equal(reconstruct(model, images, batch_size=2), expected)
+    assert torch.equal(reconstruct_batches(model, images, batch_size=2), expected)

@@ -70,12 +70,15 @@ class Bench:
             return 0
 
         encode = ("encode", self.model, self.images, "--overwrite", "--dtype", "fp16")
+        reconstruct = ("reconstruct", self.model, "--overwrite")
+        denoise = ("denoise", self.model, "--overwrite")
         return [
             Case("encode", command(*encode), "z.safetensors", few=3),
             Case("decode", command("decode", self.model, self.latents), "d", few=3, folder=True),
             Case("export", command("export", self.model, "--format", "torch-export"), "m.pt2"),
             Case("compare", command("compare", self.model, *data), "a.png"),
-            Case("reconstruct", command("reconstruct", self.model, image), "a.png", few=0),
+            Case("reconstruct", command(*reconstruct, image), "a.png", few=0),
+            Case("denoise", command(*denoise, self.images), "d", few=3, folder=True),
             Case("sample", command("sample", self.model), "a.png", few=0),
             Case("leaderboard", command("leaderboard", self.model, *data), "a.png", few=0),
             Case("save_model", save, "m.safetensors", few=3),

@@ -23,6 +23,7 @@ COMMANDS = (
     "export",
     "compare",
     "reconstruct",
+    "denoise",
     "sample",
     "leaderboard",
     "save_model",

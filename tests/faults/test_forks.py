@@ -22,6 +22,7 @@ COMMANDS = (
     "export",
     "compare",
     "reconstruct",
+    "denoise",
     "sample",
     "leaderboard",
     "pull --out",

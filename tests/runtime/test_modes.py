@@ -10,8 +10,8 @@ import convae_zoo as zoo
 from convae_zoo.data.listing import find_images
 from convae_zoo.errors import DeviceError, UsageError, ZooError
 from convae_zoo.export import export_model
+from convae_zoo.tasks.batches import reconstruct_batches
 from convae_zoo.tasks.compress import decode_file, encode_files
-from convae_zoo.tasks.reconstruct import reconstruct
 from latent_files import write_images
 from tiny_runs import TINY, image_set
 
@@ -156,7 +156,7 @@ def encode_and_decode(model, folder):
     [
         lambda model, _: zoo.train(model, dataset=(TRAIN, VAL), epochs=1, precision="fp32"),
         lambda model, _: zoo.evaluate(model, VAL, baseline=False),
-        lambda model, _: reconstruct(model, VAL.images),
+        lambda model, _: reconstruct_batches(model, VAL.images),
         lambda model, _: zoo.Inference(model, "fp32")(model.preprocess(PICTURES)),
         lambda model, folder: export_model(model, folder / "m.pt2", format="torch-export"),
         encode_and_decode,

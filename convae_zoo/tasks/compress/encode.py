@@ -1,7 +1,6 @@
 """Encoding of image files, in parts of a fixed size that are written one by one."""
 
 import contextlib
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,7 +19,13 @@ from convae_zoo.runtime.distributed import World
 from convae_zoo.runtime.modes import evaluating
 from convae_zoo.tasks.compress import latents
 from convae_zoo.tasks.compress.codes import Codes, checked_codes, codes_of
-from convae_zoo.tasks.compress.parts import is_finished, open_parts, parts_folder, remove_parts
+from convae_zoo.tasks.compress.parts import (
+    digest_files,
+    is_finished,
+    open_parts,
+    parts_folder,
+    remove_parts,
+)
 
 PART = 1024
 """Images per part: the most work that a killed process loses."""
@@ -128,7 +133,7 @@ def _encode(
     if world.is_main:
         how = {"dtype": str(job.dtype), "max_pixels": job.max_pixels}
         version = {"format_version": latents.FORMAT_VERSION}
-        open_parts(folder, {**document, **how, **version, "images": _digest(images)})
+        open_parts(folder, {**document, **how, **version, "images": digest_files(images)})
     world.wait()
     starts = range(0, len(images), PART)
     paths = [folder / f"part-{number:06}.safetensors" for number in range(len(starts))]
@@ -152,19 +157,6 @@ def _encode(
         remove_parts(folder)
     world.wait()
     return Encoded(len(images) - len(skipped), skipped, reused)
-
-
-def _digest(images: Sequence[tuple[str, Path]]) -> str:
-    """Identify a list of files by names, sizes and modification times, without reading them."""
-    digest = hashlib.sha256()
-    for name, path in images:
-        try:
-            status = path.stat()
-            mark = f"{status.st_size} {status.st_mtime_ns}"
-        except OSError:
-            mark = "missing"
-        digest.update(f"{name}\0{mark}\0".encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()
 
 
 def _encode_part(job: _Job, images: Sequence[tuple[str, Path]], path: Path) -> None:

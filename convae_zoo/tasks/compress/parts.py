@@ -1,7 +1,9 @@
-"""The folder of finished parts, ``OUT.parts``; a user's own files in it are not touched."""
+"""The folder of finished work, ``OUT.parts``; a user's own files in it are not touched."""
 
 import contextlib
+import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,15 @@ from convae_zoo.errors import DataError, FileError, UsageError
 from convae_zoo.tasks.compress.latents import open_latents
 
 _PLAN = "plan.json"
-_OURS = ("part-*.safetensors", ".tmp-*", ".lock-*", _PLAN)
+PICTURES = "pictures.jsonl"
+"""The list of finished pictures."""
+
+_OURS = ("part-*.safetensors", PICTURES, ".tmp-*", ".lock-*", _PLAN)
 """The files to remove, in this order: the plan identifies the parts until the last is removed."""
 
 
 def parts_folder(out: Path) -> Path:
-    """Return the folder of a latents file's parts."""
+    """Return the folder of an output's finished parts."""
     return out.with_name(out.name + ".parts")
 
 
@@ -27,7 +32,7 @@ def open_parts(folder: Path, plan: dict[str, Any]) -> None:
         plan: the images, the model and the settings.
 
     Raises:
-        UsageError: the folder exists and was not created by encoding.
+        UsageError: the folder exists and was not created by this function.
         FileError: it cannot be used.
     """
     text = json.dumps(plan, sort_keys=True)
@@ -37,8 +42,8 @@ def open_parts(folder: Path, plan: dict[str, Any]) -> None:
         found = record.read_text("utf-8") if record.exists() else None
         if not _is_plan(found) and any(folder.iterdir()) and not _only_leftovers(folder):
             raise UsageError(
-                f"{folder} already exists and was not created by encode; move it away, or choose "
-                "another --out"
+                f"{folder} already exists and was not created by this command; move it away, "
+                "or choose another --out"
             )
         if found != text:
             _remove_ours(folder)
@@ -46,6 +51,19 @@ def open_parts(folder: Path, plan: dict[str, Any]) -> None:
         raise FileError(f"cannot use {folder}: {getattr(error, 'strerror', error)}") from error
     if found != text:
         files.write_text(record, text)
+
+
+def digest_files(images: Sequence[tuple[str, Path]]) -> str:
+    """Identify a list of files by names, sizes and modification times, without reading them."""
+    digest = hashlib.sha256()
+    for name, path in images:
+        try:
+            status = path.stat()
+            mark = f"{status.st_size} {status.st_mtime_ns}"
+        except OSError:
+            mark = "missing"
+        digest.update(f"{name}\0{mark}\0".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
 
 
 def is_finished(part: Path) -> bool:

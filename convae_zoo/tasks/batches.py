@@ -7,7 +7,9 @@ from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.runtime.modes import BATCH_SIZE, evaluating
 
 
-def reconstruct(model: Autoencoder, images: Tensor, *, batch_size: int = BATCH_SIZE) -> Tensor:
+def reconstruct_batches(
+    model: Autoencoder, images: Tensor, *, batch_size: int = BATCH_SIZE
+) -> Tensor:
     """Reconstruct uint8 images N×C×H×W of the model's shape; uint8 of the same shape on the CPU.
 
     The model runs in eval mode; its own mode is restored.
