@@ -1,7 +1,7 @@
 """A model or one part of it as a file, run and compared before it is put in place."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
@@ -13,7 +13,7 @@ from convae_zoo.export import onnx
 from convae_zoo.export.formats import FORMATS, PARTS
 from convae_zoo.export.torch_export import save_torch_export, to_torch_export
 from convae_zoo.models.autoencoder import Autoencoder
-from convae_zoo.registry.specs import Shape
+from convae_zoo.registry.specs import Shape, shape_text
 
 TOLERANCE = 1e-4
 """Largest difference between a file and the model: float32 sums in another order."""
@@ -30,10 +30,11 @@ def export_model(
 ) -> float:
     """Write a model, or one part of it, for use without the zoo. The batch size stays free.
 
-    The file is run at several batch sizes and compared with the model before it is put in place.
-    An ONNX file has one input and one output, named ``images``, ``latent`` or ``reconstruction``,
-    float32; its metadata holds the model's name, part, value range and shapes. Images are
-    N×C×H×W in the model's value range.
+    So do the height and width of a whole fully convolutional model, as multiples of the plan's
+    `size_multiple`. The file is run at several sizes and compared with the model before it is put
+    in place. An ONNX file has one input and one output, named ``images``, ``latent`` or
+    ``reconstruction``, float32; its metadata holds the model's name, part, value range and shapes.
+    Images are N×C×H×W in the model's value range.
 
     Args:
         model: exported in eval mode, on the CPU; it is left as it was.
@@ -56,6 +57,7 @@ def export_model(
     if part not in PARTS:
         raise unknown("part", part, PARTS)
     module, shape, names = _part(model, part)
+    multiple = model.plan.size_multiple if part == "all" else None
     if format == "onnx":
         onnx.require_onnx()
     was_training, device = model.training, model.device
@@ -66,11 +68,16 @@ def export_model(
             files.atomic_path(path) as temporary,
         ):
             run = (
-                _write_onnx(module, _example(shape, 2), names, temporary, _metadata(model, part))
+                _write_onnx(
+                    module, _example(shape, 2), names, temporary, _metadata(model, part), multiple
+                )
                 if format == "onnx"
-                else _write_torch_export(module, _example(shape, 2), temporary)
+                else _write_torch_export(module, _example(shape, 2), temporary, multiple)
             )
-            return _checked(module, run, shape, f"{part} of {model.name!r}")
+            shapes = [(count, *shape) for count in _BATCHES]
+            if multiple is not None:
+                shapes.append((1, shape[0], shape[1] + multiple, shape[2] + 2 * multiple))
+            return _checked(module, run, shapes, f"{part} of {model.name!r}")
     finally:
         model.train(was_training).to(device)
 
@@ -82,6 +89,10 @@ def _part(model: Autoencoder, part: str) -> tuple[nn.Module, Shape, tuple[str, s
             return model.encoder, model.image_shape, ("images", "latent")
         case "decoder":
             return model.decoder, model.latent_shape, ("latent", "reconstruction")
+        case _ if model.plan.size_multiple is not None:
+            # The model itself compares sizes with its own, which would fix them.
+            whole = nn.Sequential(model.encoder, model.decoder)
+            return whole, model.image_shape, ("images", "reconstruction")
         case _:
             return model, model.image_shape, ("images", "reconstruction")
 
@@ -109,8 +120,9 @@ def _write_onnx(
     names: tuple[str, str],
     path: Path,
     metadata: dict[str, str],
+    size_multiple: int | None,
 ) -> Callable[[Tensor], Tensor]:
-    program = onnx.to_onnx(module, example, *names)
+    program = onnx.to_onnx(module, example, *names, size_multiple)
     program.model.metadata_props.update(metadata)
     program.save(path)
     session = onnx.onnx_session(path)
@@ -118,17 +130,19 @@ def _write_onnx(
 
 
 def _write_torch_export(
-    module: nn.Module, example: Tensor, path: Path
+    module: nn.Module, example: Tensor, path: Path, size_multiple: int | None
 ) -> Callable[[Tensor], Tensor]:
-    save_torch_export(to_torch_export(module, example), path)
+    save_torch_export(to_torch_export(module, example, size_multiple), path)
     return torch.export.load(path).module()
 
 
-def _checked(module: nn.Module, run: Callable[[Tensor], Tensor], shape: Shape, what: str) -> float:
+def _checked(
+    module: nn.Module, run: Callable[[Tensor], Tensor], shapes: Iterable[Shape], what: str
+) -> float:
     """Compare a file's outputs with the module's; return the largest difference."""
     farthest = 0.0
-    for count in _BATCHES:
-        x = _example(shape, count)
+    for count, *shape in shapes:
+        x = _example(tuple(shape), count)
         with torch.no_grad():
             expected, output = module(x), run(x)
         if output.shape != expected.shape:
@@ -139,8 +153,8 @@ def _checked(module: nn.Module, run: Callable[[Tensor], Tensor], shape: Shape, w
         far = float((output - expected).abs().max())
         if not far <= TOLERANCE:
             raise ZooError(
-                f"the exported {what} differs from the model by {far:.2g} at batch {count}; "
-                "nothing was written"
+                f"the exported {what} differs from the model by {far:.2g} on a batch "
+                f"{shape_text(tuple(x.shape))}; nothing was written"
             )
         farthest = max(farthest, far)
     return farthest

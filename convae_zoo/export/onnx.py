@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     import onnxruntime
 
 
-def to_onnx(module: nn.Module, example: Tensor, input_name: str, output_name: str) -> Any:
+def to_onnx(
+    module: nn.Module,
+    example: Tensor,
+    input_name: str,
+    output_name: str,
+    size_multiple: int | None = None,
+) -> Any:
     """Translate a module of one input to ONNX with a free batch size.
 
     Args:
@@ -22,6 +28,7 @@ def to_onnx(module: nn.Module, example: Tensor, input_name: str, output_name: st
         example: an input of at least two samples.
         input_name: of the ONNX graph.
         output_name: of the ONNX graph.
+        size_multiple: as in `to_torch_export`.
 
     Returns:
         A ``torch.onnx.ONNXProgram``.
@@ -31,7 +38,7 @@ def to_onnx(module: nn.Module, example: Tensor, input_name: str, output_name: st
         ZooError: it cannot be exported, or has an operation that ONNX lacks.
     """
     require_onnx()
-    return translate(to_torch_export(module, example), input_name, output_name)
+    return translate(to_torch_export(module, example, size_multiple), input_name, output_name)
 
 
 def translate(program: torch.export.ExportedProgram, input_name: str, output_name: str) -> Any:

@@ -9,17 +9,24 @@ from torch import Tensor, nn
 from convae_zoo.errors import ZooError
 
 
-def to_torch_export(module: nn.Module, example: Tensor) -> torch.export.ExportedProgram:
+def to_torch_export(
+    module: nn.Module, example: Tensor, size_multiple: int | None = None
+) -> torch.export.ExportedProgram:
     """Export a module of one input with a free batch size.
 
     Args:
         module: in eval mode.
         example: an input of at least two samples.
+        size_multiple: what the input's height and width are multiples of, if they are to be free;
+            None to fix them.
 
     Raises:
         ZooError: it cannot be exported, for example because it branches on values.
     """
     free = {0: torch.export.Dim("batch", min=1)}
+    if size_multiple is not None:
+        height, width = (torch.export.Dim(name, min=1) for name in ("rows", "columns"))
+        free |= {2: size_multiple * height, 3: size_multiple * width}
     try:
         with torch.no_grad():
             return torch.export.export(module, (example,), dynamic_shapes=(free,))

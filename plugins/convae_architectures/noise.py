@@ -13,4 +13,5 @@ def estimate_sigma(x: Tensor) -> Tensor:
     Johnstone, "Ideal spatial adaptation by wavelet shrinkage", 1994).
     """
     diagonal = (x[..., ::2, ::2] - x[..., 1::2, ::2] - x[..., ::2, 1::2] + x[..., 1::2, 1::2]) / 2
-    return diagonal.abs().flatten(1).float().median(1).values / _QUARTILE
+    magnitudes = diagonal.abs().flatten(1).float().sort(1).values  # ONNX has no median
+    return magnitudes[:, magnitudes.shape[1] // 2] / _QUARTILE

@@ -88,6 +88,25 @@ def test_an_onnx_file_says_what_it_is(model, tmp_path):
     assert json.loads(said["convae_zoo.config"])["encoder"]["config"]["width"] == 4
 
 
+@needs_onnx
+@pytest.mark.parametrize(
+    ("name", "kind"), [("unet-denoiser", "torch-export"), ("unet-denoiser-sigma", "onnx")]
+)
+def test_a_fully_convolutional_model_keeps_its_height_and_width_free(name, kind, tmp_path):
+    small = {"width": 4, "middle_width": 4, "deep_width": 16, "depth": 1, "middle_depth": 1}
+    denoiser = zoo.create_model(name, image_size=16, deep_depth=1, **small).eval()
+    for parameter in denoiser.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    path = tmp_path / "all"
+    export_model(denoiser, path, format=kind)
+    x = torch.randn(3, 3, 40, 24)
+    if kind == "onnx":
+        output = onnx.run_onnx(onnx.onnx_session(path), x)
+    else:
+        output = torch.export.load(path).module()(x)
+    torch.testing.assert_close(output, denoiser(x), atol=1e-4, rtol=0)
+
+
 @pytest.mark.parametrize("part", PARTS)
 def test_a_torch_export_file_loads_back_equal_for_any_batch(part, model, tmp_path):
     path = tmp_path / f"{part}.pt2"
@@ -123,7 +142,9 @@ def test_a_file_that_differs_from_the_model_is_not_put_in_place(model, tmp_path,
         return lambda x: run(x) + 1e-3
 
     monkeypatch.setattr(export, "_write_torch_export", shifted)
-    with pytest.raises(ZooError, match=r"differs from the model by 0\.001 at batch 1; nothing"):
+    with pytest.raises(
+        ZooError, match=r"differs from the model by 0\.001 on a batch 1×3×16×16; nothing"
+    ):
         export_model(model, path, format="torch-export")
     assert path.read_bytes() == b"the one before"
     assert [p.name for p in tmp_path.iterdir()] == ["m.pt2"]
