@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 import convae_zoo as zoo
-from benchmarks.denoising.crops import Crops
+from benchmarks.denoising.crops import SIGMA, Crops
 from convae_zoo.files import atomic_path
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.runtime.memory import keep_freed_memory
@@ -141,6 +141,7 @@ def main(folder: Path, out: Path, minutes: float, seed: int, *, resume: bool) ->
             run.save()
             saved = time.monotonic()
     run.save()
+    run.mean.corruption = f"gaussian(sigma=0:{SIGMA})"
     zoo.save_model(run.mean, out / "model.safetensors")
 
 

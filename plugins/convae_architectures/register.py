@@ -37,6 +37,7 @@ DENOISING = Recipe(
     optimizer="muon(weight_decay=0.2)",
     shuffle=True,
     augment="dihedral",
+    corruption="gaussian(sigma=0:55)",
 )
 
 
