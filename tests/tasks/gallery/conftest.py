@@ -101,10 +101,15 @@ def rogue_registry(tmp_path_factory):
 
         setattr(module, f"register_{hook}", zoo.hookimpl(implementation))
     manager = new_manager()
-    for name in ("convae_reference", "convae_architectures", "convae_scores"):
+    for name in ("convae_reference", "convae_architectures", "convae_scores", "convae_datasets"):
         without_models = types.ModuleType(name)
         loaded = importlib.import_module(f"{name}.register")
-        for hook in ("register_encoders", "register_decoders", "register_scores"):
+        for hook in (
+            "register_encoders",
+            "register_decoders",
+            "register_scores",
+            "register_datasets",
+        ):
             if hasattr(loaded, hook):
                 setattr(without_models, hook, getattr(loaded, hook))
         manager.add(Provenance(name, "convae-zoo", "1"), lambda m=without_models: m)
