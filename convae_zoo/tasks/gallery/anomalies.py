@@ -29,7 +29,7 @@ def show_defects(name: str, model: Autoencoder, device: str) -> Heatmaps:
     classes = test.exemplars(len(test.class_names)).tolist()
     tested = [index + number * len(classes) for number in range(_PER_CLASS) for index in classes]
     detector = AnomalyDetector(
-        model, score="reconstruction", train=False, alarm_rate=0.05, device=device
+        model, score="combined", train=False, alarm_rate=0.05, device=device
     ).fit(normal)
     pairs, notes = [], []
     images = test.images[tested]
