@@ -1,4 +1,4 @@
-# make demo     trains convae-200 on photographs, measures it against PCA, draws pictures
+# make demo     trains convae-200 on photographs, measures it against PCA, finds defects, draws pictures
 # make test     runs every test, on two processes; prints the slowest
 # make lint     checks format, lint, types and which room imports which
 # make bench    times the core, the parts, whole runs: a short set, a table and a chart
@@ -21,11 +21,15 @@ demo: $(VENV)/installed
 	$(BIN)/convae-zoo evaluate $(DEMO) --dataset photos
 	$(BIN)/convae-zoo compare $(DEMO) --dataset photos --out $(DEMO)/first_and_last_epoch.png
 	$(BIN)/convae-zoo reconstruct $(DEMO) $(UNSEEN) --out $(DEMO)/reconstructions.png
+	$(BIN)/convae-zoo detect fit linear-residual-200 --dataset defects --alarm-rate 0.05 \
+	  --score "combined(smoothing=2, blur=0.5)" --out $(DEMO)/detector.safetensors
+	$(BIN)/convae-zoo detect evaluate $(DEMO)/detector.safetensors --dataset defects --out $(DEMO)/defects
 	@echo
 	@echo "Originals and reconstructions, a picture per epoch:    $(DEMO)/pictures"
 	@echo "The first epoch beside the last:                      $(DEMO)/first_and_last_epoch.png"
 	@echo "Photographs that it never saw:                        $(DEMO)/reconstructions.png"
 	@echo "Loss curves:                                          $(DEMO)/loss_curves.png"
+	@echo "Defects drawn into photographs, and where it sees them: $(DEMO)/defects/examples.png"
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations 25

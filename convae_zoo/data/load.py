@@ -199,7 +199,12 @@ def _two_splits(name: str) -> tuple[str, str]:
 
 def training_split(name: str) -> str:
     """Return the split of a dataset that models are trained on: its first."""
-    return _find(name)[1].splits[0]
+    return splits_of(name)[0]
+
+
+def splits_of(name: str) -> tuple[str, ...]:
+    """Return the names of a dataset's splits."""
+    return _find(name)[1].splits
 
 
 def _find(name: str) -> tuple[Term, DatasetSpec]:

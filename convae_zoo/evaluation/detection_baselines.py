@@ -10,7 +10,7 @@ from torch.nn.functional import interpolate
 
 from convae_zoo.evaluation.pca import Baseline, fit_pca, fitted_images
 
-MOST_SIDE = 64
+MOST_SIDE = 32
 """Larger images are scaled down to this side, since pixels are the features."""
 
 NEIGHBOURS = 2

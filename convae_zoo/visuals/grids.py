@@ -102,6 +102,32 @@ def save_comparison(
     return _draw(path, labelled, names=names, title=title)
 
 
+def save_rows(
+    path: str | Path | None,
+    rows: Sequence[Row],
+    *,
+    names: Sequence[str] | None = None,
+    title: str = "",
+) -> Drawing:
+    """Draw rows of images one below the other, without figures.
+
+    Args:
+        path: where to write, ending in ``.png``; a missing folder is created. None for nowhere.
+        rows: each row's label and images, all of one shape.
+        names: one per column, above it; shortened if too long.
+        title: above all.
+
+    Returns:
+        The figure, which a notebook shows.
+
+    Raises:
+        UsageError: images that cannot be drawn, or too many for one picture.
+        FileError: the file cannot be written.
+    """
+    _check(*(images for _, images in rows))
+    return _draw(path, rows, names=names, title=title)
+
+
 def save_images(path: str | Path | None, images: Tensor, *, title: str = "") -> Drawing:
     """Draw images alone, row by row.
 

@@ -3,7 +3,7 @@
 The textures are the grey photographs brick, grass and gravel in scikit-image's wheel, 512×512
 pixels. Pictures are windows of S×S pixels:
 
-- train: from the left 5/8 of the photograph, at every quarter of S in rows and columns.
+- train: from the left 5/8 of the photograph, at every fifth of S in rows and columns.
 - test: from the rest, which no training picture shows, at every third of S. They take turns to be
   good or to have one of the defects.
 
@@ -44,7 +44,7 @@ def defects(*, split: str, texture: str = "brick", image_size: int = 96) -> Imag
     photograph = _read(texture)
     border = int(photograph.shape[1] * TRAIN_SHARE)
     if split == "train":
-        images = np.stack(list(_windows(photograph[:, :border], image_size, image_size // 4)))
+        images = np.stack(list(_windows(photograph[:, :border], image_size, image_size // 5)))
         labels, masks = np.zeros(len(images), np.int64), None
     else:
         cut = list(_windows(photograph[:, border:], image_size, image_size // 3))

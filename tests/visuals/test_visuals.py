@@ -297,3 +297,16 @@ def test_without_a_path_the_figure_is_returned_and_shows_what_a_file_would(tmp_p
     figure = visuals.save_grid(None, *pair)
     visuals.save_grid(tmp_path / "grid.png", *pair)
     assert figure._repr_png_() == (tmp_path / "grid.png").read_bytes()
+
+
+def test_a_histogram_of_scores_is_drawn_with_its_threshold(tmp_path):
+    generator = torch.Generator().manual_seed(0)
+    normal = torch.randn(100, generator=generator).double()
+    drawn = visuals.save_histogram(tmp_path / "a.png", normal, normal + 4, 2.0, title="scores")
+    axes = drawn.axes[0]
+    assert [line.get_xdata()[0] for line in axes.lines] == [2.0]
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert labels[0].startswith("normal, 100 images")
+    assert f"{float((normal > 2).double().mean()):.1%} above" in labels[0]
+    visuals.save_histogram(tmp_path / "b.png", normal[:1], normal[:1], float(normal[0]))
+    assert read(tmp_path / "b.png").shape[1] > 300

@@ -5,6 +5,7 @@ import click
 from convae_zoo.cli.lazy import LazyGroup
 
 COMMANDS = {
+    "evaluate": "Measure a detector on a labelled dataset.",
     "fit": "Fit a detector to normal images.",
     "run": "Score images and draw heatmaps.",
 }

@@ -5,11 +5,31 @@ from typing import Any
 
 from convae_zoo.registry.specs import Recipe
 
-MODEL = "residual-200"
+MODEL = "linear-residual-200"
 SCORE = "combined"
 
-MODEL_CONFIG: Mapping[str, Any] = {}
-"""Config values of `MODEL`, besides the pictures' channels and size."""
+MODEL_CONFIG: Mapping[str, Any] = {"latent_dim": 64, "width": 16, "depth": 1, "hidden": 256}
+"""Config values of `MODEL`, besides the pictures' channels and size.
+
+A small bottleneck, that starts as principal components: more freedom reconstructs anomalies too.
+"""
+
+MODEL_RECIPE = Recipe(
+    loss="mse",
+    epochs=2,
+    batch_size=64,
+    learning_rate=5e-4,
+    schedule="cosine",
+    warmup_steps=50,
+    optimizer="adam",
+    shuffle=True,
+    corruption="gaussian(sigma=64)",
+)
+"""How `MODEL` is trained on the normal images.
+
+From strong noise, so that it learns what is normal: trained on clean images, it soon reconstructs
+anomalies too.
+"""
 
 RECIPE = Recipe(
     loss="mse",
@@ -21,7 +41,7 @@ RECIPE = Recipe(
     optimizer="muon",
     shuffle=True,
 )
-"""How the model is trained on the normal images."""
+"""How any other model is trained on the normal images."""
 
 HELD_OUT = 0.2
 """The share of the normal images that is held out for the threshold; more if the rate needs it."""
@@ -34,3 +54,8 @@ TRAINING_TILES = 20_000
 
 VALIDATION = 256
 """The most held-out images on which the loss is measured after an epoch."""
+
+
+def model_config(values: int) -> Mapping[str, Any]:
+    """Return `MODEL_CONFIG` for images of that many values: a latent has no more floats."""
+    return {**MODEL_CONFIG, "latent_dim": min(MODEL_CONFIG["latent_dim"], values)}

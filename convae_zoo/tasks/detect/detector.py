@@ -113,7 +113,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # sci
         held, normal = pictures.chosen(order[:held_out]), pictures.chosen(order[held_out:])
         first = pictures[0]
         source = find_source(
-            self.model, fresh=self.train, picture=first, overrides=self._overrides()
+            self.model, fresh=self.train, picture=first, overrides=self._overrides(first.numel())
         )
         layout = Layout.of(first, source.image_shape)
         generator = torch.Generator().manual_seed(seed)
@@ -294,8 +294,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # sci
     def _scores(self, X: Any) -> NDArray[np.float32]:  # noqa: N803 - the same
         return np.array([each.score for each in self.scored(X)], dtype=np.float32)
 
-    def _overrides(self) -> dict[str, Any]:
-        own = defaults.MODEL_CONFIG if self.model == defaults.MODEL else {}
+    def _overrides(self, values: int) -> dict[str, Any]:
+        own = defaults.model_config(values) if self.model == defaults.MODEL else {}
         return {**own, **(self.overrides or {})}
 
     def _trained(
@@ -308,10 +308,11 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # sci
         seed: int,
     ) -> Autoencoder:
         some = held.chosen(range(min(len(held), defaults.VALIDATION)))
+        own = defaults.MODEL_RECIPE if self.model == defaults.MODEL else defaults.RECIPE
         return source.trained(
             images,
             layout.samples(some, defaults.VALIDATION, generator),
-            recipe=defaults.RECIPE if self.recipe is None else self.recipe,
+            recipe=own if self.recipe is None else self.recipe,
             changes=self.changes or {},
             seed=seed,
             device=self.device,

@@ -21,6 +21,5 @@ def detector(normal):
 def tiled():
     """A detector fitted to tiles of 16×16 of colour pictures."""
     overrides = FAST["overrides"] | {"image_size": 16}
-    return zoo.AnomalyDetector(**FAST | {"overrides": overrides}).fit(
-        smooth(20, size=40, channels=3)
-    )
+    longer = {"overrides": overrides, "changes": {"epochs": 8}}
+    return zoo.AnomalyDetector(**FAST | longer).fit(smooth(20, size=40, channels=3))
