@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @click.option(
     "--score",
     metavar="EXPR",
-    help="An anomaly score, optionally with config values: 'combined(latent=neighbours)'.",
+    help="An anomaly score, optionally with config values: 'combined(smoothing=2)'.",
 )
 @click.option(
     "--alarm-rate",
