@@ -21,7 +21,7 @@ demo: $(VENV)/installed
 	$(BIN)/convae-zoo evaluate $(DEMO) --dataset photos
 	$(BIN)/convae-zoo compare $(DEMO) --dataset photos --out $(DEMO)/first_and_last_epoch.png
 	$(BIN)/convae-zoo reconstruct $(DEMO) $(UNSEEN) --out $(DEMO)/reconstructions.png
-	$(BIN)/convae-zoo detect fit linear-residual-200 --dataset defects --alarm-rate 0.05 \
+	$(BIN)/convae-zoo detect fit linear-residual-200 --dataset defects \
 	  --score "combined(smoothing=2, blur=0.5)" --out $(DEMO)/detector.safetensors
 	$(BIN)/convae-zoo detect evaluate $(DEMO)/detector.safetensors --dataset defects --out $(DEMO)/defects
 	@echo
