@@ -21,6 +21,7 @@ from convae_zoo.errors import DataError
 Array = NDArray[Any]
 
 _MAX_16_BIT = 65535
+_STRIP_PIXELS = 2**20
 _CHANNELS, _ALPHA_CHANNELS = (1, 2, 3, 4), (2, 4)
 _DEEP_GREY = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 _PLAIN = ("L", "LA", "RGB", "RGBA")
@@ -57,17 +58,21 @@ class WholePicture:
 
         A float picture is not clipped; others are rounded and clipped.
         """
-        channels = values.permute(1, 2, 0).numpy()
-        if self.dtype == np.float32:
-            colour = channels / np.float32(255)
-        else:
-            top = np.iinfo(self.dtype).max
-            scaled = channels * np.float32(top / 255)
-            np.rint(scaled, out=scaled)
-            colour = scaled.clip(0, top, out=scaled).astype(self.dtype)
+        count, height, width = values.shape
+        colour = np.empty((height, width, count), dtype=self.dtype)
+        rows = max(1, _STRIP_PIXELS // width)
+        for top in range(0, height, rows):  # or the temporaries would be as large as the picture
+            strip = values[:, top : top + rows].permute(1, 2, 0).numpy()
+            colour[top : top + rows] = self._in_depth(strip)
         if self.alpha is not None:
             return np.concatenate([colour, self.alpha], axis=2)
-        return colour[..., 0] if self.flat else np.ascontiguousarray(colour)
+        return colour[..., 0] if self.flat else colour
+
+    def _in_depth(self, values: Array) -> Array:
+        if self.dtype == np.float32:
+            return values / np.float32(255)
+        white = np.iinfo(self.dtype).max
+        return np.rint(values * np.float32(white / 255)).clip(0, white)
 
 
 def whole_picture(picture: Any, *, max_pixels: int = MAX_PIXELS) -> WholePicture:

@@ -1,24 +1,20 @@
-"""Whole pictures through a model, tile by tile."""
+"""Whole pictures through a model, for the gallery."""
 
 import math
 
 import torch
 from torch import Tensor
 
-from convae_zoo.data import pixels
-from convae_zoo.data.tiles import map_tiles
 from convae_zoo.evaluation.metrics import psnr
 from convae_zoo.models.autoencoder import Autoencoder
-from convae_zoo.runtime.modes import BATCH_SIZE, evaluating
+from convae_zoo.tasks.pictures import PictureModel
 from convae_zoo.visuals.gallery.content import Reconstruction
-
-_OVERLAP = 0.25  # of a tile's side
 
 
 def reconstruct_picture(
     name: str, dataset: str, model: Autoencoder, image: Tensor
 ) -> Reconstruction:
-    """Reconstruct a picture of any size in overlapping tiles of the model's size.
+    """Reconstruct a picture of any size, as `zoo.reconstruct` does.
 
     Args:
         name: of the model's weights.
@@ -26,25 +22,12 @@ def reconstruct_picture(
         model: the autoencoder.
         image: uint8 3×H×W.
     """
-    channels, height, width = model.image_shape
-    fitted = pixels.fit(image[None], (channels, *image.shape[1:]))
-
-    def run(tiles: Tensor) -> Tensor:
-        return model.postprocess(model(model.to_float(tiles))).float()
-
-    with evaluating(model):
-        made = map_tiles(
-            fitted,
-            run,
-            (height, width),
-            overlap=round(min(height, width) * _OVERLAP),
-            batch_size=BATCH_SIZE,
-        )
-    reconstruction = made.round().clamp(0, 255).to(torch.uint8)
+    _, height, width = model.image_shape
+    made = PictureModel(model, "fp32")(image).round().clamp(0, 255).to(torch.uint8)
     return Reconstruction(
         model=name,
         dataset=dataset,
-        image=reconstruction[0].expand(3, -1, -1),
-        psnr=psnr(reconstruction.float() / 255, fitted.float() / 255).item(),
+        image=made,
+        psnr=psnr(made[None].float() / 255, image[None].float() / 255).item(),
         size=f"{math.prod(model.latent_shape):,} floats per {height}×{width} pixels",
     )
