@@ -13,7 +13,7 @@ import torch
 
 import convae_zoo as zoo
 from convae_zoo import registry
-from convae_zoo.data import ImageSet
+from convae_zoo.data import ImageSet, PictureSet
 from convae_zoo.errors import UsageError, WeightsError
 from convae_zoo.evaluation import evaluate
 from convae_zoo.evaluation.leaderboard import trained_on
@@ -23,8 +23,10 @@ from convae_zoo.registry.registry import build_registry
 from convae_zoo.registry.shipped_weights import shipped_weights
 from convae_zoo.registry.specs import DatasetSpec, ModelSpec, Provenance, Recipe, WeightsSpec
 from convae_zoo.tasks import retrain
+from convae_zoo.weights.load import read_metadata
 
 SIZES = {"train": 60, "val": 30}
+CROPS = "crop(count=2) + flip"
 PARTS = {"latent_dim": 6, "width": 2, "image_size": 16}
 
 
@@ -36,6 +38,12 @@ def waves(split):
     return ImageSet(
         name="waves", split=split, images=(smooth * 255).round().byte(), license="CC0-1.0"
     )
+
+
+def whole_waves(split):
+    """The same as pictures of 40×24 pixels."""
+    images = torch.nn.functional.interpolate(waves(split).images.float(), (40, 24)).byte()
+    return PictureSet(name="waves", split=split, pictures=tuple(images), license="CC0-1.0")
 
 
 @pytest.fixture
@@ -53,7 +61,7 @@ def shop(tmp_path, monkeypatch):
 
     @zoo.hookimpl
     def register_datasets(register):
-        register(DatasetSpec(name="waves", factory=waves))
+        register(DatasetSpec(name="waves", factory=waves, pictures=whole_waves))
 
     @zoo.hookimpl
     def register_models(register):
@@ -62,6 +70,7 @@ def shop(tmp_path, monkeypatch):
         tags = (
             WeightsSpec(tag="waves", dataset="waves", recipe=recipe, license="CC-BY-4.0"),
             WeightsSpec(tag="late", dataset="waves"),
+            WeightsSpec(tag="crops", dataset="waves", recipe=attrs.evolve(recipe, augment=CROPS)),
         )
         register(
             ModelSpec(
@@ -94,6 +103,17 @@ def test_a_tag_without_a_file_is_untrained_and_says_how_to_train(shop):
     assert zoo.list_models("small*", pretrained=True) == []
     with pytest.raises(WeightsError, match=r"convae-zoo retrain small.waves --out runs/small.wav"):
         zoo.load_model("small.waves")
+
+
+def test_a_recipe_with_crops_trains_on_whole_pictures_and_pca_on_the_datasets_images(shop):
+    made = retrain.retrain("small.crops", device="cpu")
+    assert (len(made.train), made.val.fingerprint) == (60, waves("val").fingerprint)
+    assert made.train.fingerprint == whole_waves("train").fingerprint
+    assert made.evaluation.pca_images == 60
+    plain = retrain.retrain("small.waves", device="cpu")
+    assert made.training["flops"] == 2 * plain.training["flops"], "two crops of each picture"
+    stored = retrain.store(made, shop())
+    assert read_metadata(stored.path)["recipe"]["augment"] == CROPS
 
 
 def test_what_is_stored_is_registered_loads_by_name_and_measures_as_its_card_says(shop):
