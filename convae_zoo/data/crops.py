@@ -6,7 +6,6 @@ step, and processes that take different numbers get different crops.
 
 from collections.abc import Iterator, Sequence
 
-import attrs
 import torch
 from torch import Tensor
 
@@ -18,16 +17,6 @@ from convae_zoo.data.picture_set import PictureSet
 from convae_zoo.errors import UsageError
 from convae_zoo.registry.recipe_settings import CropConfig
 from convae_zoo.registry.specs import shape_text
-
-
-@attrs.frozen
-class _Window:
-    """A part of a picture."""
-
-    top: int
-    left: int
-    height: int
-    width: int
 
 
 class Crops:
@@ -95,16 +84,16 @@ class Crops:
 
     def _crop(self, number: int, draw: list[float]) -> Tensor:
         picture = self._pictures[number % len(self._pictures)]
-        window = self._window(picture.shape[1:], draw)
-        part = picture[
-            :,
-            window.top : window.top + window.height,
-            window.left : window.left + window.width,
-        ]
+        top, left, height, width = self._window(picture.shape[1:], draw)
+        part = picture[:, top : top + height, left : left + width]
         return pixels.resize(part[None], (self._height, self._width))[0]
 
-    def _window(self, size: Sequence[int], draw: list[float]) -> _Window:
-        """Place a window in a picture of a size, by three numbers from 0 up to 1."""
+    def _window(self, size: Sequence[int], draw: list[float]) -> tuple[int, int, int, int]:
+        """Place a window in a picture of a size, by three numbers from 0 up to 1.
+
+        Returns:
+            Its top row, left column, height and width.
+        """
         given = self._config.scale
         low, high = given if isinstance(given, tuple) else (given, given)
         high = min(high, size[0] / self._height, size[1] / self._width)
@@ -112,9 +101,6 @@ class Crops:
         scale = low * (high / low) ** draw[0]
         height = min(size[0], max(1, round(self._height * scale)))
         width = min(size[1], max(1, round(self._width * scale)))
-        return _Window(
-            int(draw[1] * (size[0] - height + 1)),
-            int(draw[2] * (size[1] - width + 1)),
-            height,
-            width,
-        )
+        top = int(draw[1] * (size[0] - height + 1))
+        left = int(draw[2] * (size[1] - width + 1))
+        return top, left, height, width
