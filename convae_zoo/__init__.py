@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from convae_zoo.runtime.inference import Inference
     from convae_zoo.tasks.detect import AnomalyDetector
+    from convae_zoo.tasks.latents import LatentTransformer
     from convae_zoo.tasks.pictures import denoise, reconstruct
     from convae_zoo.training import TrainResult, train
     from convae_zoo.weights import load_model, save_model
@@ -80,6 +81,7 @@ _MODULES = {  # imported on first access: torch and pluggy take most of the impo
     ),
     "runtime.inference": ("Inference",),
     "tasks.detect": ("AnomalyDetector",),
+    "tasks.latents": ("LatentTransformer",),
     "tasks.pictures": ("denoise", "reconstruct"),
     "training": ("TrainResult", "train"),
     "weights": ("load_model", "save_model"),
@@ -95,6 +97,7 @@ __all__ = [
     "EncoderSpec",
     "ImageSet",
     "Inference",
+    "LatentTransformer",
     "LossSpec",
     "ModelSpec",
     "Recipe",

@@ -89,12 +89,19 @@ class Layout:
         return pixels.fit(pictures, (self.image_shape[0], *pictures.shape[-2:]))
 
     def cropped(self, maps: Tensor) -> Tensor:
-        """Cut maps N×H×W of images to the pictures that were padded."""
+        """Cut maps …×H×W of images to the pictures that were padded."""
         if self.picture_size is None:
             return maps
         (height, width), (_, h, w) = self.picture_size, self.image_shape
         top, left = (h - height) // 2, (w - width) // 2
-        return maps[:, top : top + height, left : left + width]
+        return maps[..., top : top + height, left : left + width]
+
+    def restored(self, images: Tensor) -> Tensor:
+        """Turn float images N×C×H×W into pictures: the padding is cut off; colour is averaged."""
+        pictures = self.cropped(images)
+        if self.channels == pixels.GREY and images.shape[1] != pixels.GREY:
+            return pictures.mean(dim=1, keepdim=True)
+        return pictures
 
     def samples(self, pictures: Pictures, limit: int, generator: torch.Generator) -> Tensor:
         """Return images to fit a model to, uint8 N×C×H×W.

@@ -67,7 +67,7 @@ class Source:
         """
         sets = (
             ImageSet(name="X", split="train", images=images),
-            ImageSet(name="X", split="held out", images=val),
+            ImageSet(name="X", split="val", images=val),
         )
         return train(
             self.name if self.model is None else self.model,
