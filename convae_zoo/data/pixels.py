@@ -58,7 +58,7 @@ def fit(images: Tensor, image_shape: tuple[int, int, int]) -> Tensor:
     )
     step = max(1, _CHUNK_BYTES // max(1, images[:1].numel()))
     for start in range(0, len(images), step):
-        part = _fit_size(_fit_channels(images[start : start + step], channels), (height, width))
+        part = _fit_size(fit_channels(images[start : start + step], channels), (height, width))
         fitted[start : start + step] = part
     return fitted
 
@@ -69,7 +69,12 @@ def fit_masks(masks: Tensor, size: tuple[int, int]) -> Tensor:
     return fit(grey, (GREY, *size))[:, 0] > _MAX_8_BIT // 2
 
 
-def _fit_channels(images: Tensor, channels: int) -> Tensor:
+def fit_channels(images: Tensor, channels: int) -> Tensor:
+    """Fit the channels of uint8 images N×C×H×W, as described in the module's docstring.
+
+    Raises:
+        DataError: they cannot be fitted.
+    """
     have = images.shape[1]
     if have == channels:
         return images

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 from convae_zoo.export.formats import FORMATS, PARTS
 
 if TYPE_CHECKING:
+    from convae_zoo.export.detector import export_detector
     from convae_zoo.export.export import export_model
     from convae_zoo.export.onnx import missing_onnx_packages, onnx_session, run_onnx, to_onnx
     from convae_zoo.export.torch_export import to_torch_export
 
 _MODULES = {
+    "detector": ("export_detector",),
     "export": ("export_model",),
     "onnx": ("missing_onnx_packages", "onnx_session", "run_onnx", "to_onnx"),
     "torch_export": ("to_torch_export",),
@@ -20,6 +22,7 @@ _HOME = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = [
     "FORMATS",
     "PARTS",
+    "export_detector",
     "export_model",
     "missing_onnx_packages",
     "onnx_session",

@@ -122,7 +122,7 @@ def _write_onnx(
     metadata: dict[str, str],
     size_multiple: int | None,
 ) -> Callable[[Tensor], Tensor]:
-    program = onnx.to_onnx(module, example, *names, size_multiple)
+    program = onnx.to_onnx(module, example, *names, size_multiple=size_multiple)
     program.model.metadata_props.update(metadata)
     program.save(path)
     session = onnx.onnx_session(path)

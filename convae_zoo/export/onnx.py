@@ -18,7 +18,7 @@ def to_onnx(
     module: nn.Module,
     example: Tensor,
     input_name: str,
-    output_name: str,
+    *output_names: str,
     size_multiple: int | None = None,
 ) -> Any:
     """Translate a module of one input to ONNX with a free batch size.
@@ -27,7 +27,7 @@ def to_onnx(
         module: in eval mode.
         example: an input of at least two samples.
         input_name: of the ONNX graph.
-        output_name: of the ONNX graph.
+        output_names: of the ONNX graph.
         size_multiple: as in `to_torch_export`.
 
     Returns:
@@ -38,10 +38,10 @@ def to_onnx(
         ZooError: it cannot be exported, or has an operation that ONNX lacks.
     """
     require_onnx()
-    return translate(to_torch_export(module, example, size_multiple), input_name, output_name)
+    return translate(to_torch_export(module, example, size_multiple), input_name, *output_names)
 
 
-def translate(program: torch.export.ExportedProgram, input_name: str, output_name: str) -> Any:
+def translate(program: torch.export.ExportedProgram, input_name: str, *output_names: str) -> Any:
     """Translate an exported program to ONNX.
 
     Raises:
@@ -52,7 +52,7 @@ def translate(program: torch.export.ExportedProgram, input_name: str, output_nam
             program,
             dynamo=True,
             input_names=[input_name],
-            output_names=[output_name],
+            output_names=list(output_names),
             verbose=False,
         )
     except Exception as error:

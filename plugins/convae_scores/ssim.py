@@ -38,7 +38,7 @@ class SSIMScore(nn.Module):
         blurred = smooth(
             torch.cat((x, y, x * x, y * y, x * y)), SIGMA * window / WINDOW, window // 2
         )
-        mean_x, mean_y, square_x, square_y, product = blurred.chunk(5)
+        mean_x, mean_y, square_x, square_y, product = blurred.reshape(5, -1, *x.shape[1:])
         variance_x = (square_x - mean_x**2).clamp_min(0)
         variance_y = (square_y - mean_y**2).clamp_min(0)
         covariance = product - mean_x * mean_y

@@ -1,5 +1,6 @@
 """What a fitted detector consists of, and how it scores pictures."""
 
+import copy
 from collections.abc import Callable, Iterator
 
 import attrs
@@ -85,6 +86,12 @@ class Scorer:
         """Whether it makes maps: if the score does, or by scoring tile by tile."""
         return self.score.spec.gives_map or self.layout.picture_size is None
 
+    def on_cpu(self) -> "Scorer":
+        """Return a copy on the CPU."""
+        device = torch.device("cpu")
+        model = copy.deepcopy(self.model).to(device)
+        return attrs.evolve(self, model=model, score=self.score.copied(device))
+
     def __call__(
         self, pictures: Pictures, progress: Callable[[int], object] = lambda _: None
     ) -> Iterator[Scored]:
@@ -127,7 +134,7 @@ class Scorer:
             self.layout.coloured(picture[None]),
             score_tiles,
             (height, width),
-            overlap=min(height, width) // 2,
+            overlap=self.layout.overlap,
             batch_size=BATCH_SIZE,
         )
         return Scored(score=highest, map=blended[0])

@@ -90,6 +90,12 @@ class CheckedScore:
         with self._named("it does not load its own state"):
             self.score.load_state_dict({name: value.to(device) for name, value in state.items()})
 
+    def copied(self, device: torch.device) -> "CheckedScore":
+        """Return a copy on a device."""
+        copy = CheckedScore(self.spec, self.config, build(self.spec, self.config))
+        copy.restore(self.state(), device)
+        return copy
+
     def describe(self) -> dict[str, Any]:
         """Return its name, config and origin as JSON values."""
         return {

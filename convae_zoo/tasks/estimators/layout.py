@@ -34,6 +34,11 @@ class Layout:
     picture_size: tuple[int, int] | None
     image_shape: Size
 
+    @property
+    def overlap(self) -> int:
+        """The fewest pixels that two neighbouring tiles share: half a tile."""
+        return min(self.image_shape[1:]) // 2
+
     @classmethod
     def of(cls, picture: Tensor, image_shape: Size) -> "Layout":
         """Choose the layout of pictures like the given one, C×H×W, for a model's images."""
@@ -86,7 +91,7 @@ class Layout:
         Raises:
             DataError: they have neither one nor three.
         """
-        return pixels.fit(pictures, (self.image_shape[0], *pictures.shape[-2:]))
+        return pixels.fit_channels(pictures, self.image_shape[0])
 
     def cropped(self, maps: Tensor) -> Tensor:
         """Cut maps …×H×W of images to the pictures that were padded."""
