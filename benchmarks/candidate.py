@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from benchmarks import article
-from benchmarks.interleaved import peak_bytes
+from convae_zoo.bench.timing import peak_bytes
 
 EPOCHS = 2
 

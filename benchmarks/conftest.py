@@ -1,17 +1,16 @@
 """Shared by all benchmarks: devices, the limit, and the contents of a record."""
 
-import functools
-import platform
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 
-from benchmarks.interleaved import CLOCK, Timing, matmul_peak
+from convae_zoo.bench.document import cpu_name, device_name
+from convae_zoo.bench.limits import matmul_peak
+from convae_zoo.bench.timing import CLOCK, Timing
 from convae_zoo.runtime.memory import keep_freed_memory
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 Report = Callable[..., None]
 
 
@@ -46,28 +45,6 @@ def device(request: pytest.FixtureRequest) -> torch.device:
     return torch.device(request.param)
 
 
-@functools.cache
-def peak_of(kind: str, precision: str) -> float:
-    """Return the limit, measured once per run."""
-    return matmul_peak(torch.device(kind), DTYPES[precision])
-
-
-def device_name(device: torch.device) -> str:
-    """Name the hardware."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return _cpu_name()
-
-
-def _cpu_name() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123 - no path of ours
-            names = [line.partition(":")[2].strip() for line in file if "model name" in line]
-    except OSError:
-        names = []
-    return names[0] if names else platform.processor() or platform.machine()
-
-
 @pytest.fixture
 def report(benchmark: Any) -> Report:
     """Report a timing to pytest-benchmark, with everything that a record holds."""
@@ -84,13 +61,14 @@ def report(benchmark: Any) -> Report:
         CLOCK.load(timing.seconds)
         benchmark.pedantic(lambda: None, rounds=len(timing.seconds))
         median = benchmark.stats.stats.median
-        peak = peak_of(device.type, precision) if gflop else 0.0
+        peak = matmul_peak(device.type, precision) if gflop else 0.0
         benchmark.extra_info.update(
             device=device.type,
             device_name=device_name(device),
             threads=torch.get_num_threads(),
             torch=torch.__version__,
             precision=precision,
+            disturbed=timing.is_disturbed,
             warm_up_seconds=round(timing.warm_up, 4),
             peak_megabytes=round(timing.peak_bytes / 1e6, 1),
             **more,
@@ -112,7 +90,7 @@ def pytest_benchmark_update_machine_info(config: Any, machine_info: dict[str, An
     """Keep the hardware, and nothing that names the machine."""
     kept = {key: machine_info[key] for key in ("python_version", "system", "machine")}
     machine_info.clear()
-    machine_info.update(kept, cpu=_cpu_name(), torch=torch.__version__)
+    machine_info.update(kept, cpu=cpu_name(), torch=torch.__version__)
 
 
 def pytest_benchmark_update_commit_info(config: Any, commit_info: dict[str, Any]) -> None:  # noqa: ARG001 - a hook's arguments
@@ -127,9 +105,12 @@ def pytest_benchmark_update_json(
     benchmarks: Any,  # noqa: ARG001 - a hook's arguments
     output_json: dict[str, Any],
 ) -> None:
-    """Keep the files small: statistics without the individual rounds."""
+    """Keep the files small: some statistics, and at most 50 rounds in four digits."""
     kept = ("min", "q1", "median", "q3", "rounds")
     for record in output_json["benchmarks"]:
+        rounds = [float(f"{seconds:.4g}") for seconds in record["stats"].get("data", [])]
         record["stats"] = {key: record["stats"][key] for key in kept}
+        if rounds:
+            record["stats"]["data"] = rounds[:: -(-len(rounds) // 50)]
         for key in ("options", "params", "param"):
             record.pop(key, None)

@@ -12,7 +12,7 @@ import click
 import torch
 
 import convae_zoo as zoo
-from benchmarks.conftest import device_name
+from convae_zoo.bench.document import device_name
 
 
 @click.command()

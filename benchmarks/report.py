@@ -1,13 +1,11 @@
-"""Saved benchmark files as Markdown and a chart, or two of them compared.
+"""Saved benchmark files as Markdown and a chart.
 
     python -m benchmarks.report FILE... [--out FOLDER]
-    python -m benchmarks.report --compare OLD NEW
 
-A comparison names what became slower beyond the noise and then exits with status 1.
+``convae-zoo bench compare`` compares two of them.
 """
 
 import json
-import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -15,9 +13,6 @@ from typing import Any
 import click
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-
-TOLERANCE = 1.05
-"""A median within 5% is noise, whatever the quartiles say."""
 
 COLOURS = {"ours": "#1f77b4", "pytorch": "#ff7f0e", "limit": "#999999"}
 _OTHERS = ("#2ca02c", "#9467bd", "#8c564b", "#17becf")
@@ -39,24 +34,6 @@ def read(path: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError):
         raise click.ClickException(f"{path} is not a file of pytest --benchmark-json") from None
     return content
-
-
-def slower(old: list[Record], new: list[Record]) -> list[tuple[str, float]]:
-    """Name what became slower beyond the noise, with the factor; the worst first.
-
-    Slower means: the median grew by more than 5%, and the middle halves of the rounds do not
-    overlap.
-    """
-    before = {r["fullname"]: r["stats"] for r in old}
-    found = []
-    for record in new:
-        was, now = before.get(record["fullname"]), record["stats"]
-        if was is None:
-            continue
-        factor = now["median"] / was["median"]
-        if factor > TOLERANCE and now["q1"] > was["q3"]:
-            found.append((record["fullname"], factor))
-    return sorted(found, key=lambda item: -item[1])
 
 
 def candidate(record: Record) -> str:
@@ -171,19 +148,10 @@ def _panel(
 @click.command()
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for report.md and chart.png.")
-@click.option("--compare", nargs=2, type=click.Path(path_type=Path), help="OLD and NEW.")
-def main(files: tuple[Path, ...], out: Path | None, compare: tuple[Path, Path] | None) -> None:
-    """Print saved benchmark FILES as Markdown and draw a chart, or compare two of them."""
-    if compare is not None:
-        old, new = (read(path)["benchmarks"] for path in compare)
-        found = slower(old, new)
-        for name, factor in found:
-            click.echo(f"slower by {factor - 1:.0%}: {name}")
-        shared = {r["fullname"] for r in old} & {r["fullname"] for r in new}
-        click.echo(f"{len(found)} of {len(shared)} became slower beyond the noise")
-        sys.exit(1 if found else 0)
+def main(files: tuple[Path, ...], out: Path | None) -> None:
+    """Print saved benchmark FILES as Markdown and draw a chart."""
     if not files:
-        raise click.UsageError("name the files to report, or --compare OLD NEW")
+        raise click.UsageError("name the files to report")
     contents = [read(path) for path in files]
     text = "\n".join(table(content) for content in contents)
     click.echo(text)

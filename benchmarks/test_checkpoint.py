@@ -13,7 +13,7 @@ import torch
 import convae_zoo as zoo
 from benchmarks.candidate import noise
 from benchmarks.conftest import Report
-from benchmarks.interleaved import CLOCK, Timing, peak_bytes
+from convae_zoo.bench.timing import CLOCK, Timing, peak_bytes
 from convae_zoo.data import ImageSet
 from convae_zoo.runs.checkpoint import Checkpoints
 

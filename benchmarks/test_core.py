@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.conftest import DTYPES, Report
-from benchmarks.interleaved import CLOCK, Timing, count_gflop, time_interleaved
+from benchmarks.conftest import Report
+from convae_zoo.bench.limits import DTYPES
+from convae_zoo.bench.timing import CLOCK, Timing, count_gflop, time_interleaved
 from convae_zoo.layers import ConvTranspose2d
 
 BATCH = 64

@@ -11,7 +11,7 @@ from torch import nn
 
 import convae_zoo as zoo
 from benchmarks.conftest import Report
-from benchmarks.interleaved import CLOCK, Timing, count_gflop, time_interleaved
+from convae_zoo.bench.timing import CLOCK, Timing, count_gflop, time_interleaved
 from convae_zoo.models.losses import create_training_loss
 from convae_zoo.registry import get_registry
 from convae_zoo.registry.factories import build, make_config

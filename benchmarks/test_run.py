@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.candidate import CANDIDATES, noise
 from benchmarks.conftest import Report
-from benchmarks.interleaved import CLOCK, Timing, count_gflop
+from convae_zoo.bench.timing import CLOCK, Timing, count_gflop
 
 BATCH = 64
 PEERS = {"pythae": "pythae"}

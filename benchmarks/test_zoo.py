@@ -14,7 +14,7 @@ import torch
 
 import convae_zoo as zoo
 from benchmarks.conftest import Report
-from benchmarks.interleaved import CLOCK, time_interleaved
+from convae_zoo.bench.timing import CLOCK, time_interleaved
 from convae_zoo.registry.factories import config_values
 from convae_zoo.weights.names import find_file
 

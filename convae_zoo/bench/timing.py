@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import resource
+import statistics
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,6 +14,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 MAX_ROUNDS = 200
 MIN_ROUNDS = 5
+
+DISTURBED = 1.25
+"""Third quartile over minimum above which the rounds were disturbed, by other work for example."""
+
+ATTEMPTS = 3
 
 
 @attrs.frozen(kw_only=True)
@@ -28,6 +34,32 @@ class Timing:
     seconds: list[float]
     warm_up: float
     peak_bytes: int
+
+    @property
+    def spread(self) -> float:
+        """The third quartile divided by the minimum: 1 on a quiet machine."""
+        return statistics.quantiles(self.seconds, n=4, method="inclusive")[2] / min(self.seconds)
+
+    @property
+    def is_disturbed(self) -> bool:
+        """Whether the rounds differ so much that other work must have disturbed them."""
+        return self.spread > DISTURBED
+
+
+def time_until_stable(
+    work: Mapping[str, Callable[[], object]], device: torch.device, seconds: float
+) -> dict[str, Timing]:
+    """Time candidates as `time_interleaved` does, up to three times until none is disturbed.
+
+    Returns:
+        The attempt of the smallest spread; it may still be disturbed.
+    """
+    attempts = []
+    for _ in range(ATTEMPTS):
+        attempts.append(time_interleaved(work, device, seconds))
+        if not any(timing.is_disturbed for timing in attempts[-1].values()):
+            break
+    return min(attempts, key=lambda timings: max(t.spread for t in timings.values()))
 
 
 def time_interleaved(
@@ -88,20 +120,11 @@ def peak_bytes(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def matmul_peak(device: torch.device, dtype: torch.dtype) -> float:
-    """Measure the GFLOP/s of a matrix product, the limit for convolutions: the best of many."""
-    size = 8192 if device.type == "cuda" else 768
-    a = torch.randn(size, size, device=device).to(dtype)
-    b = torch.randn(size, size, device=device).to(dtype)
-    timing = time_interleaved({"product": lambda: a @ b}, device, 1.0)["product"]
-    return 2 * size**3 / min(timing.seconds) / 1e9
-
-
 def count_gflop(call: Callable[[], object]) -> float:
     """Count the multiplications and additions of a call, as PyTorch's own layers do them."""
     with torch.backends.mkldnn.flags(enabled=False), FlopCounterMode(display=False) as counter:
         call()
-    return counter.get_total_flops() / 1e9
+    return float(counter.get_total_flops()) / 1e9
 
 
 class ReplayClock:

@@ -1,0 +1,80 @@
+"""Which rows of two results files differ by more than their spread."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+TOLERANCE = 1.05
+"""Ratio within which two times count as equal: two runs of the same code differ that much."""
+
+_RESAMPLES = 2000
+_CONFIDENCE = 0.998
+
+
+@attrs.frozen(kw_only=True)
+class Verdict:
+    """How a row changed.
+
+    Attributes:
+        name: the row's.
+        ratio: the new median divided by the old one.
+        verdict: ``slower``, ``faster``, ``equal``, or ``disturbed`` if no verdict is possible.
+    """
+
+    name: str
+    ratio: float
+    verdict: str
+
+
+def compare(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+    """Compare the rows that two results have in common.
+
+    A row is slower if both the minimum and, by a bootstrap over the rounds, the median grew by
+    more than 5%. A row that was disturbed in either file gets no verdict.
+    """
+    before = {record["fullname"]: record for record in old}
+    return [_verdict(before[r["fullname"]], r) for r in new if r["fullname"] in before]
+
+
+def hardware(document: Mapping[str, Any]) -> str:
+    """Name the hardware of a results file: device, threads and version of torch."""
+    infos = [record["extra_info"] for record in document["benchmarks"]]
+    found = {
+        f"{i.get('device_name', 'an unknown device')}, {i.get('threads', '?')} threads, "
+        f"torch {i.get('torch', '?')}"
+        for i in infos
+    }
+    return "; ".join(sorted(found)) or "no rows"
+
+
+def _verdict(old: Mapping[str, Any], new: Mapping[str, Any]) -> Verdict:
+    ratio = new["stats"]["median"] / old["stats"]["median"]
+    if any(record["extra_info"].get("disturbed") for record in (old, new)):
+        verdict = "disturbed"
+    elif _is_slower(old["stats"], new["stats"]):
+        verdict = "slower"
+    elif _is_slower(new["stats"], old["stats"]):
+        verdict = "faster"
+    else:
+        verdict = "equal"
+    return Verdict(name=new["fullname"], ratio=ratio, verdict=verdict)
+
+
+def _is_slower(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    if new["min"] <= TOLERANCE * old["min"]:
+        return False
+    if "data" not in old or "data" not in new:  # a file without rounds has their quartiles
+        return bool(new["q1"] > old["q3"] and new["median"] > TOLERANCE * old["median"])
+    ratios = _medians(new["data"], 1) / _medians(old["data"], 2)
+    return bool(np.quantile(ratios, 1 - _CONFIDENCE) > TOLERANCE)
+
+
+def _medians(rounds: Sequence[float], seed: int) -> NDArray[np.float64]:
+    """Return the medians of resamples of the rounds."""
+    draw, values = np.random.default_rng(seed), np.asarray(rounds)
+    chosen = values[draw.integers(0, len(values), (_RESAMPLES, len(values)))]
+    medians: NDArray[np.float64] = np.median(chosen, axis=1)
+    return medians
