@@ -26,3 +26,14 @@ def test_the_wheels_hold_every_file_of_the_packages(fresh_environment):
         files = [p.relative_to(package.parent) for p in package.rglob("*.*") if p.is_file()]
         kept = [f for f in files if "__pycache__" not in f.parts]
         assert [str(f) for f in sorted(kept) if not (site / f).is_file()] == []
+
+
+def test_the_installed_zoo_benchmarks_a_convolution_without_a_checkout(fresh_environment):
+    done = fresh_environment.zoo(
+        *("bench", "--conv", "4x8x8", "--transposed", "--batch", "1", "--seconds", "0.01"),
+        *("--device", "cpu"),
+    )
+    assert done.returncode == 0, done.stderr
+    for way in ("forward", "backward"):
+        assert f"transposed 4-4x8x8k3s1 batch 1 fp32 contiguous {way} ours" in done.stdout
+    assert "OF LIMIT" in done.stdout
