@@ -18,6 +18,12 @@ MIN_ROUNDS = 5
 DISTURBED = 1.25
 """Third quartile over minimum above which the rounds were disturbed, by other work for example."""
 
+INTERRUPTED = 20.0
+"""Involuntary context switches per second above which other work took the processor away.
+
+Two processes on one core switch 100 times a second or more; then all rounds are slow alike.
+"""
+
 ATTEMPTS = 3
 
 
@@ -29,11 +35,13 @@ class Timing:
         seconds: one per round.
         warm_up: seconds of the first call: compiling, choosing kernels, first allocations.
         peak_bytes: peak memory in use: of the device, or of the whole process on a CPU.
+        interruptions: involuntary context switches per second.
     """
 
     seconds: list[float]
     warm_up: float
     peak_bytes: int
+    interruptions: float = 0.0
 
     @property
     def spread(self) -> float:
@@ -42,8 +50,8 @@ class Timing:
 
     @property
     def is_disturbed(self) -> bool:
-        """Whether the rounds differ so much that other work must have disturbed them."""
-        return self.spread > DISTURBED
+        """Whether other work took the processor away, or the rounds differ too much."""
+        return self.interruptions > INTERRUPTED or self.spread > DISTURBED
 
 
 def time_until_stable(
@@ -52,14 +60,19 @@ def time_until_stable(
     """Time candidates as `time_interleaved` does, up to three times until none is disturbed.
 
     Returns:
-        The attempt of the smallest spread; it may still be disturbed.
+        The attempt of the smallest spread among the least interrupted; it may be disturbed.
     """
     attempts = []
     for _ in range(ATTEMPTS):
         attempts.append(time_interleaved(work, device, seconds))
         if not any(timing.is_disturbed for timing in attempts[-1].values()):
             break
-    return min(attempts, key=lambda timings: max(t.spread for t in timings.values()))
+
+    def disturbance(timings: dict[str, Timing]) -> tuple[bool, float]:
+        is_interrupted = any(t.interruptions > INTERRUPTED for t in timings.values())
+        return is_interrupted, max(t.spread for t in timings.values())
+
+    return min(attempts, key=disturbance)
 
 
 def time_interleaved(
@@ -75,15 +88,18 @@ def time_interleaved(
     for call in work.values():
         call()
     gc.collect()
-    started = time.perf_counter()
+    started, switches = time.perf_counter(), _involuntary_switches()
     for done in range(MAX_ROUNDS):
         if done >= MIN_ROUNDS and time.perf_counter() - started > seconds:
             break
         for name, call in work.items():
             rounds[name].append(_time(call, device))
+    interruptions = (_involuntary_switches() - switches) / (time.perf_counter() - started)
     peak = peak_bytes(device)
     return {
-        name: Timing(seconds=times, warm_up=warm[name], peak_bytes=peak)
+        name: Timing(
+            seconds=times, warm_up=warm[name], peak_bytes=peak, interruptions=interruptions
+        )
         for name, times in rounds.items()
     }
 
@@ -94,6 +110,10 @@ def _time(call: Callable[[], object], device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter() - started
+
+
+def _involuntary_switches() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
 
 
 def reset_peak(device: torch.device) -> None:

@@ -1,5 +1,6 @@
 """`convae-zoo bench`: rows, limits and files, on small shapes."""
 
+import itertools
 import json
 import time
 
@@ -67,6 +68,8 @@ def test_a_row_above_its_limit_is_a_fault_of_the_limit():
 def test_disturbed_rounds_are_repeated_and_marked_if_no_attempt_is_steady(monkeypatch):
     restless, steady = [9, 1, 1, 2, 2, 2], [9, 1, 1, 1, 1, 5]  # the warm-up, then five rounds
 
+    monkeypatch.setattr(timing, "_involuntary_switches", lambda: 0)
+
     def timed(*attempts):
         seconds = iter([s for attempt in attempts for s in attempt])
         monkeypatch.setattr(timing, "_time", lambda *_: next(seconds))
@@ -77,6 +80,9 @@ def test_disturbed_rounds_are_repeated_and_marked_if_no_attempt_is_steady(monkey
     assert timed(restless, steady).seconds == steady[1:]
     assert not timed(steady).is_disturbed
     assert timed(restless, [9, 1, 1, 3, 3, 3], restless).is_disturbed
+    switches = itertools.count(step=100)
+    monkeypatch.setattr(timing, "_involuntary_switches", lambda: next(switches))
+    assert timed(steady, steady, steady).is_disturbed
 
 
 def test_real_measurements_of_equal_work_are_equal_and_of_slower_work_slower():
