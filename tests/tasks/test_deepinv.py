@@ -5,14 +5,42 @@ import sys
 
 import pytest
 import torch
+from skimage import data
 
 import convae_zoo as zoo
 from convae_zoo.errors import UsageError
 
-pytest.importorskip("deepinv")
+deepinv = pytest.importorskip("deepinv")
 adapter = importlib.import_module("convae_zoo.tasks.deepinv")
 
 SMALL = {"width": 4, "middle_width": 4, "deep_width": 16, "depth": 1, "middle_depth": 1}
+
+
+def psnr(x, clean):
+    return -10 * torch.log10((x - clean).square().mean()).item()
+
+
+def test_plug_and_play_lowers_the_error_of_deblurring():
+    torch.manual_seed(0)
+    clean = torch.from_numpy(data.chelsea()[40:136, 100:220].copy()).permute(2, 0, 1)[None] / 255
+    line = torch.exp(-torch.arange(-6, 7).square() / (2 * 1.5**2))
+    kernel = line.outer(line) / line.sum() ** 2
+    physics = deepinv.physics.Blur(
+        filter=kernel[None, None],
+        padding="circular",
+        noise_model=deepinv.physics.GaussianNoise(sigma=0.03),
+    )
+    blurred = physics(clean)
+    solver = deepinv.optim.optim_builder(
+        "PGD",
+        prior=deepinv.optim.PnP(denoiser=adapter.DeepinvDenoiser("unet-denoiser.photographs")),
+        data_fidelity=deepinv.optim.data_fidelity.L2(),
+        max_iter=8,
+        params_algo={"stepsize": 1.0, "g_param": 0.03},
+    )
+    with torch.no_grad():
+        restored = solver(blurred, physics)
+    assert psnr(restored, clean) > psnr(blurred, clean) + 1.5
 
 
 @pytest.mark.parametrize("sigma", [0.1, torch.tensor([0.1, 0.1])])

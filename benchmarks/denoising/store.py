@@ -1,0 +1,62 @@
+"""Store a trained denoiser with its card: ``python -m benchmarks.denoising.store --help``."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import click
+
+import convae_zoo as zoo
+from benchmarks.denoising.train import MODEL
+from convae_zoo.files import atomic_path
+from convae_zoo.registry import find_model
+from convae_zoo.registry.shipped_weights import add_to_index
+
+TAG = "photographs"
+LICENSES = (
+    "plasma-workspace-wallpapers LGPL-3, CC-BY-SA-4.0; gcompris-qt-data GPL-3+, CC-BY, CC-BY-SA, "
+    "public domain; kphotoalbum GPL-2+; scikit-image and scikit-learn: astronaut, rocket public "
+    "domain, china, flower CC BY 2.0, motorcycle not stated"
+)
+"""Of the training photographs."""
+
+
+@click.command()
+@click.argument("model", type=click.Path(exists=True, path_type=Path))
+@click.argument("results", type=click.Path(exists=True, path_type=Path))
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--steps", type=int, required=True, help="Optimiser steps of the training.")
+@click.option("--minutes", type=float, multiple=True, required=True, help="Time of each run.")
+def main(model: Path, results: Path, folder: Path, steps: int, minutes: tuple[float, ...]) -> None:
+    """Write MODEL to FOLDER in half precision, with the figures that RESULTS has of it."""
+    document = json.loads(results.read_text("utf-8"))
+    metrics = document["summary"]["zoo"] | {"images": len(document["results"]["zoo"]) // 3}
+    dataset = {"name": "photographs of free packages, reduced", "license": LICENSES}
+    training = {
+        "command": "python -m benchmarks.denoising.train",
+        "device": "cpu (1 threads)",
+        "runs_minutes": list(minutes),
+        "seconds": 60 * sum(minutes),
+        "steps": steps,
+    }
+    name = f"{MODEL}.{TAG}"
+    with atomic_path(folder / f"{name}.safetensors") as temporary:
+        zoo.save_model(
+            zoo.load_model(model),
+            temporary,
+            dtype="fp16",
+            recipe=find_model(MODEL)[0].recipe,
+            dataset=dataset,
+            metrics=metrics,
+            license="Apache-2.0",
+            extra={"training": training},
+        )
+        data = temporary.read_bytes()
+    storage = {"bytes": len(data), "dtype": "fp16"}
+    card = {"dataset": dataset, "storage": storage, "training": training}
+    digest = hashlib.sha256(data).hexdigest()
+    add_to_index(folder, name, {"sha256": digest, "metrics": metrics, "card": card})
+
+
+if __name__ == "__main__":
+    main()
