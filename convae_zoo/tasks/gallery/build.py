@@ -20,7 +20,7 @@ from convae_zoo.tasks.gallery.anomalies import show_defects
 from convae_zoo.tasks.gallery.boards import boards, spec_of
 from convae_zoo.tasks.gallery.entries import model_cards, plugin_rows
 from convae_zoo.tasks.gallery.latents import map_latents
-from convae_zoo.tasks.gallery.scenes import reconstruct_picture
+from convae_zoo.tasks.gallery.scenes import denoise_picture, reconstruct_picture
 from convae_zoo.visuals.gallery.content import Gallery, LatentMap, Reconstruction, Samples, Scene
 from convae_zoo.weights import load_model
 
@@ -63,7 +63,7 @@ def build_gallery(settings: Settings, progress: Progress = lambda *_: None) -> G
     models: dict[str, Autoencoder] = {}
     specs: dict[str, WeightsSpec] = {}
     shown: list[list[Reconstruction]] = [[] for _ in pictures]
-    samples, left_out = [], []
+    samples, denoised, left_out = [], [], []
     for number, name in enumerate(names):
         progress(f"running {name}", number, len(names))
         try:
@@ -73,6 +73,8 @@ def build_gallery(settings: Settings, progress: Progress = lambda *_: None) -> G
                 reconstruct_picture(name, specs[name].dataset_name, model, image)
                 for _, image in pictures
             ]
+            if model.corruption:
+                denoised += [denoise_picture(name, model, image) for _, image in pictures]
             if hasattr(model.encoder, "sample_latent"):
                 samples.append(_sample(name, model))
         except ZooError as error:
@@ -103,6 +105,7 @@ def build_gallery(settings: Settings, progress: Progress = lambda *_: None) -> G
             for (name, image), made in zip(pictures, shown, strict=True)
         ),
         boards=tuple(measured),
+        denoised=tuple(denoised),
         heatmaps=tuple(heatmaps),
         latent_map=latent_map,
         samples=tuple(samples),

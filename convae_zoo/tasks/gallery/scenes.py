@@ -1,20 +1,24 @@
-"""Whole pictures through a model, for the gallery."""
+"""Whole pictures through a model: reconstructed, or with noise that it removes."""
 
 import math
 
 import torch
 from torch import Tensor
 
+from convae_zoo.data import pixels
 from convae_zoo.evaluation.metrics import psnr
 from convae_zoo.models.autoencoder import Autoencoder
-from convae_zoo.tasks.pictures import PictureModel
-from convae_zoo.visuals.gallery.content import Reconstruction
+from convae_zoo.tasks.pictures import denoise, reconstruct
+from convae_zoo.visuals.gallery.content import BeforeAfter, Reconstruction
+
+SIGMA = 25.0
+"""Standard deviation of the noise, in units of 255."""
 
 
 def reconstruct_picture(
     name: str, dataset: str, model: Autoencoder, image: Tensor
 ) -> Reconstruction:
-    """Reconstruct a picture of any size, as `zoo.reconstruct` does.
+    """Reconstruct a picture of any size in overlapping tiles.
 
     Args:
         name: of the model's weights.
@@ -22,12 +26,50 @@ def reconstruct_picture(
         model: the autoencoder.
         image: uint8 3×H×W.
     """
-    _, height, width = model.image_shape
-    made = PictureModel(model, "fp32")(image).round().clamp(0, 255).to(torch.uint8)
+    channels, height, width = model.image_shape
+    fitted = pixels.fit(image[None], (channels, *image.shape[1:]))[0]
+    (made,) = reconstruct(model, [_array(fitted)])
+    reconstruction = _tensor(made)
     return Reconstruction(
         model=name,
         dataset=dataset,
-        image=made,
-        psnr=psnr(made[None].float() / 255, image[None].float() / 255).item(),
+        image=reconstruction.expand(3, -1, -1),
+        psnr=_psnr(reconstruction, fitted),
         size=f"{math.prod(model.latent_shape):,} floats per {height}×{width} pixels",
     )
+
+
+def denoise_picture(name: str, model: Autoencoder, image: Tensor) -> BeforeAfter:
+    """Add noise to a picture, and let a model remove it.
+
+    Args:
+        name: of the model's weights.
+        model: trained with a corruption.
+        image: uint8 3×H×W.
+    """
+    fitted = pixels.fit(image[None], (model.image_shape[0], *image.shape[1:]))[0]
+    noise = torch.randn(fitted.shape, generator=torch.Generator().manual_seed(0)) * SIGMA
+    noisy = (fitted + noise).round().clamp(0, 255).to(torch.uint8)
+    sigma = SIGMA if model.plan.takes_sigma else None
+    (made,) = denoise(model, [_array(noisy)], sigma)
+    clean = _tensor(made)
+    return BeforeAfter(
+        before=noisy.expand(3, -1, -1),
+        after=clean.expand(3, -1, -1),
+        before_label=f"noise of sigma {SIGMA:g}",
+        after_label=name,
+        note=f"{_psnr(noisy, fitted):.2f} dB → {_psnr(clean, fitted):.2f} dB",
+    )
+
+
+def _array(image: Tensor) -> object:
+    return image.permute(1, 2, 0).contiguous().numpy()
+
+
+def _tensor(array: object) -> Tensor:
+    image = torch.as_tensor(array)
+    return image[None] if image.ndim == 2 else image.permute(2, 0, 1)  # noqa: PLR2004 - H×W
+
+
+def _psnr(image: Tensor, original: Tensor) -> float:
+    return psnr(image[None].float() / 255, original[None].float() / 255).item()

@@ -52,6 +52,7 @@ def stored(folder, name, encoder, decoder):
     built = zoo.compose(
         encoder=encoder, decoder=decoder, encoder_config=CONFIG, decoder_config=CONFIG
     )
+    built.corruption = "gaussian(sigma=25)" if name == "dreams" else ""
     path = folder / f"{name}.safetensors"
     zoo.save_model(built, path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -79,7 +79,7 @@ def test_markup_of_a_plugin_stays_text(opened):
 
 def test_every_link_leads_to_a_section(opened):
     links = find(opened, "nav a")
-    assert len(links) == 7
+    assert len(links) == 8
     for link in links:
         link.click()
         assert find(opened, link.get_attribute("hash"))[0].is_displayed()
@@ -127,6 +127,15 @@ def test_the_difference_of_a_picture_to_itself_is_black(opened):
     click(opened, find(opened, "#difference")[0])
     script = "return getComputedStyle(arguments[0]).mixBlendMode"
     assert opened.execute_script(script, find(opened, ".moved img")[0]) == "difference"
+
+
+def test_the_slider_uncovers_the_denoised_picture(opened):
+    (slider, _) = find(opened, ".compare input")
+    opened.execute_script("arguments[0].scrollIntoView({block: 'center'})", slider)
+    slider.send_keys(Keys.HOME)
+    (before, _) = find(opened, ".compare .before")
+    script = "return getComputedStyle(arguments[0]).clipPath"
+    assert opened.execute_script(script, before) == "inset(0px 100% 0px 0px)"
 
 
 def test_the_theme_changes_and_its_button_says_to_what(opened):

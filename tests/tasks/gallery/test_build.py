@@ -73,6 +73,12 @@ def test_a_model_with_a_prior_has_samples_and_the_best_one_a_map(gallery):
     assert gallery.latent_map.points.max() <= 1
 
 
+def test_a_model_trained_with_a_corruption_removes_noise_from_the_pictures(gallery):
+    assert [each.after_label for each in gallery.denoised] == ["dreams.one", "dreams.one"]
+    assert gallery.denoised[0].after.shape == gallery.denoised[0].before.shape == (3, 50, 70)
+    assert re.fullmatch(r"\d+\.\d\d dB → \d+\.\d\d dB", gallery.denoised[0].note)
+
+
 def test_a_detector_lights_up_some_of_each_kind_of_defect(gallery):
     (found,) = gallery.heatmaps
     assert {note.partition(":")[0] for note in found.notes} == {
