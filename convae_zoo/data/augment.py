@@ -1,4 +1,6 @@
-"""Random changes of training images: flips, quarter turns, and crops of whole pictures."""
+"""Random changes of training images: poses, and crops of whole pictures."""
+
+from itertools import permutations
 
 import attrs
 import torch
@@ -10,8 +12,10 @@ from convae_zoo.registry.expressions import parse_expression
 from convae_zoo.registry.factories import create_config
 from convae_zoo.registry.recipe_settings import AUGMENTATIONS, CropConfig
 
-POSES = {"none": 1, "flip": 2, "dihedral": 8}
+POSES = {"none": 1, "flip": 2, "dihedral": 8, "dihedral-colours": 96}
 """How many poses an image can take, by the name of the augmentation."""
+
+_CHANNELS = torch.tensor(list(permutations(range(3))))
 
 CROP = "crop"
 
@@ -64,13 +68,20 @@ class Augmentation:
 
 
 def pose(images: Tensor, poses: Tensor) -> Tensor:
-    """Return images N×C×H×W in their poses: 1 flips left and right, 2 upside down, 4 transposes.
+    """Return images N×C×H×W in their poses.
 
     Args:
-        images: of any dtype, H = W.
-        poses: uint8, N, sums of 1, 2 and 4.
+        images: uint8, H = W.
+        poses: uint8, N, sums of 1 (flipped left and right), 2 (upside down), 4 (transposed),
+            8 (negative) and, for colour, 16 times the number of an order of the channels.
     """
-    poses = poses.to(images.device)[:, None, None, None]
-    images = torch.where((poses & 1).bool(), images.flip(3), images)
-    images = torch.where((poses & 2).bool(), images.flip(2), images)
-    return torch.where((poses & 4).bool(), images.transpose(2, 3), images)
+    poses = poses.to(images.device)
+    chosen = poses[:, None, None, None]
+    images = torch.where((chosen & 1).bool(), images.flip(3), images)
+    images = torch.where((chosen & 2).bool(), images.flip(2), images)
+    images = torch.where((chosen & 4).bool(), images.transpose(2, 3), images)
+    images = torch.where((chosen & 8).bool(), 255 - images, images)
+    if images.shape[1] == _CHANNELS.shape[1]:
+        order = _CHANNELS.to(images.device)[(poses >> 4).long()]
+        images = images.gather(1, order[:, :, None, None].expand_as(images))
+    return images

@@ -64,6 +64,12 @@ OPTIMIZERS: Mapping[str, type] = MappingProxyType(
 """The settings of each optimiser."""
 
 AUGMENTATIONS: Mapping[str, type] = MappingProxyType(
-    {"none": EmptyConfig, "flip": EmptyConfig, "dihedral": EmptyConfig, "crop": CropConfig}
+    {
+        "none": EmptyConfig,
+        "flip": EmptyConfig,
+        "dihedral": EmptyConfig,
+        "dihedral-colours": EmptyConfig,
+        "crop": CropConfig,
+    }
 )
 """The settings of each augmentation."""

@@ -197,8 +197,9 @@ class Recipe:
     )
     augment: str = fields.text(
         "none",
-        help="none, or at random: flip (left-right), dihedral (flips and quarter turns), crop "
-        "(crops of whole pictures), or a sum such as 'crop(scale=2:8) + flip'.",
+        help="none, or at random: flip (left-right), dihedral (flips and quarter turns), "
+        "dihedral-colours (channels swapped and negatives, too), crop (crops of whole pictures), "
+        "or a sum such as 'crop(scale=2:8) + flip'.",
     )
     corruption: str = fields.text(
         "",

@@ -26,14 +26,25 @@ def test_each_pose_flips_and_transposes_as_its_bits_say():
     assert len(in_pose(one, torch.arange(8, dtype=torch.uint8)).flatten(1).unique(dim=0)) == 8
 
 
-@pytest.mark.parametrize("kind", ["flip", "dihedral"])
+def test_colour_poses_are_negatives_and_orders_of_the_channels():
+    images = torch.randint(0, 256, (1, 3, 4, 4), dtype=torch.uint8).expand(96, -1, -1, -1)
+    posed = in_pose(images, torch.arange(96, dtype=torch.uint8))
+    assert len(posed.flatten(1).unique(dim=0)) == 96
+    upright = posed[::8]
+    assert torch.equal(upright[1::2], 255 - upright[::2])
+    assert torch.equal(upright[::2].sort(1).values, images[:6].sort(1).values)
+    grey = images[:, :1]
+    assert torch.equal(in_pose(grey, torch.full((96,), 80, dtype=torch.uint8)), grey)
+
+
+@pytest.mark.parametrize("kind", ["flip", "dihedral", "dihedral-colours"])
 def test_each_epoch_draws_every_pose_equally_often(kind):
     augmentation = Augmentation.parse(kind)
-    first, second = (augmentation.draw_poses(4000, epoch=e, seed=0) for e in (1, 2))
-    again = augmentation.draw_poses(4000, epoch=1, seed=0)
+    first, second = (augmentation.draw_poses(40_000, epoch=e, seed=0) for e in (1, 2))
+    again = augmentation.draw_poses(40_000, epoch=1, seed=0)
     assert torch.equal(first, again)
     assert not torch.equal(first, second)
-    share = torch.bincount(first.long(), minlength=POSES[kind]) * POSES[kind] / 4000
+    share = torch.bincount(first.long(), minlength=POSES[kind]) * POSES[kind] / 40_000
     assert len(share) == POSES[kind]
     assert bool(((share - 1).abs() < 0.25).all())
 
@@ -61,9 +72,9 @@ def test_training_sees_the_poses_of_its_recipe():
         ("crop(size=3)", "unknown field of augmentation 'crop': 'size'; known: count, scale"),
         ("crop(scale=8:1)", "augmentation 'crop': scale must be a number from 0.1 to 100 or a"),
         ("crop(count=0)", "augmentation 'crop': count must be a whole number of at least 1"),
-        ("flip + dihedral", "augment must be one of none, flip, dihedral, or crop, or crop + one"),
-        ("crop + crop", "augment must be one of none, flip, dihedral, or crop, or crop + one"),
-        ("0.5*flip", "augment must be one of none, flip, dihedral, or crop, or crop + one"),
+        ("flip + dihedral", "augment must be one of none, flip, dihedral, dihedral-colours,"),
+        ("crop + crop", "augment must be one of none, flip, dihedral, dihedral-colours,"),
+        ("0.5*flip", "augment must be one of none, flip, dihedral, dihedral-colours,"),
         ("flip(share=2)", "unknown field of augmentation 'flip': 'share'"),
     ],
 )
