@@ -1,5 +1,7 @@
 """What the plugin registers; no torch here."""
 
+import attrs
+
 from convae_reference.configs import ConvaeConfig
 from convae_zoo import (
     DecoderSpec,
@@ -25,8 +27,8 @@ ARTICLE = Recipe(
 FAST = Recipe(
     loss="mse",
     epochs=2,
-    batch_size=64,
-    learning_rate=0.02,
+    batch_size=48,
+    learning_rate=0.015,
     schedule="linear",
     warmup_steps=100,
     optimizer="muon",
@@ -34,6 +36,8 @@ FAST = Recipe(
 )
 """The same network and loss, with Muon on all weight matrices and two epochs."""
 
+PHOTOS = attrs.evolve(FAST, epochs=16, augment="dihedral-colours")
+"""`FAST`, longer, for few photographs with few colours."""
 
 FEW_IMAGES = Recipe(
     loss="mse",
@@ -90,7 +94,7 @@ def register_losses(register: Registrar[LossSpec]) -> None:
 @hookimpl
 def register_models(register: Registrar[ModelSpec]) -> None:
     """Register the two bottleneck sizes that the article compares."""
-    photos = WeightsSpec(tag="photos", dataset="photos")
+    photos = WeightsSpec(tag="photos", dataset="photos", recipe=PHOTOS)
     own = {200: [shipped_weights("convae_reference").fill("convae-200", photos)]}
     for latent_dim, parameters, flops in (
         (200, 1_786_795, 42_795_008),
