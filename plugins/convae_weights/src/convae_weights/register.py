@@ -17,20 +17,6 @@ AUGMENTED = Recipe(
 )
 """The recipe of ``linear-residual-200.photos``: few photographs are soon memorised."""
 
-CROPS = Recipe(
-    loss="charbonnier",
-    epochs=20,
-    batch_size=8,
-    learning_rate=0.008,
-    schedule="linear",
-    warmup_steps=100,
-    optimizer="muon(weight_decay=0.2)",
-    shuffle=True,
-    augment="crop(scale=1:2, count=16) + dihedral",
-    corruption="gaussian(sigma=0:55)",
-)
-"""What `train` has that is nearest to the training of the denoiser in ``benchmarks/denoising``."""
-
 WEIGHTS = (
     WeightsSpec(model="convae-200", tag="fashion-mnist", dataset="fashion-mnist", recipe=FAST),
     WeightsSpec(model="convae-200", tag="cifar10", dataset="cifar10"),
@@ -40,7 +26,7 @@ WEIGHTS = (
     WeightsSpec(model="linear-residual-200", tag="photos", dataset="photos", recipe=AUGMENTED),
     WeightsSpec(model="linear-residual-200", tag="fashion-mnist", dataset="fashion-mnist"),
     WeightsSpec(model="linear-residual-200", tag="cifar10", dataset="cifar10"),
-    WeightsSpec(model="unet-denoiser", tag="photographs", dataset="image-folder", recipe=CROPS),
+    WeightsSpec(model="unet-denoiser", tag="photographs", dataset="image-folder"),
 )
 """The recipe is given where it differs from the model's."""
 
