@@ -63,9 +63,12 @@ def raises():
     raise ValueError(MARKUP)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def rogue_registry(tmp_path_factory):
-    """A registry of small models with weights that load, and some that do not."""
+    """A registry of small models with weights that load, and some that do not.
+
+    Of a module, not of the session: it is in place of the real one until it is torn down.
+    """
     package = tmp_path_factory.mktemp("site") / "rogue_weights"
     package.mkdir()
     (package / "__init__.py").touch()
@@ -134,13 +137,13 @@ def photo(tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def gallery(rogue_registry, photo):  # noqa: ARG001 - it must be in place
     """The content of the page."""
     return build_gallery(Settings(pictures=[photo, photo], device="cpu", map_of="waves"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def page(gallery, tmp_path_factory):
     """The page's file."""
     return write_gallery(tmp_path_factory.mktemp("gallery"), gallery)
