@@ -1,5 +1,6 @@
 """The blocks of README and docs do what the text says, run in order, from the text itself."""
 
+import importlib
 import json
 import os
 import re
@@ -141,5 +142,8 @@ def test_a_block_that_is_not_run_needs_more_than_a_minute_or_the_network(block):
         elif program == "torchrun":
             command_name, *given = arguments[arguments.index("convae_zoo") + 1 :]
             cli.get_command(click.Context(cli), command_name).make_context(command_name, given)
+        elif arguments[:1] == ["-m"]:
+            script = importlib.import_module(arguments[1]).main
+            script.make_context(arguments[1], arguments[2:])
         else:
             assert command == "pip install convae-zoo convae-zoo-weights"
