@@ -31,7 +31,7 @@ def main(model: Path, results: Path, folder: Path, steps: int, minutes: tuple[fl
     """Write MODEL to FOLDER in half precision, with the figures that RESULTS has of it."""
     document = json.loads(results.read_text("utf-8"))
     metrics = document["summary"]["zoo"] | {"images": len(document["results"]["zoo"]) // 3}
-    dataset = {"name": "photographs of free packages, reduced", "license": LICENSES}
+    dataset = {"name": "image-folder", "license": LICENSES}
     training = {
         "command": "python -m benchmarks.denoising.train",
         "device": "cpu (1 threads)",

@@ -211,8 +211,8 @@ def _storage(storage: Mapping[str, Any] | None) -> str:
 def _training(training: Mapping[str, Any] | None) -> str:
     if not training:
         return ""
-    seconds, flops = training["seconds"], training["flops"]
-    return f"{seconds:,.0f} s, {training['device']}; {flops:.3g} FLOPs"
+    flops = f"; {training['flops']:.3g} FLOPs" if "flops" in training else ""
+    return f"{training['seconds']:,.0f} s, {training['device']}{flops}"
 
 
 def _print_quality(entry: Mapping[str, Any]) -> None:
