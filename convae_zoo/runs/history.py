@@ -140,7 +140,7 @@ def read_history(
             f"written after {epochs} epochs and {steps} steps; the file was altered: start again "
             "with --overwrite"
         )
-    if digest not in {None, history.digest}:
+    if digest is not None and digest != history.digest:
         raise TrainingError(
             f"{path} was altered: its figures are not those that the checkpoint was written after; "
             "start again with --overwrite"

@@ -122,7 +122,7 @@ def read_record(path: Path) -> RunRecord:
             f"{path} is damaged ({type(error).__name__}: {reason:.80}); start again with "
             "--overwrite"
         ) from error
-    if digest not in {None, record.digest}:
+    if digest is not None and digest != record.digest:
         raise TrainingError(
             f"{path} was edited: its settings are not those that the run was started with; put "
             "them back, or start again with --overwrite"

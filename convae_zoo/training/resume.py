@@ -57,8 +57,8 @@ def check_same_run(stored: RunRecord, now: RunRecord) -> None:
     if stored.id and before["sha256"] != value["sha256"]:
         _refuse("weights", before["name"], value["name"])
     for key, kind in (("fingerprint", "dataset"), ("val_fingerprint", "validation set")):
-        if stored.dataset.get(key) not in {None, now.dataset[key]}:
-            texts = (f"{r.dataset['name']} ({r.dataset[key]:.12})" for r in (stored, now))
+        if stored.dataset.get(key) not in (None, now.dataset[key]):  # it may hold any JSON
+            texts = (f"{r.dataset['name']} ({r.dataset[key]!s:.12})" for r in (stored, now))
             _refuse(kind, *texts)
 
 

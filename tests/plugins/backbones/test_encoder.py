@@ -53,6 +53,7 @@ def test_with_batch_norms_an_image_must_leave_more_than_one_feature(encoder):
 
 def test_training_leaves_a_frozen_backbone_as_it_was_and_moves_the_rest(images):
     """Its batch norms' statistics stay too."""
+    torch.manual_seed(0)
     model = create_model("efficientnet_b0-512", **SMALL, width=4, frozen=True)
     before = {k: v.clone() for k, v in model.state_dict().items()}
     pair = [ImageSet(name="noise", split=s, images=images) for s in ("train", "val")]
