@@ -20,14 +20,14 @@ demo: $(VENV)/installed
 	$(BIN)/convae-zoo train convae-200 --dataset photos --epochs $(EPOCHS) --out $(DEMO) --overwrite
 	$(BIN)/convae-zoo evaluate $(DEMO) --dataset photos
 	$(BIN)/convae-zoo compare $(DEMO) --dataset photos --out $(DEMO)/first_and_last_epoch.png
-	$(BIN)/convae-zoo reconstruct $(DEMO) $(UNSEEN) --out $(DEMO)/reconstructions.png
+	$(BIN)/convae-zoo reconstruct $(DEMO) $(UNSEEN) --out $(DEMO)/reconstructions
 	$(BIN)/convae-zoo detect fit linear-residual-200 --dataset defects \
 	  --score "combined(smoothing=2, blur=0.5)" --out $(DEMO)/detector.safetensors
 	$(BIN)/convae-zoo detect evaluate $(DEMO)/detector.safetensors --dataset defects --out $(DEMO)/defects
 	@echo
 	@echo "Originals and reconstructions, a picture per epoch:    $(DEMO)/pictures"
 	@echo "The first epoch beside the last:                      $(DEMO)/first_and_last_epoch.png"
-	@echo "Photographs that it never saw:                        $(DEMO)/reconstructions.png"
+	@echo "Photographs that it never saw:                        $(DEMO)/reconstructions"
 	@echo "Loss curves:                                          $(DEMO)/loss_curves.png"
 	@echo "Defects drawn into photographs, and where it sees them: $(DEMO)/defects/examples.png"
 
