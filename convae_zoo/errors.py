@@ -165,4 +165,4 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> UnknownNameError:
     """Create the error for an unknown name of some kind."""
-    return UnknownNameError(f"unknown {kind} {name!r}; {nearest(str(name), known)}")
+    return UnknownNameError(f"unknown {kind} {name!r:.80}; {nearest(str(name), known)}")

@@ -25,6 +25,7 @@ from convae_zoo.tasks.compress import decode_file
 from convae_zoo.tasks.compress.latents import open_latents
 from convae_zoo.weights import file_format
 from convae_zoo.weights.load import read_metadata
+from detectors import smooth, whole
 from latent_files import as_bytes, as_version_1, document_in, encoded, rewrite, write_images
 from memory import forget_peak, resident
 from mutate import changed, mutated
@@ -32,7 +33,7 @@ from tiny_runs import losses_of, tiny_train
 
 SECONDS = float(os.environ.get("CONVAE_ZOO_FUZZ_SECONDS", "0"))
 FIRST = int(os.environ.get("CONVAE_ZOO_FUZZ_SEED", "0"))
-TARGETS = 6
+TARGETS = 8
 MOST_MEMORY = 2**30  # bytes more than before
 
 FOUND: dict[str, list[int]] = {"image": [], "weights": [], "latents": []}
@@ -174,6 +175,39 @@ def test_latents_of_another_document_are_refused_or_decoded_inside_the_folder(
                 raise
         assert {p.name for p in tmp_path.iterdir()} <= {"z", "deep"}, f"seed {seed}"
         assert not out.parent.exists() or {p.name for p in out.parent.iterdir()} <= {"out"}
+
+
+@pytest.fixture(scope="module")
+def detector(tmp_path_factory):
+    """A detector's file, and the scores that it gives."""
+    path = tmp_path_factory.mktemp("detector") / "small.safetensors"
+    whole().save(path)
+    return path, whole().score_samples(smooth(3))
+
+
+def test_detectors_of_other_bytes_are_refused_or_the_same(detector, tmp_path):
+    path, expected = tmp_path / "mutated.safetensors", detector[1]
+    for seed in seeds("detectors", 150):
+        path.write_bytes(mutated(detector[0].read_bytes(), random.Random(seed)))
+        loaded = outcome(seed, path, lambda: zoo.AnomalyDetector.load(path, device="cpu"))
+        if loaded is not None:
+            same = (loaded.score_samples(smooth(3)) == expected).all()
+            assert same, f"seed {seed}: a number changed"
+
+
+def test_detectors_whose_document_is_another_are_refused_or_score(detector, tmp_path):
+    """The digest is right, so that every check behind it is reached."""
+    path = tmp_path / "mutated.safetensors"
+    document, tensors = file_format.unpack(detector[0].read_bytes(), "it")
+    for seed in seeds("detectors, documents", 150):
+        other = changed(document, random.Random(seed))
+        try:
+            path.write_bytes(b"".join(file_format.pack(other, tensors)))
+        except (zoo.ZooError, TypeError, AttributeError):  # what no file can say
+            continue
+        loaded = outcome(seed, path, lambda: zoo.AnomalyDetector.load(path, device="cpu"))
+        if loaded is not None:
+            outcome(seed, path, lambda: (loaded.threshold_, loaded.score_samples(smooth(3))), "")  # noqa: B023 - called at once
 
 
 @pytest.fixture(scope="module")

@@ -115,7 +115,7 @@ def read(path: str | Path, device: str) -> Stored:
         )
     try:
         return _restored(document, tensors, source, device)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         if isinstance(error, ZooError):
             raise
         raise WeightsError(
@@ -129,8 +129,8 @@ def _restored(
     choose_device(device)
     model = place(_model(document, tensors, source), device)
     score = restore_score(document["score"], _without(_SCORE, tensors), model.device, source)
-    layout, table = document["layout"], document["table"]
-    size = layout["picture_size"]
+    table = document["table"]
+    count, names = document["features"]
     results = _without(_CALIBRATION, tensors)
     return Stored(
         arguments={name: _from_json(value) for name, value in document["arguments"].items()},
@@ -139,11 +139,7 @@ def _restored(
         scorer=Scorer(
             model=model,
             score=score,
-            layout=Layout(
-                channels=int(layout["channels"]),
-                picture_size=None if size is None else (int(size[0]), int(size[1])),
-                image_shape=model.image_shape,
-            ),
+            layout=_layout(document, model),
         ),
         calibration=Calibration(
             scores=_array(results["scores"]),
@@ -156,8 +152,20 @@ def _restored(
             if table is None
             else Table(tuple(table["image_shape"]), float(table["low"]), float(table["high"])),
         ),
-        features=(document["features"][0], document["features"][1]),
+        features=(count, names),
     )
+
+
+def _layout(document: Mapping[str, Any], model: Autoencoder) -> Layout:
+    channels, size = int(document["layout"]["channels"]), document["layout"]["picture_size"]
+    if size is not None:
+        height, width = (int(each) for each in size)
+        size = height, width
+        if not (1 <= height <= model.image_shape[1] and 1 <= width <= model.image_shape[2]):
+            raise ValueError("pictures that are one image each must not be larger than the model's")
+    if channels != document["channels"]:
+        raise ValueError("the layout has another number of channels than the pictures")
+    return Layout(channels=channels, picture_size=size, image_shape=model.image_shape)
 
 
 def _model(document: Mapping[str, Any], tensors: Mapping[str, Tensor], source: str) -> Autoencoder:
@@ -171,7 +179,7 @@ def _model(document: Mapping[str, Any], tensors: Mapping[str, Tensor], source: s
         try:
             model = load_model(name)
         except ZooError as error:
-            raise WeightsError(f"{source} needs the weights {name}: {error}") from error
+            raise WeightsError(f"{source} needs the weights {name:.80}: {error}") from error
     found, wanted = _sha256(model, stored_tensors(model.state_dict())), document["model_sha256"]
     if found != wanted:
         raise WeightsError(
