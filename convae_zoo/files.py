@@ -10,10 +10,23 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import platformdirs
+
 from convae_zoo.errors import FileError, UsageError
 
 if sys.platform != "win32":
     import fcntl
+
+CACHE_FOLDER = "CONVAE_ZOO_CACHE"
+"""The environment variable that moves the cache."""
+
+
+def cache_folder() -> Path:
+    """Return the cache of datasets and weights: ``$CONVAE_ZOO_CACHE``, or the user's."""
+    base = os.environ.get(CACHE_FOLDER) or platformdirs.user_cache_dir(
+        "convae_zoo", appauthor=False
+    )
+    return Path(base).expanduser()
 
 
 @contextlib.contextmanager

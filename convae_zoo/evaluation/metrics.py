@@ -5,10 +5,6 @@ from collections.abc import Iterable
 import attrs
 import torch
 from torch import Tensor
-from torchmetrics.functional.image import (
-    peak_signal_noise_ratio,
-    structural_similarity_index_measure,
-)
 
 from convae_zoo.errors import DataError
 
@@ -92,6 +88,8 @@ def psnr(reconstructions: Tensor, originals: Tensor) -> Tensor:
         reconstructions: floats N×C×H×W in [0, 1].
         originals: the same.
     """
+    from torchmetrics.functional.image import peak_signal_noise_ratio  # imports torchvision
+
     values: Tensor = peak_signal_noise_ratio(
         reconstructions, originals, data_range=1.0, reduction="none", dim=(1, 2, 3)
     )
@@ -114,6 +112,8 @@ def ssim(reconstructions: Tensor, originals: Tensor) -> Tensor | None:
     side = min(originals.shape[-2:])
     if side < _SMALLEST:
         return None
+    from torchmetrics.functional.image import structural_similarity_index_measure  # the same
+
     window = min(_WINDOW, side - 1 + side % 2)
     values = structural_similarity_index_measure(
         reconstructions,

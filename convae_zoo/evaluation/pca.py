@@ -4,7 +4,6 @@ import math
 
 import attrs
 import torch
-from sklearn.decomposition import PCA
 from torch import Tensor
 
 COVARIANCE_LIMIT = 4096
@@ -69,6 +68,8 @@ def fit_pca(images: Tensor, components: int) -> Baseline:
     Raises:
         ValueError: PCA is not possible; see `why_no_pca`.
     """
+    from sklearn.decomposition import PCA  # slow to import
+
     values = math.prod(images.shape[1:])
     if reason := why_no_pca(components, values, len(images)):
         raise ValueError(reason)

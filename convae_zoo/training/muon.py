@@ -13,6 +13,7 @@ Source: Jordan et al., "Muon: An optimizer for hidden layers in neural networks"
 https://kellerjordan.github.io/posts/muon.
 """
 
+import inspect
 import math
 from collections.abc import Callable, Iterable
 from typing import Any, cast, overload
@@ -82,6 +83,12 @@ class Muon(torch.optim.Optimizer):
             {"params": others, "matrices": False, "ratio": adam_ratio, "betas": betas},
         ]
         super().__init__([group for group in groups if group["params"]], {"lr": lr})
+
+    # PyTorch's wrappers of these import torch._dynamo, which takes a second.
+    add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
+    load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)
+    state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
+    zero_grad = inspect.unwrap(torch.optim.Optimizer.zero_grad)
 
     @overload
     def step(self, closure: None = None) -> None: ...

@@ -2,12 +2,13 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-from convae_zoo import files, visuals
+from convae_zoo import files
 from convae_zoo.data import ImageSet, pixels
 from convae_zoo.data.corrupt import Corruption
 from convae_zoo.models.plan import label_of
@@ -36,8 +37,8 @@ class NullRecorder:
         """Record an epoch, with the model as it is then."""
         self.history.add_epoch(epoch)
 
-    def checkpoint(self, state: dict[str, Any]) -> None:
-        """Keep the trainer's state."""
+    def checkpoint(self, get_state: Callable[[], dict[str, Any]]) -> None:
+        """Keep the trainer's state, which `get_state` returns."""
 
     def close(self, state: str) -> None:  # noqa: ARG002 - a `Recorder` uses it
         """Record the state in which the run has ended, one of `record.STATES`."""
@@ -92,10 +93,10 @@ class Recorder(NullRecorder):
         self._draw(epoch, engine)
         self._update(epochs_done=epoch.epoch)
 
-    def checkpoint(self, state: dict[str, Any]) -> None:
+    def checkpoint(self, get_state: Callable[[], dict[str, Any]]) -> None:
         """Write a checkpoint."""
         self.history.sync()
-        state = {**state, "run": run_key(self.record), "history": self.history.digest}
+        state = {**get_state(), "run": run_key(self.record), "history": self.history.digest}
         self.folder.checkpoints.write(state["steps"], state)
 
     def close(self, state: str) -> None:
@@ -103,6 +104,8 @@ class Recorder(NullRecorder):
         super().close(state)
         self._update(state=state)
         if state == "finished":
+            from convae_zoo import visuals
+
             self.folder.checkpoints.remove(keep=1)
             visuals.save_curves(
                 self.folder.curves,
@@ -123,6 +126,8 @@ class Recorder(NullRecorder):
                 shutil.copyfile(self.folder.model, copy)
 
     def _draw(self, epoch: Epoch, engine: Engine) -> None:
+        from convae_zoo import visuals  # imports matplotlib
+
         chosen = self.val_set.exemplars()
         originals = self.val_set.images[chosen]
         corrupted = inputs = None

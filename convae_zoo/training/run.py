@@ -7,19 +7,18 @@ import random
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import torch
 from torch import nn
 
-from convae_zoo import visuals
 from convae_zoo.data import ImageSet, PictureSet
 from convae_zoo.data.augment import Augmentation
 from convae_zoo.data.load import pictures_and_val, train_and_val
 from convae_zoo.data.training_images import TrainingImages
 from convae_zoo.errors import ConfigError, UsageError, device_failures
-from convae_zoo.evaluation import Records
+from convae_zoo.evaluation.records import Records
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.models.create import build_plan
 from convae_zoo.models.loss_check import check_calls
@@ -44,6 +43,9 @@ from convae_zoo.training.recorder import NullRecorder, Recorder
 from convae_zoo.training.resume import check_same_run, resumed_recipe
 from convae_zoo.training.start import find_start, init_from_data
 from convae_zoo.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from convae_zoo.visuals import Drawing
 
 _ONE_AT_A_TIME = threading.RLock()
 
@@ -83,12 +85,14 @@ class TrainResult(Records):
         """Return the figures of each epoch."""
         return [attrs.asdict(epoch) for epoch in self.epochs]
 
-    def figure(self) -> visuals.Drawing:
+    def figure(self) -> "Drawing":
         """Draw the losses of each step and epoch.
 
         Raises:
             UsageError: there are none.
         """
+        from convae_zoo import visuals  # imports matplotlib
+
         return visuals.save_curves(None, self.train_losses, self.val_losses, title=self.model.name)
 
     def __repr__(self) -> str:

@@ -117,7 +117,7 @@ class Trainer:
         if len(self._unread) == READ_EVERY or is_last or saves or stops:
             self._read_losses()
             if saves and self._stop.signal is None:
-                self.recorder.checkpoint(self.state_dict())
+                self.recorder.checkpoint(self.state_dict)
             if not is_last:
                 self._stop_if_asked()
             self._started = time.perf_counter()
@@ -247,7 +247,7 @@ class Trainer:
             self.progress.say(line)
             self._warned = True
         self.epoch, self.step, self.seconds = self.epoch + 1, 0, 0.0
-        self.recorder.checkpoint(self.state_dict())
+        self.recorder.checkpoint(self.state_dict)
         if self.epoch <= self.recipe.epochs:
             self._stop_if_asked()
 
@@ -270,7 +270,7 @@ class Trainer:
         if self._stop.signal is None:
             return
         if self.step:
-            self.recorder.checkpoint(self.state_dict())
+            self.recorder.checkpoint(self.state_dict)
         if self._stop.signal == signal.SIGINT:
             raise KeyboardInterrupt
         raise TrainingError(f"stopped by {signal.Signals(self._stop.signal).name}")

@@ -10,20 +10,26 @@ The rule, for patches of S×S pixels:
   Which ones, and their order, comes from a hash of their number: neighbours are not in sequence.
 - No patch is taken twice. Train and val come from different photographs.
 
-Everything is integer arithmetic on decoded pixels, without a random generator.
+Everything is integer arithmetic on decoded pixels, without a random generator. The patches are cut
+once and cached.
 """
 
 import hashlib
+import io
 import zlib
 from importlib.resources import files
 from importlib.util import find_spec, module_from_spec
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+import PIL
 import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image
+from torch import Tensor
 
+from convae_datasets.cache import cached
 from convae_zoo.data import ImageSet, PictureSet
 from convae_zoo.errors import DataError
 
@@ -87,7 +93,7 @@ def photos(*, split: str, image_size: int = 32) -> ImageSet:
         DataError: a photograph is missing from its package.
     """
     photographs, most = (TRAIN, MOST) if split == "train" else (VAL, MOST_VAL)
-    return _cut("photos", split, photographs, most, image_size)
+    return _load("photos", split, photographs, most, image_size)
 
 
 def whole_photos(*, split: str, image_size: int = 32) -> PictureSet:  # noqa: ARG001 - a config field
@@ -111,35 +117,54 @@ def photos_chelsea_coffee(*, split: str, image_size: int = 32) -> ImageSet:
         DataError: a photograph is missing from its package.
     """
     photographs = TRAIN if split == "train" else CHELSEA_COFFEE
-    return _cut("photos-chelsea-coffee", split, photographs, MOST, image_size)
+    return _load("photos-chelsea-coffee", split, photographs, MOST, image_size)
+
+
+def _load(
+    dataset: str, split: str, photographs: tuple[Photograph, ...], most: int, image_size: int
+) -> ImageSet:
+    """Take the patches from the cache, or cut them."""
+    contents = {name: _content(package, file) for name, package, file in photographs}
+    rule = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+    digests = [(name, hashlib.sha256(data).hexdigest()) for name, data in contents.items()]
+    patches = cached(
+        f"{dataset}-{split}-{image_size}",
+        repr((rule, PIL.__version__, most, image_size, digests)),
+        lambda: _cut(photographs, contents, most, image_size),
+    )
+    class_names = tuple(contents)
+    return ImageSet(name=dataset, split=split, class_names=class_names, **patches)
 
 
 def _cut(
-    dataset: str, split: str, photographs: tuple[Photograph, ...], most: int, image_size: int
-) -> ImageSet:
+    photographs: tuple[Photograph, ...], contents: dict[str, bytes], most: int, image_size: int
+) -> dict[str, Tensor]:
     patches: list[Array] = []
     labels: list[int] = []
     seen: set[bytes] = set()
     for label, (name, package, file) in enumerate(photographs):
         salt = zlib.crc32(name.encode())
-        taken = _take(_read(package, file), image_size, salt, most, seen)
+        photograph = _decode(contents[name], package, file)
+        taken = _take(photograph, image_size, salt, most, seen)
         patches += taken
         labels += [label] * len(taken)
     order = np.argsort(_hashes(len(patches), salt=0))
     images = np.empty((len(patches), 3, image_size, image_size), np.uint8)
     for place, index in enumerate(order):
         images[place] = patches[index]
-    return ImageSet(
-        name=dataset,
-        split=split,
-        images=torch.from_numpy(images),
-        labels=torch.from_numpy(np.array(labels, np.int64)[order]),
-        class_names=tuple(name for name, _, _ in photographs),
-    )
+    return {
+        "images": torch.from_numpy(images),
+        "labels": torch.from_numpy(np.array(labels, np.int64)[order]),
+    }
 
 
 def _read(package: str, file: str) -> Array:
-    """Read a photograph as H×W×3 from inside a package, without running the package."""
+    """Read a photograph as H×W×3."""
+    return _decode(_content(package, file), package, file)
+
+
+def _content(package: str, file: str) -> bytes:
+    """Read a file from inside a package, without running the package."""
     spec, distribution = find_spec(package), DISTRIBUTIONS.get(package, package)
     if spec is None:
         raise DataError(
@@ -147,13 +172,25 @@ def _read(package: str, file: str) -> Array:
             f"installed: pip install {distribution}"
         )
     try:
-        with (files(module_from_spec(spec)) / file).open("rb") as stream:
-            return np.array(Image.open(stream).convert("RGB"))
+        return (files(module_from_spec(spec)) / file).read_bytes()
+    except OSError as error:
+        raise _unreadable(package, file, error) from error
+
+
+def _decode(data: bytes, package: str, file: str) -> Array:
+    """Decode a photograph to H×W×3."""
+    try:
+        return np.array(Image.open(io.BytesIO(data)).convert("RGB"))
     except (OSError, SyntaxError) as error:
-        raise DataError(
-            f"photos needs {file}, which {distribution} ships in its wheel, but it cannot be read "
-            f"({error}); reinstall {distribution}"
-        ) from error
+        raise _unreadable(package, file, error) from error
+
+
+def _unreadable(package: str, file: str, error: Exception) -> DataError:
+    distribution = DISTRIBUTIONS.get(package, package)
+    return DataError(
+        f"photos needs {file}, which {distribution} ships in its wheel, but it cannot be read "
+        f"({error}); reinstall {distribution}"
+    )
 
 
 def _hashes(count: int, salt: int) -> Array:

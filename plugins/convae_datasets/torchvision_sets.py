@@ -1,7 +1,7 @@
 """Torchvision's datasets: read from a folder, downloaded only on request.
 
 A folder holds a set in torchvision's layout. Split ``val`` is torchvision's test split. Where no
-folder is given it is ``convae_zoo/datasets`` in the user's cache.
+folder is given it is ``datasets`` in the cache.
 
 CIFAR's files are pickles: torchvision compares their checksums with the originals' before it opens
 one, and a file that differs is refused.
@@ -15,11 +15,10 @@ from typing import Any, TypeAlias
 
 import attrs
 import numpy as np
-import platformdirs
 import torch
-from torchvision import datasets
 
 from convae_datasets.idx import read_idx
+from convae_zoo import files
 from convae_zoo.data import ImageSet
 from convae_zoo.errors import DataError
 
@@ -27,12 +26,24 @@ Content: TypeAlias = "tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], tuple[st
 """Images uint8 N×C×H×W, labels, class names."""
 
 DIGITS = tuple("0123456789")
+CLOTHES = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
 _NAMED = 3
 
 
 def cache_folder() -> Path:
     """Return the default folder of the sets."""
-    return platformdirs.user_cache_path("convae_zoo", appauthor=False) / "datasets"
+    return files.cache_folder() / "datasets"
 
 
 @attrs.frozen
@@ -41,11 +52,18 @@ class TorchvisionSet(abc.ABC):
 
     Attributes:
         name: the dataset's name.
-        source: torchvision's class.
+        class_name: of torchvision's class.
     """
 
     name: str
-    source: Any
+    class_name: str
+
+    @property
+    def source(self) -> Any:
+        """Torchvision's class."""
+        from torchvision import datasets  # imports its models and torch._dynamo
+
+        return getattr(datasets, self.class_name)
 
     def __call__(self, *, split: str, path: str | None = None, download: bool = False) -> ImageSet:
         """Read a split as uint8 N×C×H×W with labels and class names.
@@ -174,7 +192,7 @@ class IdxSet(TorchvisionSet):
         return images[:, None], labels, self.class_names
 
     def _find(self, root: Path, file: str) -> Path | None:
-        folders = (root / self.source.__name__ / "raw", root / "raw", root)
+        folders = (root / self.class_name / "raw", root / "raw", root)
         found = (folder / (file + end) for folder in folders for end in ("", ".gz"))
         return next((path for path in found if path.is_file()), None)
 
@@ -224,14 +242,14 @@ def _line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-CIFAR10 = CifarSet("cifar10", datasets.CIFAR10)
-CIFAR100 = CifarSet("cifar100", datasets.CIFAR100)
-MNIST = IdxSet("mnist", datasets.MNIST, DIGITS)
+CIFAR10 = CifarSet("cifar10", "CIFAR10")
+CIFAR100 = CifarSet("cifar100", "CIFAR100")
+MNIST = IdxSet("mnist", "MNIST", DIGITS)
 FASHION_MNIST = IdxSet(
     "fashion-mnist",
-    datasets.FashionMNIST,
-    tuple(datasets.FashionMNIST.classes),
+    "FashionMNIST",
+    CLOTHES,
     Path("/usr/share/datasets/fashion-mnist"),  # Debian's package dataset-fashion-mnist
 )
-SVHN = SvhnSet("svhn", datasets.SVHN)
-STL10 = Stl10Set("stl10", datasets.STL10)
+SVHN = SvhnSet("svhn", "SVHN")
+STL10 = Stl10Set("stl10", "STL10")

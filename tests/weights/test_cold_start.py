@@ -1,4 +1,4 @@
-"""What a fresh process imports to load a model."""
+"""What a fresh process imports to load a model, and to train one."""
 
 import json
 import subprocess
@@ -22,16 +22,33 @@ SLOW = {
 }
 
 
+def imported(script):
+    script = textwrap.dedent(script) + "\nimport json, sys; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    return set(json.loads(done.stdout))
+
+
 def test_loading_imports_no_slow_package():
     """``linear-residual-200`` computes a cosine basis when it is built."""
     script = """
-        import json, sys
         import convae_zoo as zoo
         for name in ("convae-200.photos", "linear-residual-200.photos"):
             zoo.load_model(name)
-        print(json.dumps(sorted(sys.modules)))
     """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True
-    )
-    assert SLOW.intersection(json.loads(done.stdout)) == set()
+    assert SLOW & imported(script) == set()
+
+
+def test_training_with_muon_imports_no_slow_package():
+    script = """
+        import torch
+        import convae_datasets.torchvision_sets
+        import convae_zoo as zoo
+        from convae_zoo.data import ImageSet
+        images = torch.zeros(4, 3, 8, 8, dtype=torch.uint8)
+        sets = tuple(ImageSet(name="dark", split=s, images=images) for s in ("train", "val"))
+        small = {"image_size": 8, "width": 2, "latent_dim": 2}
+        zoo.train("convae-200", dataset=sets, recipe="fast", epochs=1, overrides=small)
+    """
+    assert SLOW & imported(script) == set()

@@ -12,12 +12,11 @@ from pathlib import Path
 
 import attrs
 import filelock
-import platformdirs
 
+from convae_zoo import files
 from convae_zoo.errors import WeightsError
 from convae_zoo.weights.download.network import check_online, safe_text, timeout
 
-CACHE_FOLDER = "CONVAE_ZOO_CACHE"
 _PARTIAL = ".part"
 _ABANDONED = 7 * 24 * 3600  # seconds after which the rest of a killed download is removed
 
@@ -46,11 +45,8 @@ class RemoteFile:
 
 
 def cache_folder() -> Path:
-    """Return the folder of downloaded weights: ``$CONVAE_ZOO_CACHE``, or in the user's cache."""
-    base = os.environ.get(CACHE_FOLDER) or platformdirs.user_cache_dir(
-        "convae_zoo", appauthor=False
-    )
-    return Path(base).expanduser() / "weights"
+    """Return the folder of downloaded weights."""
+    return files.cache_folder() / "weights"
 
 
 def cached_path(sha256: str) -> Path:
@@ -102,7 +98,7 @@ def fetch(remote: RemoteFile) -> Path:
     except OSError as error:
         raise WeightsError(
             f"cannot store {remote.name} in {cache_folder()}: {error.strerror or error}; make "
-            f"room, or set {CACHE_FOLDER} to another folder"
+            f"room, or set {files.CACHE_FOLDER} to another folder"
         ) from error
 
 

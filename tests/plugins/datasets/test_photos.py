@@ -24,6 +24,11 @@ def sets() -> dict[str, ImageSet]:
     return {split: photos(split=split) for split in ("train", "val")}
 
 
+@pytest.fixture
+def own_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("CONVAE_ZOO_CACHE", str(tmp_path / "own"))
+
+
 def digests(images: torch.Tensor) -> list[bytes]:
     return [image.numpy().tobytes() for image in images]
 
@@ -111,12 +116,24 @@ def test_patches_of_any_size_are_cut_within_a_bounded_memory(size):
     assert len(set(digests(images.images))) == len(images)
 
 
-def test_loading_takes_a_few_seconds_of_one_processor_at_most():
+@pytest.mark.usefixtures("own_cache")
+def test_cutting_takes_a_few_seconds_of_one_processor_at_most():
     start = time.process_time()
     photos(split="train")
     assert time.process_time() - start < 6
 
 
+@pytest.mark.usefixtures("own_cache")
+def test_patches_are_cut_once(monkeypatch):
+    first = photos(split="val")
+    monkeypatch.setattr(module, "_cut", lambda *_: pytest.fail("cut again"))
+    again = photos(split="val")
+    assert again.fingerprint == first.fingerprint
+    assert again.labels.equal(first.labels)
+    assert again.class_names == first.class_names
+
+
+@pytest.mark.usefixtures("own_cache")
 def test_the_packages_are_not_run_to_find_the_photographs():
     code = (
         "import sys; from convae_datasets.photos import photos; photos(split='val'); "

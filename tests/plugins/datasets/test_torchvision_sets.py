@@ -4,6 +4,7 @@ import functools
 import gzip
 import hashlib
 import http.server
+import os
 import pickle
 import struct
 import threading
@@ -234,10 +235,13 @@ def test_without_a_path_the_cache_is_read(cache: Path):
     assert len(load_dataset("mnist")) == 5
 
 
-def test_the_cache_is_the_user_s_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_the_cache_is_the_users_unless_the_variable_is_set(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    assert cache_folder() == Path(os.environ["CONVAE_ZOO_CACHE"]) / "datasets"
+    monkeypatch.delenv("CONVAE_ZOO_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert cache_folder().parts[-2:] == ("convae_zoo", "datasets")
-    assert cache_folder().is_relative_to(tmp_path / "xdg")
+    assert cache_folder() == tmp_path / "xdg" / "convae_zoo" / "datasets"
 
 
 def test_fashion_mnist_is_found_where_a_package_installed_it(
