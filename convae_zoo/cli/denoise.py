@@ -6,8 +6,11 @@ import click
 
 from convae_zoo.cli.output import print_line
 from convae_zoo.cli.whole_pictures import restore, whole_picture_options
+from convae_zoo.errors import UsageError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from convae_zoo.data.whole import WholePicture
 
 
@@ -19,6 +22,12 @@ if TYPE_CHECKING:
     help="Standard deviation of the noise in units of 255, for models that take it; by default "
     "estimated and printed for each picture.",
 )
+@click.option(
+    "--corruption",
+    metavar="EXPR",
+    help="Corrupt the pictures first, as in 'gaussian(sigma=25)', and compare each result with its "
+    "picture, as --clean does.",
+)
 def command(
     *,
     model: str,
@@ -26,6 +35,7 @@ def command(
     out: str,
     sigma: float | None,
     clean: str | None,
+    corruption: str | None,
     overwrite: bool,
     max_pixels: int,
     device: str,
@@ -34,24 +44,32 @@ def command(
 
     MODEL is the name of trained weights, a .safetensors file or a run folder, trained with a
     corruption. Pictures keep their size, format and transparency. Files that cannot be read are
-    skipped and reported. An interrupted command goes on when it is run again.
+    skipped and reported. An interrupted command continues when it is run again.
 
     \b
-    Example: convae-zoo denoise runs/denoiser my_images --out denoised
+    Example: convae-zoo denoise unet-denoiser.photographs my_images --out denoised
     """  # noqa: D301 - \b keeps click from wrapping
+    from convae_zoo.data.corrupt import Corruption
     from convae_zoo.runtime.device import choose_device
     from convae_zoo.tasks.pictures.apply import check_denoiser, check_sigma, sigma_for
     from convae_zoo.weights.load import load_model
 
     check_sigma(sigma)
+    if clean is not None and corruption is not None:
+        raise UsageError("--clean and --corruption exclude each other: --corruption compares too")
+    noise = Corruption(corruption) if corruption is not None else None
     trained = load_model(model, device=choose_device(device))
     check_denoiser(trained, sigma)
 
-    def sigma_of(name: str, picture: "WholePicture") -> float | None:
-        found = sigma_for(trained, picture, sigma)
+    def corrupt(name: str, values: "Tensor") -> "Tensor":
+        return values if noise is None else noise.fixed(values[None], [name]).images[0]
+
+    def prepare(name: str, picture: "WholePicture") -> "tuple[Tensor, float | None]":
+        values = corrupt(name, picture.values)
+        found = sigma_for(trained, values, sigma)
         if found is not None and sigma is None:
             print_line(f"{name}: estimated sigma {found:.1f}")
-        return found
+        return values, found
 
     restore(
         trained,
@@ -61,6 +79,7 @@ def command(
         clean=clean,
         overwrite=overwrite,
         max_pixels=max_pixels,
-        plan={"task": "denoise", "sigma": sigma},
-        sigma_of=sigma_of,
+        plan={"task": "denoise", "sigma": sigma, "corruption": corruption},
+        prepare=prepare,
+        corrupt=None if noise is None else corrupt,
     )

@@ -22,7 +22,7 @@ def command(
     MODEL is the name of trained weights, a .safetensors file or a run folder. Pictures keep their
     size, format and transparency. Each is printed with its PSNR and SSIM to its original, or to the
     clean picture with --clean. Files that cannot be read are skipped and reported. An interrupted
-    command goes on when it is run again.
+    command continues when it is run again.
 
     \b
     Example: convae-zoo reconstruct runs/first cat.jpg dog.png --out reconstructed

@@ -13,8 +13,13 @@ from convae_zoo.cli.outputs import model_files
 from convae_zoo.errors import DataError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from convae_zoo.models.autoencoder import Autoencoder
-    from convae_zoo.tasks.pictures.files import Restored, SigmaOf, Written
+    from convae_zoo.tasks.pictures.files import Prepare, Written
+
+    Corrupt = Callable[[str, Tensor], Tensor]
+    """Corrupts the values of a named picture, always in the same way."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -58,7 +63,8 @@ def restore(
     overwrite: bool,
     max_pixels: int,
     plan: Mapping[str, Any],
-    sigma_of: "SigmaOf" = lambda _name, _picture: None,
+    prepare: "Prepare" = lambda _name, picture: (picture.values, None),
+    corrupt: "Corrupt | None" = None,
     compare_input: bool = False,
 ) -> None:
     """Apply a model to image files and folders, and print what was written.
@@ -72,12 +78,14 @@ def restore(
         overwrite: replace existing pictures.
         max_pixels: image files with more pixels are skipped.
         plan: what the pictures depend on beside model and images.
-        sigma_of: see `SigmaOf`.
+        prepare: see `Prepare`.
+        corrupt: what `prepare` does to the images; each picture is compared with its own image.
         compare_input: without `clean`, compare each picture with its own image.
     """
     from convae_zoo.cli.progress import stage_progress
     from convae_zoo.data.listing import find_images
     from convae_zoo.tasks.pictures import PictureModel, restore_files
+    from convae_zoo.tasks.pictures.quality import quality, read_values
     from convae_zoo.weights.load import read_metadata
 
     files.check_output(out, [*model_files([name]), *images, *([clean] if clean else [])])
@@ -90,45 +98,55 @@ def restore(
             find_images(images),
             out,
             plan={"weights_sha256": weights, **plan},
-            sigma_of=sigma_of,
+            prepare=prepare,
             max_pixels=max_pixels,
             overwrite=overwrite,
             progress=progress,
         )
-    _print(done, Path(out), clean, max_pixels, compare_input=compare_input)
-
-
-def _print(
-    done: "Restored", out: Path, clean: str | None, max_pixels: int, *, compare_input: bool
-) -> None:
     for line in done.skipped:
         print_line(f"skipped: {line}", err=True)
     for each in done.written:
         notes = ""
-        if clean is not None:
-            notes = _compare(each, out, Path(clean), max_pixels)
+        if corrupt is not None:
+            original = read_values(each.source, max_pixels)
+            before = corrupt(each.name, original)
+            notes = _compare(each, Path(out), before, original, max_pixels)
+        elif clean is not None:
+            notes = _compare_with_file(each, Path(out), Path(clean), max_pixels)
         elif compare_input:
-            from convae_zoo.tasks.pictures.quality import quality, read_values
-
             ours, theirs = (read_values(p, max_pixels) for p in (each.path, each.source))
-            notes = f"  {quality(ours, theirs)} to its original"
-        print_line(f"{each.path}{notes}")
+            notes = f"{quality(ours, theirs)} to its original"
+        print_line(f"{each.path}  {notes}".rstrip())
 
 
-def _compare(each: "Written", out: Path, clean: Path, max_pixels: int) -> str:
-    """Compare a picture and its image with the clean one, and write the three side by side."""
+def _compare_with_file(each: "Written", out: Path, clean: Path, max_pixels: int) -> str:
+    """Compare a picture and its image with the clean one of its name."""
+    from convae_zoo.tasks.pictures.quality import read_values
+
+    path = clean / _place(each, out)
+    if not path.is_file():
+        return f"no clean picture at {path}"
+    try:
+        before, target = (read_values(p, max_pixels) for p in (each.source, path))
+        return _compare(each, out, before, target, max_pixels)
+    except DataError as error:
+        return str(error)
+
+
+def _compare(
+    each: "Written", out: Path, before: "Tensor", target: "Tensor", max_pixels: int
+) -> str:
+    """Compare a picture and what it was made of with the clean one; draw the three side by side."""
     from convae_zoo.tasks.pictures.quality import quality, read_values, save_side_by_side
 
-    place = each.path.relative_to(out) if each.path != out else Path(each.source.name)
-    original = clean / place
-    if not original.is_file():
-        return f"  no clean picture at {original}"
-    target, before, after = (read_values(p, max_pixels) for p in (original, each.source, each.path))
-    try:
-        found, was = quality(after, target), quality(before, target)
-    except DataError as error:
-        return f"  {error}"
+    after = read_values(each.path, max_pixels)
+    found, was = quality(after, target), quality(before, target)
     folder = out if each.path != out else out.parent
-    path = folder / COMPARISONS / place.with_suffix(".png")
+    path = folder / COMPARISONS / _place(each, out).with_suffix(".png")
     save_side_by_side(path, [before, after, target])
-    return f"  {found} (before: {was})  {path}"
+    return f"{found} (before: {was})  {path}"
+
+
+def _place(each: "Written", out: Path) -> Path:
+    """Return where a picture lies in the folder of all."""
+    return each.path.relative_to(out) if each.path != out else Path(each.source.name)

@@ -90,7 +90,7 @@ class Corruption:
         """Corrupt images.
 
         Args:
-            images: uint8 N×C×H×W; not modified.
+            images: N×C×H×W in units of 255, uint8 in training; not modified.
             generator: on the images' device; all random numbers come from it.
 
         Raises:
@@ -104,21 +104,21 @@ class Corruption:
         total = functools.reduce(torch.add, variances).sqrt() if variances else None
         return Corrupted(images.float(), total)  # one dtype for a captured step
 
-    def fixed(self, images: Tensor, indices: Sequence[int]) -> Corrupted:
-        """Corrupt images of a set: the noise of each depends on its index alone.
+    def fixed(self, images: Tensor, keys: Sequence[int | str]) -> Corrupted:
+        """Corrupt images: the noise of each depends on its key alone.
 
         It depends neither on the batch nor on the device.
 
         Args:
-            images: uint8 N×C×H×W.
-            indices: of each image in its set.
+            images: N×C×H×W in units of 255.
+            keys: of each image: its index in its set, or its name.
 
         Raises:
             PluginError: as a call does.
         """
         single = [
-            self(image[None], keyed_generator("evaluation", index))
-            for index, image in zip(indices, images.cpu(), strict=True)
+            self(image[None], keyed_generator("evaluation", key))
+            for key, image in zip(keys, images.cpu(), strict=True)
         ]
         sigmas = [one.sigma for one in single if one.sigma is not None]
         return Corrupted(

@@ -67,6 +67,43 @@ def test_clean_pictures_are_compared_and_drawn_side_by_side(run, trained, photog
         assert row.size == (3 * 50 + 2 * 8, 20)
 
 
+def test_a_clean_picture_is_corrupted_on_request_and_compared_with_itself(
+    run, trained, photographs, tmp_path
+):
+    out, noise = tmp_path / "out", ("--corruption", "gaussian(sigma=25)")
+    call = ("denoise", trained(), photographs["wide.png"], photographs["photo.jpg"], "--out", out)
+    status, printed, _ = run(*call, *noise)
+    assert status == 0
+    wide, photo = printed.splitlines()
+    assert all(20 < float(line.split("(before: ")[1].split()[0]) < 20.4 for line in (wide, photo))
+    with Image.open(out / "comparison" / "wide.png") as row:
+        noisy, clean = np.asarray(row)[:, :50], np.asarray(Image.open(photographs["wide.png"]))
+        assert np.array_equal(np.asarray(row)[:, -50:], clean)
+        assert np.std(noisy - clean.astype(float)) == pytest.approx(20, abs=4)  # clipped
+    before = (out / "wide.png").read_bytes()
+    assert run(*call, *noise, "--overwrite")[1] == printed
+    assert (out / "wide.png").read_bytes() == before
+    (uncorrupted,) = zoo.reconstruct(trained(), photographs["wide.png"])
+    assert not np.array_equal(np.asarray(Image.open(out / "wide.png")), uncorrupted)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--corruption", "gausian"], "unknown corruption 'gausian'; did you mean 'gaussian'"),
+        (["--corruption", "gaussian(sigma=9:3)"], "a range LOW:HIGH"),
+        (["--corruption", "gaussian", "--clean", "."], "exclude each other"),
+    ],
+)
+def test_a_corruption_that_cannot_be_is_one_line(
+    run, trained, photographs, tmp_path, options, words
+):
+    call = ("denoise", trained(), photographs["wide.png"], "--out", tmp_path / "a.png")
+    status, _, err = run(*call, *options)
+    assert (status, err.count("\n")) == (2, 1)
+    assert words in err
+
+
 def test_an_estimated_sigma_is_printed_for_models_that_take_one(
     run, trained, photographs, tmp_path, monkeypatch
 ):

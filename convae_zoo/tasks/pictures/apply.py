@@ -175,7 +175,8 @@ def denoise(
     arrays = []
     for given in _listed(pictures):
         picture = whole_picture(given)
-        arrays.append(_applied(run, picture, sigma_for(run.model, picture, sigma), progress))
+        known = sigma_for(run.model, picture.values, sigma)
+        arrays.append(_applied(run, picture, known, progress))
     return arrays
 
 
@@ -209,11 +210,11 @@ def check_denoiser(model: Autoencoder, sigma: float | None) -> None:
         )
 
 
-def sigma_for(model: Autoencoder, picture: WholePicture, sigma: float | None) -> float | None:
+def sigma_for(model: Autoencoder, values: Tensor, sigma: float | None) -> float | None:
     """Return the sigma that a model is given: the user's, or an estimate; None if it takes none."""
     if not model.plan.takes_sigma:
         return None
-    return estimate_sigma(picture.values) if sigma is None else sigma
+    return estimate_sigma(values) if sigma is None else sigma
 
 
 def _applied(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+from torch import Tensor
 
 from convae_zoo import files
 from convae_zoo.data.image_file import MAX_PIXELS
@@ -23,8 +24,8 @@ from convae_zoo.tasks.compress.parts import (
 )
 from convae_zoo.tasks.pictures.apply import PictureModel, Progress
 
-SigmaOf = Callable[[str, WholePicture], float | None]
-"""Returns the sigma that a model is given for a named picture."""
+Prepare = Callable[[str, WholePicture], tuple[Tensor, float | None]]
+"""Returns the values and the sigma that a model is given for a named picture."""
 
 
 @attrs.frozen
@@ -32,10 +33,12 @@ class Written:
     """A picture that was written, now or by an earlier process.
 
     Attributes:
+        name: of the picture in its folder.
         source: the picture that was read.
         path: the picture that was written.
     """
 
+    name: str
     source: Path
     path: Path
 
@@ -87,7 +90,7 @@ def restore_files(
     out: str | Path,
     *,
     plan: Mapping[str, Any],
-    sigma_of: SigmaOf = lambda _name, _picture: None,
+    prepare: Prepare = lambda _name, picture: (picture.values, None),
     max_pixels: int = MAX_PIXELS,
     overwrite: bool = False,
     progress: Callable[[str, int, int], object] = lambda _what, _done, _total: None,
@@ -102,7 +105,7 @@ def restore_files(
         images: each image's name in the folder, and its path.
         out: a folder; or a file, for one image. Missing folders are created.
         plan: what the pictures depend on beside the files; must have ``weights_sha256``.
-        sigma_of: see `SigmaOf`.
+        prepare: see `Prepare`.
         max_pixels: image files with more pixels are skipped.
         overwrite: replace existing files.
         progress: called with a picture's name, its tiles done, and their total.
@@ -129,17 +132,17 @@ def restore_files(
         written, skipped = [], []
         for (name, source), path in zip(images, paths, strict=True):
             if path in kept:
-                written.append(Written(source, path))
+                written.append(Written(name, source, path))
                 continue
             try:
                 data = _restored(
-                    run, name, source, path, sigma_of, max_pixels, _named(progress, name)
+                    run, name, source, path, prepare, max_pixels, _named(progress, name)
                 )
             except DataError as error:
                 skipped.append(str(error))
                 continue
             _write(data, path, folder / PICTURES)
-            written.append(Written(source, path))
+            written.append(Written(name, source, path))
         remove_parts(folder)
     if not written:
         raise DataError(f"none of the {len(images)} images can be read; the first: {skipped[0]}")
@@ -151,12 +154,12 @@ def _restored(
     name: str,
     source: Path,
     path: Path,
-    sigma_of: SigmaOf,
+    prepare: Prepare,
     max_pixels: int,
     progress: Progress,
 ) -> bytes:
     picture = whole_picture(source, max_pixels=max_pixels)
-    values = run(picture.values, sigma_of(name, picture), progress)
+    values = run(*prepare(name, picture), progress)
     if not values.isfinite().all():
         raise DataError(f"{source}: the model returns NaN or infinity for it")
     try:
