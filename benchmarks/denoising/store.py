@@ -29,8 +29,8 @@ LICENSES = (
 @click.option("--minutes", type=float, multiple=True, required=True, help="Time of each run.")
 def main(model: Path, results: Path, folder: Path, steps: int, minutes: tuple[float, ...]) -> None:
     """Write MODEL to FOLDER in half precision, with the figures that RESULTS has of it."""
-    document = json.loads(results.read_text("utf-8"))
-    metrics = document["summary"]["zoo"] | {"images": len(document["results"]["zoo"]) // 3}
+    colour = json.loads(results.read_text("utf-8"))["colour"]
+    metrics = colour["summary"]["zoo"] | {"images": len(colour["results"]["zoo"]) // 3}
     dataset = {"name": "image-folder", "license": LICENSES}
     training = {
         "command": "python -m benchmarks.denoising.train",

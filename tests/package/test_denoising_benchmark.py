@@ -11,7 +11,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import convae_zoo as zoo
-from benchmarks.denoising import compare, photographs, train
+from benchmarks.denoising import compare, methods, photographs, speed, train
 from benchmarks.denoising.crops import Crops
 
 
@@ -68,13 +68,14 @@ def test_a_step_with_an_outlying_loss_is_left_out(folder, tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(before, run.model.parameters(), strict=True))
 
 
-def test_every_classic_method_removes_noise():
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_classic_method_removes_noise(channels):
     picture = np.kron(np.array([[40, 200], [120, 80]], np.uint8), np.ones((16, 16), np.uint8))
-    picture = np.stack([picture, picture // 2, 255 - picture], -1)
+    picture = np.stack([picture, picture // 2, 255 - picture][:channels], -1)
     added = compare.noisy(picture, 25, 0)
     before = np.square(added - picture / 255).mean()
-    for name, denoise in compare.CLASSIC.items():
-        if name == "cbm3d":
+    for name, denoise in methods.CLASSIC.items():
+        if name == "bm3d":
             pytest.importorskip("bm3d")
         after = np.square(denoise(added, 25 / 255) - picture / 255).mean()
         assert after < before / 2, name
@@ -86,3 +87,11 @@ def test_the_summary_averages_over_the_pictures():
     row = compare.summary(json.loads(json.dumps(results)))["a"]
     assert row["psnr_25"] == 26
     assert row["cpu_seconds_per_megapixel"] == 1
+
+
+def test_the_speed_of_a_method_is_the_median_over_rounds_per_megapixel(monkeypatch):
+    picture = np.zeros((100, 50, 3), np.uint8)
+    clock = iter([0, 0.01, 1, 1.2, 2, 2.01])
+    monkeypatch.setattr(speed.time, "perf_counter", lambda: next(clock))
+    found = speed.wall_seconds({"same": lambda x, _: x}, [picture], 3)
+    assert found["same"] == pytest.approx(0.01 / 0.005)
