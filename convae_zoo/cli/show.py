@@ -212,7 +212,8 @@ def _training(training: Mapping[str, Any] | None) -> str:
     if not training:
         return ""
     flops = f"; {training['flops']:.3g} FLOPs" if "flops" in training else ""
-    return f"{training['seconds']:,.0f} s, {training['device']}{flops}"
+    command = f"; by {training['command']}" if "command" in training else ""
+    return f"{training['seconds']:,.0f} s, {training['device']}{flops}{command}"
 
 
 def _print_quality(entry: Mapping[str, Any]) -> None:

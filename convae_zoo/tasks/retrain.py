@@ -135,7 +135,8 @@ def retrain(
         progress: show a progress bar on stderr; by default if stderr is a terminal.
 
     Raises:
-        UsageError: a name without a tag, or a run folder that cannot be used.
+        UsageError: a name without a tag, weights whose card names another command, or a run folder
+            that cannot be used.
         UnknownNameError: no model or tag has that name.
         DataError: the data is missing.
         TrainingError: the training failed.
@@ -287,6 +288,11 @@ def _declared(name: str) -> tuple[ModelSpec, WeightsSpec]:
         raise UsageError(
             f"{name!r} is a model without a tag; "
             + (f"retrain {tags}" if tags else f"'convae-zoo train {name}' trains it")
+        )
+    if command := weights.card.get("training", {}).get("command"):
+        raise UsageError(
+            f"{name} was not trained by its recipe but by '{command}'; run that, or "
+            f"'convae-zoo train {spec.name}' for the recipe"
         )
     return spec, weights
 

@@ -17,6 +17,20 @@ AUGMENTED = Recipe(
 )
 """The recipe of ``linear-residual-200.photos``: few photographs are soon memorised."""
 
+DENOISING = Recipe(
+    loss="mse",
+    epochs=100,
+    batch_size=16,
+    learning_rate=0.008,
+    schedule="linear",
+    warmup_steps=100,
+    optimizer="muon(weight_decay=0.2)",
+    shuffle=True,
+    augment="dihedral",
+    corruption="gaussian(sigma=0:55)",
+)
+"""What the file of ``unet-denoiser.photographs`` states; the command in its card trained it."""
+
 WEIGHTS = (
     WeightsSpec(model="convae-200", tag="fashion-mnist", dataset="fashion-mnist", recipe=FAST),
     WeightsSpec(model="convae-200", tag="cifar10", dataset="cifar10"),
@@ -26,7 +40,7 @@ WEIGHTS = (
     WeightsSpec(model="linear-residual-200", tag="photos", dataset="photos", recipe=AUGMENTED),
     WeightsSpec(model="linear-residual-200", tag="fashion-mnist", dataset="fashion-mnist"),
     WeightsSpec(model="linear-residual-200", tag="cifar10", dataset="cifar10"),
-    WeightsSpec(model="unet-denoiser", tag="photographs", dataset="image-folder"),
+    WeightsSpec(model="unet-denoiser", tag="photographs", dataset="image-folder", recipe=DENOISING),
 )
 """The recipe is given where it differs from the model's."""
 
