@@ -4,10 +4,12 @@ A plugin declares its weights in code. Which of them are trained, and their metr
 ``convae-zoo retrain --store`` writes next to the files. Imports no torch.
 """
 
+import contextlib
+import hashlib
 import json
 import os
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,6 +22,7 @@ from convae_zoo.registry.specs import WeightsSpec
 FOLDER = "weights"
 INDEX = "index.json"
 FORMAT_VERSION = 1
+_REPLACED = "replaced"
 
 Entry = dict[str, Any]
 
@@ -60,14 +63,15 @@ def shipped_weights(package: str) -> Shipped:
     Raises:
         PluginError: the index is damaged, or of a newer format.
     """
+
+    def read(name: str) -> bytes | None:
+        try:
+            return pkgutil.get_data(package, f"{FOLDER}/{name}")
+        except FileNotFoundError:
+            return None
+
     try:
-        data = pkgutil.get_data(package, f"{FOLDER}/{INDEX}")
-    except FileNotFoundError:
-        data = None
-    if data is None:
-        return Shipped(package, {})
-    try:
-        return Shipped(package, _entries(data))
+        return Shipped(package, _entries(read))
     except ValueError as error:
         raise PluginError(f"{FOLDER}/{INDEX} of package {package!r} {error}") from error
 
@@ -86,8 +90,13 @@ def open_folder(folder: str | Path) -> dict[str, Entry]:
         raise FileError(f"cannot write {folder}: {error.strerror or error}") from error
     if not os.access(path.parent, os.W_OK):
         raise FileError(f"cannot write {folder}: permission denied")
+
+    def read(name: str) -> bytes | None:
+        file = path.with_name(name)
+        return file.read_bytes() if file.exists() else None
+
     try:
-        return _entries(path.read_bytes()) if path.exists() else {}
+        return _entries(read)
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from error
     except ValueError as error:
@@ -106,18 +115,51 @@ def add_to_index(folder: str | Path, name: str, entry: Entry) -> None:
         WeightsError: the existing index cannot be read.
         FileError: it cannot be written.
     """
-    entries = {**open_folder(folder), name: entry}
+    _write_index(folder, {**open_folder(folder), name: entry})
+
+
+@contextlib.contextmanager
+def replacing(folder: str | Path, name: str, entry: Entry) -> Iterator[None]:
+    """Add a weights file to the index of its folder; the block puts the file in place.
+
+    A file and an index cannot be replaced at once. While the block runs, the index has the old
+    entry, too, and the sha256 of the file decides which one holds. A process that is killed at any
+    moment leaves an index that is true of the file.
+
+    Args:
+        folder: the package's ``weights``.
+        name: ``model.tag``.
+        entry: as `add_to_index` takes it.
+
+    Raises:
+        WeightsError: the existing index cannot be read.
+        FileError: it cannot be written.
+    """
+    entries = open_folder(folder)
+    if name in entries:
+        _write_index(folder, {**entries, name: {**entry, _REPLACED: entries[name]}})
+    yield
+    _write_index(folder, {**entries, name: entry})
+
+
+def _write_index(folder: str | Path, entries: Mapping[str, Entry]) -> None:
     document = {"format_version": FORMAT_VERSION, "weights": entries}
     text = json.dumps(document, indent=2, sort_keys=True, allow_nan=False)
     files.write_text(Path(folder) / INDEX, text + "\n")
 
 
-def _entries(data: bytes) -> dict[str, Entry]:
-    """Parse an index.
+def _entries(read: Callable[[str], bytes | None]) -> dict[str, Entry]:
+    """Read the index of a folder; without one there are no entries.
+
+    Args:
+        read: returns the content of a file of the folder; None if it does not exist.
 
     Raises:
         ValueError: the index is invalid; its name is to go before the message.
     """
+    data = read(INDEX)
+    if data is None:
+        return {}
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -128,6 +170,12 @@ def _entries(data: bytes) -> dict[str, Entry]:
     entries = document.get("weights")
     if not isinstance(entries, dict) or not all(map(_is_entry, entries.values())):
         raise ValueError("must hold 'weights', each with sha256, metrics and card")
+    for name, entry in entries.items():
+        replaced = entry.pop(_REPLACED, None)  # a store was killed
+        if _is_entry(replaced):
+            content = read(f"{name}.safetensors") or b""
+            if hashlib.sha256(content).hexdigest() != entry["sha256"]:
+                entries[name] = replaced
     return cast("dict[str, Entry]", entries)
 
 

@@ -22,7 +22,7 @@ from convae_zoo.evaluation.cost import training_flops
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.models.plan import plan_model
 from convae_zoo.registry import find_model
-from convae_zoo.registry.shipped_weights import INDEX, add_to_index, open_folder
+from convae_zoo.registry.shipped_weights import INDEX, open_folder, replacing
 from convae_zoo.registry.specs import ModelSpec, Recipe, WeightsSpec
 from convae_zoo.runtime.device import choose_device, describe_device
 from convae_zoo.training import train
@@ -231,18 +231,8 @@ def store(retrained: Retrained, folder: str | Path) -> Stored:
 
 
 def _store(retrained: Retrained, folder: str | Path) -> Stored:
-    with tempfile.TemporaryDirectory() as scratch:
-        dtype, model, evaluation = _smallest_good(retrained, Path(scratch))
-    exact = retrained.evaluation
-    evaluation = attrs.evolve(evaluation, pca=exact.pca, pca_images=exact.pca_images)
-    metrics = figures(evaluation)
-    cost = evaluation.model.mse / exact.model.mse - 1 if exact.model.mse else 0.0
-    storage = {
-        "dtype": dtype,
-        "mse_fp32": exact.model.mse,
-        "mse_stored": evaluation.model.mse,
-        "cost": cost,
-    }
+    for left in Path(folder).glob(".tmp-*"):  # by a process that was killed
+        left.unlink(missing_ok=True)
     dataset = {
         "name": retrained.train.name,
         "fingerprint": retrained.train.fingerprint,
@@ -252,11 +242,22 @@ def _store(retrained: Retrained, folder: str | Path) -> Stored:
         "license": retrained.train.license,
     }
     training = dict(retrained.training)
-    path = Path(folder) / f"{retrained.name}.safetensors"
-    with files.atomic_path(path) as temporary:
+    exact = retrained.evaluation
+    with tempfile.TemporaryDirectory() as scratch:
+        dtype, model, evaluation = _smallest_good(retrained, Path(scratch))
+        evaluation = attrs.evolve(evaluation, pca=exact.pca, pca_images=exact.pca_images)
+        metrics = figures(evaluation)
+        cost = evaluation.model.mse / exact.model.mse - 1 if exact.model.mse else 0.0
+        storage = {
+            "dtype": dtype,
+            "mse_fp32": exact.model.mse,
+            "mse_stored": evaluation.model.mse,
+            "cost": cost,
+        }
+        written = Path(scratch, "stored.safetensors")
         save_model(
             model,
-            temporary,
+            written,
             dtype=dtype,
             recipe=retrained.recipe,
             dataset=dataset,
@@ -264,10 +265,13 @@ def _store(retrained: Retrained, folder: str | Path) -> Stored:
             license=retrained.weights.license,
             extra={"storage": storage, "training": training},
         )
-        data = temporary.read_bytes()
+        data = written.read_bytes()
     card = {"dataset": dataset, "storage": {**storage, "bytes": len(data)}, "training": training}
     digest = hashlib.sha256(data).hexdigest()
-    add_to_index(folder, retrained.name, {"sha256": digest, "metrics": metrics, "card": card})
+    path = Path(folder) / f"{retrained.name}.safetensors"
+    entry = {"sha256": digest, "metrics": metrics, "card": card}
+    with replacing(folder, retrained.name, entry):
+        files.write_bytes(path, data)
     return Stored(path=path, bytes=len(data), dtype=dtype, metrics=metrics, cost=cost)
 
 

@@ -17,7 +17,7 @@ from convae_zoo.data import ImageSet, PictureSet
 from convae_zoo.errors import UsageError, WeightsError
 from convae_zoo.evaluation import evaluate
 from convae_zoo.evaluation.leaderboard import trained_on
-from convae_zoo.files import claim_output
+from convae_zoo.files import claim_output, write_bytes
 from convae_zoo.registry.discovery import load_entry_points
 from convae_zoo.registry.registry import build_registry
 from convae_zoo.registry.shipped_weights import add_to_index, shipped_weights
@@ -98,6 +98,10 @@ def shop(tmp_path, monkeypatch):
         yield register_anew
 
 
+def reevaluated(made):
+    return attrs.evolve(made, evaluation=evaluate(made.model, waves("val"), device="cpu"))
+
+
 def test_a_tag_without_a_file_is_untrained_and_says_how_to_train(shop):
     assert shop().exists() is False
     assert zoo.list_models("small*", pretrained=True) == []
@@ -164,8 +168,7 @@ def test_weights_beyond_half_precision_are_stored_in_another_way(shop):
     made = retrain.retrain("small.waves", device="cpu")
     with torch.no_grad():
         made.model.encoder.net[13].bias[0] = -1e6  # a dead unit
-    made = attrs.evolve(made, evaluation=evaluate(made.model, waves("val"), device="cpu"))
-    assert retrain.store(made, shop()).dtype in {"bf16", "fp32"}
+    assert retrain.store(reevaluated(made), shop()).dtype in {"bf16", "fp32"}
 
 
 def test_a_model_that_fits_no_file_is_refused_and_nothing_is_written(shop, monkeypatch):
@@ -209,6 +212,36 @@ def test_other_weights_of_the_index_stay_and_one_process_at_a_time_changes_it(sh
     entries = json.loads((shop() / "index.json").read_text())["weights"]
     assert entries["small.waves"] == first
     assert list(entries) == ["small.late", "small.waves"]
+
+
+@pytest.mark.parametrize("killed_after", [1, 2])
+def test_a_store_that_is_killed_between_its_writes_leaves_weights_that_load(
+    shop, monkeypatch, killed_after
+):
+    made = retrain.retrain("small.waves", device="cpu")
+    old = retrain.store(made, shop()).path.read_bytes()
+    with torch.no_grad():
+        made.model.decoder.conv[-1].bias += 0.01
+    writes = []
+
+    def write_or_die(path, *parts):
+        if len(writes) == killed_after:
+            raise SystemExit
+        write_bytes(path, *parts)
+        writes.append(path)
+
+    changed = reevaluated(made)
+    with monkeypatch.context() as patch:
+        patch.setattr("convae_zoo.files.write_bytes", write_or_die)
+        with pytest.raises(SystemExit):
+            retrain.store(changed, shop())
+    stored = shop() / "small.waves.safetensors"
+    assert (stored.read_bytes() == old) == (killed_after == 1)
+    told = read_metadata(stored)["metrics"]
+    zoo.load_model("small.waves")
+    assert dict(zoo.model_info("small").tag("waves").metrics) == told
+    retrain.store(changed, shop())
+    assert "replaced" not in (shop() / "index.json").read_text()
 
 
 def test_a_name_without_a_tag_lists_the_tags(shop):
