@@ -15,6 +15,7 @@ from convae_zoo.errors import ContractError, UsageError, ZooError, device_failur
 from convae_zoo.layers import use_fast_layers
 from convae_zoo.models.card import model_html
 from convae_zoo.models.contract import call_part, check_figures, check_output, check_terms
+from convae_zoo.models.modes import eval_mode
 from convae_zoo.models.plan import Plan
 from convae_zoo.registry.specs import DecoderSpec, EncoderSpec, shape_text
 
@@ -244,20 +245,18 @@ class Autoencoder(nn.Module):
     def report(self, images: Tensor, *, batch_size: int = 256) -> dict[str, float]:
         """Collect the parts' own metrics over a set of images; empty if they have none.
 
+        The model runs in eval mode; each submodule's own mode is restored.
+
         Args:
             images: uint8, N×C×H×W.
             batch_size: images per batch.
         """
         figures: dict[str, float] = {}
-        was_training = self.training
-        self.eval()
-        try:
+        with eval_mode(self):
             for spec, method in self._methods("report"):
                 batches: Iterator[Tensor] = map(self.to_float, torch.split(images, batch_size))
                 inputs = batches if spec is self.plan.encoder else map(self.encode, batches)
                 figures |= check_figures(spec, call_part(spec, "its report", method, inputs))
-        finally:
-            self.train(was_training)
         return figures
 
     @torch.no_grad()

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from convae_zoo.errors import PluginError, ZooError, is_of_machine, reason
 from convae_zoo.models.loading import is_loading
+from convae_zoo.models.modes import eval_mode
 from convae_zoo.registry.factories import plugin_error
 from convae_zoo.registry.specs import BuiltSpec, DecoderSpec, EncoderSpec, Shape, shape_text
 
@@ -48,22 +49,16 @@ def check_part(part: nn.Module, spec: EncoderSpec | DecoderSpec, config: Any) ->
     too_large = math.prod(input_shape if is_encoder else declared) > LARGEST
     if too_large or is_loading() or device.type == "meta":
         return
-    modes = {module: module.training for module in part.modules()}
     devices = [device] if device.type == "cuda" else []
     x = torch.zeros(_BATCH, *input_shape, device=device, dtype=dtype)
-    try:
-        with torch.random.fork_rng(devices), torch.no_grad():
-            part.eval()
-            outputs: list[Any] = [call_part(spec, "its forward pass", part, x)]
-            with_terms = getattr(part, "forward_with_terms", None)
-            if with_terms is not None:
-                returned = call_part(spec, "its forward_with_terms", with_terms, x)
-                outputs.append(_without_terms(spec, returned))
-        for output in outputs:
-            check_output(spec, declared, output, x)
-    finally:
-        for module, training in modes.items():
-            module.training = training
+    with torch.random.fork_rng(devices), torch.no_grad(), eval_mode(part):
+        outputs: list[Any] = [call_part(spec, "its forward pass", part, x)]
+        with_terms = getattr(part, "forward_with_terms", None)
+        if with_terms is not None:
+            returned = call_part(spec, "its forward_with_terms", with_terms, x)
+            outputs.append(_without_terms(spec, returned))
+    for output in outputs:
+        check_output(spec, declared, output, x)
 
 
 def check_output(

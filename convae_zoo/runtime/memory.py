@@ -8,7 +8,7 @@ import torch
 
 from convae_zoo.errors import PluginError, is_from_torch
 from convae_zoo.models.autoencoder import Autoencoder
-from convae_zoo.runtime.modes import eval_mode
+from convae_zoo.models.modes import eval_mode
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Parameters of glibc's ``mallopt``, as <malloc.h> numbers them."""

@@ -1,31 +1,15 @@
-"""Modes of modules and of PyTorch, set for a while and then restored."""
+"""Modes of models and of PyTorch, set for a while and then restored."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import nn
 
 from convae_zoo.errors import UsageError, device_failures
 from convae_zoo.models.autoencoder import Autoencoder
+from convae_zoo.models.modes import eval_mode
 
 BATCH_SIZE = 256
-
-
-@contextmanager
-def eval_mode(*modules: nn.Module) -> Iterator[None]:
-    """Put modules into evaluation mode for a while.
-
-    Each submodule gets its own mode back, so that one that was frozen stays frozen.
-    """
-    modes = {each: each.training for module in modules for each in module.modules()}
-    try:
-        for module in modules:
-            module.eval()
-        yield
-    finally:
-        for each, training in modes.items():
-            each.training = training
 
 
 @contextmanager

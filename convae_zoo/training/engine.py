@@ -21,13 +21,13 @@ from convae_zoo.data.corrupt import Corrupted
 from convae_zoo.errors import UsageError
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.models.losses import call_loss
+from convae_zoo.models.modes import eval_mode
 from convae_zoo.registry.factories import plugin_error
 from convae_zoo.registry.specs import Recipe
 from convae_zoo.runtime.bf16_weights import Bf16Weights
 from convae_zoo.runtime.cuda_graph import GraphedStep
 from convae_zoo.runtime.distributed import World
 from convae_zoo.runtime.memory import fastest_layout, keep_freed_memory
-from convae_zoo.runtime.modes import eval_mode
 from convae_zoo.runtime.precision import choose_precision
 from convae_zoo.training.optimizers import create_optimizer
 from convae_zoo.training.trainable_losses import TrainableLosses

@@ -248,6 +248,14 @@ OPTIONAL = {
 }
 
 
+def test_a_report_leaves_every_submodule_in_its_own_mode():
+    model = zoo.compose("odd-discrete", "odd").train()
+    model.encoder.eval()
+    modes = [module.training for module in model.modules()]
+    assert model.report(noise().images) == {"usage": 1}
+    assert [module.training for module in model.modules()] == modes
+
+
 @pytest.mark.parametrize("method", OPTIONAL)
 def test_an_optional_method_that_raises_names_its_plugin(method, monkeypatch):
     use, what = OPTIONAL[method]
