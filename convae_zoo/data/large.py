@@ -6,10 +6,10 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import platformdirs
 import torch
 from torch import Tensor
 
+from convae_zoo import files
 from convae_zoo.errors import DataError
 
 RESIDENT_SHARE = 0.5
@@ -33,7 +33,7 @@ def empty_images(count: int, shape: tuple[int, int, int], *, budget: int | None 
     size = count * math.prod(shape)
     if size <= (free_memory() * RESIDENT_SHARE if budget is None else budget):
         return torch.empty(count, *shape, dtype=torch.uint8)
-    folder = Path(platformdirs.user_cache_dir("convae_zoo"))
+    folder = files.cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=folder, prefix="images-")

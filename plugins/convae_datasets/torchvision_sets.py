@@ -21,6 +21,7 @@ from convae_datasets.idx import read_idx
 from convae_zoo import files
 from convae_zoo.data import ImageSet
 from convae_zoo.errors import DataError
+from convae_zoo.weights import check_online
 
 Content: TypeAlias = "tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], tuple[str, ...]]"
 """Images uint8 N×C×H×W, labels, class names."""
@@ -112,6 +113,8 @@ class TorchvisionSet(abc.ABC):
         self.source(str(root), train=split == "train", download=True)
 
     def _download(self, root: Path, split: str) -> None:
+        others = "get its files elsewhere and give their folder with --data PATH (data=...)"
+        check_online(f"cannot download {self.name}", others, DataError)
         # Into a temporary folder, then moved: an interrupted download leaves no file in place.
         try:
             root.mkdir(parents=True, exist_ok=True)
@@ -124,8 +127,7 @@ class TorchvisionSet(abc.ABC):
                         file.replace(target)
         except (OSError, RuntimeError, HTTPException) as error:
             raise DataError(
-                f"{self.name} could not be downloaded into {root} ({_line(error)}); get its "
-                "files elsewhere and give their folder with --data PATH (data=...)"
+                f"{self.name} could not be downloaded into {root} ({_line(error)}); {others}"
             ) from error
 
     def _not_there(self, root: Path, missing: list[str]) -> str:

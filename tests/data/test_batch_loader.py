@@ -73,7 +73,7 @@ def test_a_folder_too_large_for_the_memory_is_read_into_a_mapped_file(tmp_path, 
     options = {"path": str(tmp_path), "image_size": 8}
     resident = zoo.load_dataset("image-folder", **options)
     monkeypatch.setattr(large, "free_memory", lambda: 0)
-    monkeypatch.setattr(large.platformdirs, "user_cache_dir", lambda _: str(tmp_path / ".cache"))
+    monkeypatch.setenv("CONVAE_ZOO_CACHE", str(tmp_path / ".cache"))
     streamed = zoo.load_dataset("image-folder", **options)
     assert is_mapped(streamed.images)
     assert not is_mapped(resident.images)
@@ -84,7 +84,7 @@ def test_a_folder_too_large_for_the_memory_is_read_into_a_mapped_file(tmp_path, 
 
 def test_a_file_that_cannot_be_made_is_one_line(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr(large.platformdirs, "user_cache_dir", lambda _: str(tmp_path / "file"))
+    monkeypatch.setenv("CONVAE_ZOO_CACHE", str(tmp_path / "file"))
     with pytest.raises(
         zoo.ZooError, match=r"5 images take .* cannot be created: File exists"
     ) as caught:

@@ -126,11 +126,9 @@ def test_image_folder_reads_whole_pictures_scaled_down_to_eight_times_the_crop(f
     assert large_crops.pictures[0].shape[1] == 80
 
 
-def test_pictures_that_do_not_fit_memory_are_kept_in_files(folder, monkeypatch, tmp_path_factory):
+def test_pictures_that_do_not_fit_memory_are_kept_in_files(folder, monkeypatch):
     resident = load_pictures("image-folder", data=folder)
-    cache = tmp_path_factory.mktemp("cache")
     monkeypatch.setattr(large, "free_memory", lambda: 0)
-    monkeypatch.setattr(large.platformdirs, "user_cache_dir", lambda _: str(cache))
     streamed = load_pictures("image-folder", data=folder)
     assert all(map(is_mapped, streamed.pictures))
     assert not any(map(is_mapped, resident.pictures))

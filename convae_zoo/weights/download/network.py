@@ -4,7 +4,7 @@ import math
 import os
 import re
 
-from convae_zoo.errors import UsageError, WeightsError, printable
+from convae_zoo.errors import UsageError, WeightsError, ZooError, printable
 
 OFFLINE = ("CONVAE_ZOO_OFFLINE", "HF_HUB_OFFLINE")
 TIMEOUT = "CONVAE_ZOO_TIMEOUT"
@@ -12,19 +12,20 @@ _DEFAULT_TIMEOUT = 30.0
 _LONGEST_TIMEOUT = 24 * 3600.0
 
 
-def check_online(action: str, alternative: str) -> None:
+def check_online(action: str, alternative: str, error: type[ZooError] = WeightsError) -> None:
     """Refuse to use the network where the environment forbids it.
 
     Args:
         action: what cannot be done, as in "cannot download net.photos".
         alternative: what to do instead.
+        error: the exception to raise.
 
     Raises:
-        WeightsError: ``CONVAE_ZOO_OFFLINE`` or ``HF_HUB_OFFLINE`` is set.
+        ZooError: ``CONVAE_ZOO_OFFLINE`` or ``HF_HUB_OFFLINE`` is set.
     """
     for variable in OFFLINE:
         if os.environ.get(variable, "").lower() in {"1", "on", "yes", "true"}:
-            raise WeightsError(f"{action}: {variable} is set; unset it, or {alternative}")
+            raise error(f"{action}: {variable} is set; unset it, or {alternative}")
 
 
 def timeout() -> float:

@@ -321,6 +321,18 @@ def test_a_download_without_a_network_is_one_clear_error(
     assert list((tmp_path / "root").iterdir()) == []
 
 
+@pytest.mark.usefixtures("served")
+def test_offline_nothing_is_downloaded_and_present_files_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    load_dataset("mnist", data=tmp_path / "root", download=True)
+    monkeypatch.setenv("CONVAE_ZOO_OFFLINE", "1")
+    assert len(load_dataset("mnist", data=tmp_path / "root", download=True)) == 5
+    with pytest.raises(DataError, match=r"cannot download mnist: CONVAE_ZOO_OFFLINE .* --data"):
+        load_dataset("mnist", data=tmp_path / "other", download=True)
+    assert not (tmp_path / "other").exists()
+
+
 def test_a_download_into_a_place_that_cannot_be_made_is_one_clear_error(tmp_path: Path):
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match="could not be downloaded into"):
