@@ -30,6 +30,8 @@ class ImageSet:
         masks: bool, N×H×W, true where an image is anomalous; None if the set has none.
         skipped: files that could not be read, each with the reason.
         license: of the images.
+        expression: what `load_dataset` was called with: the dataset's name, and the config values
+            that differ from the defaults; empty for other sets.
     """
 
     name: str
@@ -40,6 +42,7 @@ class ImageSet:
     masks: Tensor | None = None
     skipped: tuple[str, ...] = ()
     license: str = NOT_STATED
+    expression: str = ""
 
     def __attrs_post_init__(self) -> None:
         if self.images.dtype != torch.uint8 or self.images.ndim != 4:  # noqa: PLR2004 - N×C×H×W

@@ -1,17 +1,22 @@
 """Datasets by name."""
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import attrs
 
 from convae_zoo.data.image_set import NOT_STATED, ImageSet
 from convae_zoo.data.picture_set import PictureSet
-from convae_zoo.errors import UsageError, unknown
+from convae_zoo.errors import ConfigError, UsageError, unknown
 from convae_zoo.registry.expression_terms import Term
 from convae_zoo.registry.expressions import find_spec, parse_entry, term_config
-from convae_zoo.registry.factories import build, field_names, plugin_error
+from convae_zoo.registry.factories import build, config_values, field_names, plugin_error
 from convae_zoo.registry.specs import DatasetSpec
+
+T = TypeVar("T", ImageSet, PictureSet)
+
+_OF_MACHINE = ("path", "download")
+"""Config fields that say where the images are, not which."""
 
 
 def load_dataset(
@@ -39,12 +44,7 @@ def load_dataset(
         DataError: the data is missing or cannot be read.
     """
     term, spec = _find(name)
-    images = _build(term, spec, split, data=data, download=download, **options)
-    if not isinstance(images, ImageSet):
-        raise plugin_error(spec, f"its factory must return an ImageSet, got {images!r:.80}")
-    if images.license == NOT_STATED:
-        images = attrs.evolve(images, license=spec.license)
-    return images
+    return _load(term, spec, ImageSet, split, data=data, download=download, **options)
 
 
 def load_pictures(
@@ -75,24 +75,20 @@ def load_pictures(
             "augment"
         )
     spec = attrs.evolve(spec, factory=spec.pictures)
-    pictures = _build(term, spec, split, data=data, download=download, **options)
-    if not isinstance(pictures, PictureSet):
-        raise plugin_error(spec, f"its pictures must be a PictureSet, got {pictures!r:.80}")
-    if pictures.license == NOT_STATED:
-        pictures = attrs.evolve(pictures, license=spec.license)
-    return pictures
+    return _load(term, spec, PictureSet, split, data=data, download=download, **options)
 
 
-def _build(
+def _load(
     term: Term,
     spec: DatasetSpec,
+    kind: type[T],
     split: str | None,
     *,
     data: str | Path | None,
     download: bool,
     **options: Any,
-) -> Any:
-    """Call a dataset's factory for one split."""
+) -> T:
+    """Call a dataset's factory for one split, and complete the set that it returns."""
     split = spec.splits[0] if split is None else split
     if split not in spec.splits:
         raise unknown(f"split of dataset {spec.name!r}:", split, spec.splits)
@@ -107,7 +103,41 @@ def _build(
         )
     if download:
         options["download"] = True
-    return build(spec, term_config(term, spec, options), split=split)
+    config = term_config(term, spec, options)
+    found = build(spec, config, split=split)
+    if not isinstance(found, kind):
+        raise plugin_error(
+            spec, f"its factory must return a value of class {kind.__name__}, got {found!r:.80}"
+        )
+    terms = spec.license if found.license == NOT_STATED else found.license
+    return attrs.evolve(found, license=terms, expression=_expression(spec, config))
+
+
+def _expression(spec: DatasetSpec, config: Any) -> str:
+    """Name a dataset with the config values that differ from the defaults, but not its folder."""
+    default = config_values(spec.config())
+    values = {
+        name: value
+        for name, value in config_values(config).items()
+        if name not in _OF_MACHINE and value != default[name]
+    }
+    try:
+        return str(Term(name=spec.name, config=values))
+    except ConfigError:  # a plugin's value that has no text
+        return spec.name
+
+
+def describe_sets(train: ImageSet | PictureSet, val: ImageSet) -> dict[str, Any]:
+    """Return what a run and a weights file record of the images of a training, as JSON values."""
+    return {
+        "name": train.name,
+        "expression": train.expression,
+        "fingerprint": train.fingerprint,
+        "val_fingerprint": val.fingerprint,
+        "images": len(train),
+        "val_images": len(val),
+        "license": train.license,
+    }
 
 
 def dataset_for(

@@ -22,6 +22,7 @@ class PictureSet:
         pictures: uint8, each C×H×W of its own size, on the CPU; fastest with H×W×C in memory.
         skipped: files that could not be read, each with the reason.
         license: of the pictures.
+        expression: as an `ImageSet` has it.
     """
 
     name: str
@@ -29,6 +30,7 @@ class PictureSet:
     pictures: tuple[Tensor, ...]
     skipped: tuple[str, ...] = ()
     license: str = NOT_STATED
+    expression: str = ""
 
     def __attrs_post_init__(self) -> None:
         if not self.pictures:
@@ -78,6 +80,7 @@ class PictureSet:
             images=torch.cat(images),
             skipped=self.skipped,
             license=self.license,
+            expression=self.expression,
         )
 
 
@@ -91,4 +94,5 @@ def as_pictures(images: ImageSet | PictureSet) -> PictureSet:
         pictures=tuple(images.images.contiguous(memory_format=torch.channels_last)),
         skipped=images.skipped,
         license=images.license,
+        expression=images.expression,
     )

@@ -60,7 +60,8 @@ class RunRecord:
         started_from: name and sha256 of the weights that it started from; None for fresh weights.
             A model in memory has no sha256.
         recipe: how it is trained.
-        dataset: name, fingerprints and sizes of the two sets of images.
+        dataset: of the two sets of images: name, expression, fingerprints, sizes, license; see
+            `convae_zoo.data.load.describe_sets`.
         device: described for people.
         precision: ``fp32`` or ``bf16``, what the recipe's ``auto`` was resolved to.
         processes: how many train together.

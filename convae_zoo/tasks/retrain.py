@@ -15,7 +15,13 @@ import attrs
 from convae_zoo import files
 from convae_zoo.data import ImageSet, PictureSet
 from convae_zoo.data.augment import Augmentation
-from convae_zoo.data.load import dataset_for, pictures_and_val, train_and_val, training_split
+from convae_zoo.data.load import (
+    dataset_for,
+    describe_sets,
+    pictures_and_val,
+    train_and_val,
+    training_split,
+)
 from convae_zoo.errors import UsageError, WeightsError
 from convae_zoo.evaluation import Evaluation, evaluate
 from convae_zoo.evaluation.cost import training_flops
@@ -233,14 +239,7 @@ def store(retrained: Retrained, folder: str | Path) -> Stored:
 def _store(retrained: Retrained, folder: str | Path) -> Stored:
     for left in Path(folder).glob(".tmp-*"):  # by a process that was killed
         left.unlink(missing_ok=True)
-    dataset = {
-        "name": retrained.train.name,
-        "fingerprint": retrained.train.fingerprint,
-        "val_fingerprint": retrained.val.fingerprint,
-        "images": len(retrained.train),
-        "val_images": len(retrained.val),
-        "license": retrained.train.license,
-    }
+    dataset = describe_sets(retrained.train, retrained.val)
     training = dict(retrained.training)
     exact = retrained.evaluation
     with tempfile.TemporaryDirectory() as scratch:

@@ -58,7 +58,7 @@ def check_same_run(stored: RunRecord, now: RunRecord) -> None:
         _refuse("weights", before["name"], value["name"])
     for key, kind in (("fingerprint", "dataset"), ("val_fingerprint", "validation set")):
         if stored.dataset.get(key) not in (None, now.dataset[key]):  # it may hold any JSON
-            texts = (f"{r.dataset['name']} ({r.dataset[key]!s:.12})" for r in (stored, now))
+            texts = (f"{_dataset_name(r)} ({r.dataset[key]!s:.12})" for r in (stored, now))
             _refuse(kind, *texts)
 
 
@@ -98,6 +98,11 @@ def _refuse(what: str, before: object, now: object) -> None:
 
 def _weights_of(record: RunRecord) -> dict[str, str]:
     return record.started_from or {"name": "drawn from its seed", "sha256": "fresh"}
+
+
+def _dataset_name(record: RunRecord) -> str:
+    """Return a dataset's name with its config values, which older records lack."""
+    return str(record.dataset.get("expression") or record.dataset["name"])
 
 
 def _model_text(record: RunRecord) -> str:

@@ -15,7 +15,7 @@ from torch import nn
 
 from convae_zoo.data import ImageSet, PictureSet
 from convae_zoo.data.augment import Augmentation
-from convae_zoo.data.load import pictures_and_val, train_and_val
+from convae_zoo.data.load import describe_sets, pictures_and_val, train_and_val
 from convae_zoo.data.training_images import TrainingImages
 from convae_zoo.errors import ConfigError, UsageError, device_failures
 from convae_zoo.evaluation.records import Records
@@ -189,13 +189,7 @@ def train(
             model=json.loads(json.dumps(start.plan.describe())),
             started_from=start.weights,
             recipe=recipe,
-            dataset={
-                "name": train_set.name,
-                "fingerprint": train_set.fingerprint,
-                "val_fingerprint": val_set.fingerprint,
-                "images": len(train_set),
-                "val_images": len(val_set),
-            },
+            dataset=describe_sets(train_set, val_set),
             device=describe_device(engine.device),
             precision=engine.precision,
             processes=world.size,

@@ -49,6 +49,15 @@ def test_train_compare_and_leaderboard_have_the_same_options(run, trained, folde
     assert record["recipe"]["loss"] == "mse + 0.1*ssim(window=3)"
     split = (record["dataset"]["images"], record["dataset"]["val_images"])
     assert min(split) > 4
+    named = "image-folder(image_size=8, val_fraction=0.5)"
+    assert record["dataset"]["expression"] == named
+    other = ("--dataset", "image-folder", "--data", folder, "--data-set", "image_size=8")
+    status, _, err = run(
+        "train", "convae-200", *small, *other, "--resume", "--out", tmp_path / "run"
+    )
+    assert status == 2
+    assert f"started with dataset {named} (" in err
+    assert "resumed with image-folder(image_size=8) (" in err
     assert sum(split) == 20
 
     status, _, err = run("compare", tmp_path / "run", *data, "--out", tmp_path / "a.png")

@@ -63,7 +63,8 @@ def test_a_size_that_the_user_gives_is_kept_and_the_images_are_fitted():
 @pytest.mark.usefixtures("ramp")
 def test_a_factory_that_gives_no_image_set_is_a_fault_of_its_plugin():
     with pytest.raises(
-        PluginError, match=r"dataset 'wrong' of plugin .* must return an ImageSet, got"
+        PluginError,
+        match=r"dataset 'wrong' of plugin .* must return a value of class ImageSet, got",
     ):
         load_dataset("wrong")
 
