@@ -32,6 +32,9 @@ LONG = attrs.evolve(RECIPE, epochs=20, learning_rate=5e-4)
 FAST = attrs.evolve(RECIPE, epochs=5, learning_rate=0.015, schedule="linear", optimizer="muon")
 """From PCA on Fashion-MNIST as good as `LONG`; a rate of 0.03 is safe, 0.08 diverges."""
 
+DEEP = attrs.evolve(FAST, epochs=6, warmup_steps=50)
+"""Six epochs of Muon: on Fashion-MNIST a third of the error of PCA with as many floats."""
+
 DENOISING = Recipe(
     loss="charbonnier",
     epochs=30,
@@ -51,6 +54,8 @@ def _of_bottleneck(
     architecture: str,
     latent_dim: int,
     *,
+    name: str = "",
+    parts: Mapping[str, int] | None = None,
     parameters: int,
     flops: int,
     summary: str,
@@ -58,12 +63,13 @@ def _of_bottleneck(
     recipes: Mapping[str, Recipe] | None = None,
     weights_distribution: str = "",
 ) -> ModelSpec:
+    config = {**(parts or {}), "latent_dim": latent_dim}
     return ModelSpec(
-        name=f"{architecture}-{latent_dim}",
+        name=name or f"{architecture}-{latent_dim}",
         encoder=architecture,
         decoder=architecture,
-        encoder_config={"latent_dim": latent_dim},
-        decoder_config={"latent_dim": latent_dim},
+        encoder_config=config,
+        decoder_config=config,
         recipe=recipe,
         recipes=recipes or {},
         weights_distribution=weights_distribution,
@@ -87,6 +93,17 @@ MODELS = (
         parameters=8_405_332,
         flops=59_768_832,
         summary="residual blocks, bottleneck 1000",
+    ),
+    _of_bottleneck(
+        "residual",
+        200,
+        name="deep-residual-200",
+        parts={"width": 48, "depth": 2},
+        parameters=3_342_116,
+        flops=184_811_520,
+        summary="more and wider residual blocks than residual-200, trained with Muon",
+        recipe=DEEP,
+        weights_distribution="convae-zoo-weights",
     ),
     _of_bottleneck(
         "linear-residual",

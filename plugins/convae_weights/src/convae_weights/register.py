@@ -1,5 +1,7 @@
 """What the plugin registers: trained weights, and tags that are not trained yet; no torch here."""
 
+import attrs
+from convae_architectures.register import DEEP
 from convae_reference.register import FAST
 
 from convae_zoo import Recipe, Registrar, WeightsSpec, hookimpl, shipped_weights
@@ -31,12 +33,17 @@ DENOISING = Recipe(
 )
 """What the file of ``unet-denoiser.photographs`` states; the command in its card trained it."""
 
+DEEP_AUGMENTED = attrs.evolve(DEEP, epochs=16, augment="dihedral-colours")
+"""The recipe of ``deep-residual-200.photos``."""
+
 WEIGHTS = (
     WeightsSpec(model="convae-200", tag="fashion-mnist", dataset="fashion-mnist", recipe=FAST),
     WeightsSpec(model="convae-200", tag="cifar10", dataset="cifar10"),
     WeightsSpec(model="convae-1000", tag="photos", dataset="photos"),
     WeightsSpec(model="convae-1000", tag="fashion-mnist", dataset="fashion-mnist"),
     WeightsSpec(model="convae-1000", tag="cifar10", dataset="cifar10"),
+    WeightsSpec(model="deep-residual-200", tag="photos", dataset="photos", recipe=DEEP_AUGMENTED),
+    WeightsSpec(model="deep-residual-200", tag="fashion-mnist", dataset="fashion-mnist"),
     WeightsSpec(model="linear-residual-200", tag="photos", dataset="photos", recipe=AUGMENTED),
     WeightsSpec(model="linear-residual-200", tag="fashion-mnist", dataset="fashion-mnist"),
     WeightsSpec(model="linear-residual-200", tag="cifar10", dataset="cifar10"),
