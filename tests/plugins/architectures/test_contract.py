@@ -125,10 +125,9 @@ def test_training_lowers_the_validation_loss(autoencoder, small_model, image_set
 def test_equal_seeds_train_alike(name, small_model, image_set):
     """The draws of latents and codes, too, come from the seed."""
     sets = (image_set(64), image_set(16, split="val", seed=1))
+    changes = {"epochs": 1, "batch_size": 16, "augment": "flip", "seed": 3}
     runs = [
-        zoo.train(
-            small_model(name), dataset=sets, epochs=1, batch_size=16, seed=3, device="cpu"
-        ).train_losses
+        zoo.train(small_model(name), dataset=sets, device="cpu", **changes).train_losses
         for _ in range(2)
     ]
     assert runs[0] == runs[1]
