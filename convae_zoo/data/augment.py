@@ -56,6 +56,11 @@ class Augmentation:
             found[kind] = settings if term.name == CROP else POSES[term.name]
         return cls(**found)  # type: ignore[arg-type]  # each value fits its name
 
+    @property
+    def needs_square(self) -> bool:
+        """Whether images may be turned by a quarter."""
+        return self.poses > POSES["flip"]
+
     def draw_poses(self, count: int, *, epoch: int, seed: int) -> Tensor | None:
         """Draw the pose of each image for one epoch, uint8; None where all stay as they are.
 
@@ -71,15 +76,16 @@ def pose(images: Tensor, poses: Tensor) -> Tensor:
     """Return images N×C×H×W in their poses.
 
     Args:
-        images: uint8, H = W.
-        poses: uint8, N, sums of 1 (flipped left and right), 2 (upside down), 4 (transposed),
-            8 (negative) and, for colour, 16 times the number of an order of the channels.
+        images: uint8.
+        poses: uint8, N, sums of 1 (flipped left and right), 2 (upside down), 4 (transposed, if H =
+            W), 8 (negative) and, for colour, 16 times the number of an order of the channels.
     """
     poses = poses.to(images.device)
     chosen = poses[:, None, None, None]
     images = torch.where((chosen & 1).bool(), images.flip(3), images)
     images = torch.where((chosen & 2).bool(), images.flip(2), images)
-    images = torch.where((chosen & 4).bool(), images.transpose(2, 3), images)
+    if images.shape[2] == images.shape[3]:
+        images = torch.where((chosen & 4).bool(), images.transpose(2, 3), images)
     images = torch.where((chosen & 8).bool(), 255 - images, images)
     if images.shape[1] == _CHANNELS.shape[1]:
         order = _CHANNELS.to(images.device)[(poses >> 4).long()]

@@ -11,7 +11,8 @@ from convae_zoo.data.crops import Crops
 from convae_zoo.data.image_set import ImageSet
 from convae_zoo.data.large import is_mapped
 from convae_zoo.data.picture_set import PictureSet, as_pictures
-from convae_zoo.registry.specs import Recipe
+from convae_zoo.errors import UsageError
+from convae_zoo.registry.specs import Recipe, shape_text
 
 MOST_START_IMAGES = 20_000
 """The most crops from which the parts of a model set their first weights."""
@@ -27,7 +28,8 @@ class TrainingImages:
         device: of the batches.
 
     Raises:
-        UsageError: the recipe crops, and no picture is larger than the model's images.
+        UsageError: the recipe crops, and no picture is larger than the model's images; or it turns
+            images by a quarter, and the model's are not square.
     """
 
     def __init__(
@@ -39,6 +41,11 @@ class TrainingImages:
     ) -> None:
         self.split = images.split
         self._augmentation, self._seed = Augmentation.parse(recipe.augment), recipe.seed
+        if self._augmentation.needs_square and image_shape[1] != image_shape[2]:
+            raise UsageError(
+                f"augment {recipe.augment!r} turns images by a quarter, and the model's are "
+                f"{shape_text(image_shape)}; use flip"
+            )
         self._crops: Crops | None = None
         crop = self._augmentation.crop
         if crop is None:

@@ -6,7 +6,9 @@ import torch
 from convae_zoo.data import ImageSet
 from convae_zoo.data.augment import POSES, Augmentation
 from convae_zoo.data.augment import pose as in_pose
+from convae_zoo.data.training_images import TrainingImages
 from convae_zoo.errors import ZooError
+from convae_zoo.registry.specs import Recipe
 from tiny_runs import image_set, tiny_train
 
 
@@ -24,6 +26,18 @@ def test_each_pose_flips_and_transposes_as_its_bits_say():
         assert torch.equal(after, expected)
     one = images[:1].expand(8, -1, -1, -1)
     assert len(in_pose(one, torch.arange(8, dtype=torch.uint8)).flatten(1).unique(dim=0)) == 8
+
+
+def test_images_that_are_not_square_are_flipped_but_not_turned():
+    images = torch.randint(0, 256, (4, 3, 8, 12), dtype=torch.uint8)
+    posed = in_pose(images, torch.tensor([0, 1, 2, 3], dtype=torch.uint8))
+    for after, expected in zip(
+        posed, (images[0], images[1].flip(2), images[2].flip(1)), strict=False
+    ):
+        assert torch.equal(after, expected)
+    found = ImageSet(name="wide", split="train", images=images)
+    with pytest.raises(ZooError, match=r"^augment 'dihedral' turns images .* 3×8×12; use flip$"):
+        TrainingImages(found, Recipe(augment="dihedral"), (3, 8, 12), torch.device("cpu"))
 
 
 def test_colour_poses_are_negatives_and_orders_of_the_channels():
