@@ -45,7 +45,7 @@ class Crops:
         seed: int,
         device: torch.device,
     ) -> None:
-        _, self._height, self._width = image_shape
+        self._channels, self._height, self._width = image_shape
         if not any(
             p.shape[1] > self._height or p.shape[2] > self._width for p in pictures.pictures
         ):
@@ -53,7 +53,7 @@ class Crops:
                 f"augment 'crop' needs pictures larger than the model's {shape_text(image_shape)}, "
                 f"and dataset {pictures.name!r} has none; use flip or dihedral"
             )
-        self._shape, self._config, self._seed = image_shape, config, seed
+        self._config, self._seed = config, seed
         self.device = device
         self._resident = fits_on(device, pictures.nbytes)
         self._streamed = not self._resident or any(map(is_mapped, pictures.pictures))
@@ -75,7 +75,7 @@ class Crops:
             numbers = indices.tolist()
             rows = draws[indices.cpu()].tolist()
             crops = [self._crop(number, row) for number, row in zip(numbers, rows, strict=True)]
-            return pixels.fit(torch.stack(crops), self._shape)  # grey or colour
+            return torch.cat(crops)
 
         if self._streamed:
             yield from prefetched(gather, chosen, self.device)
@@ -86,7 +86,8 @@ class Crops:
         picture = self._pictures[number % len(self._pictures)]
         top, left, height, width = self._window(picture.shape[1:], draw)
         part = picture[:, top : top + height, left : left + width]
-        return pixels.resize(part[None], (self._height, self._width))[0]
+        crop = pixels.resize(part[None], (self._height, self._width))
+        return pixels.fit_channels(crop, self._channels)
 
     def _window(self, size: Sequence[int], draw: list[float]) -> tuple[int, int, int, int]:
         """Place a window in a picture of a size, by three numbers from 0 up to 1.

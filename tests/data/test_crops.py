@@ -46,6 +46,13 @@ def test_at_scale_1_a_crop_is_a_part_of_its_picture_pixel_by_pixel():
     assert lefts.max() > 18
 
 
+def test_grey_and_colour_pictures_go_into_one_batch():
+    (colour,) = pictures((20, 30)).pictures
+    found = PictureSet(name="mixed", split="train", pictures=(colour[:1], colour))
+    assert cut(found, count=3).shape == (6, *SHAPE)
+    assert cut(found, count=3, shape=(1, 8, 8)).shape == (6, 1, 8, 8)
+
+
 def test_the_scale_is_drawn_within_its_range_and_within_the_picture():
     crops = cut(pictures((64, 64)), scale=(2, 4), count=400)[:, 1].float()
     scales = (crops[:, -1, 0] - crops[:, 0, 0]) / 7
