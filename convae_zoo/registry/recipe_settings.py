@@ -8,13 +8,15 @@ import attrs
 from convae_zoo.registry import fields
 from convae_zoo.registry.specs import EmptyConfig
 
+_BELOW_1 = 0.999999  # PyTorch refuses 1
+
 
 @attrs.frozen(kw_only=True)
 class AdamConfig:
     """Settings of Adam and AdamW."""
 
-    beta1: float = fields.number(0.9, minimum=0, maximum=1)
-    beta2: float = fields.number(0.999, minimum=0, maximum=1)
+    beta1: float = fields.number(0.9, minimum=0, maximum=_BELOW_1)
+    beta2: float = fields.number(0.999, minimum=0, maximum=_BELOW_1)
     eps: float = fields.number(1e-8, minimum=0)
     weight_decay: float = fields.number(0.0, minimum=0)
 
@@ -33,6 +35,10 @@ class SGDConfig:
     momentum: float = fields.number(0.0, minimum=0, maximum=1)
     nesterov: bool = fields.flag(default=False)
     weight_decay: float = fields.number(0.0, minimum=0)
+
+    def __attrs_post_init__(self) -> None:
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov needs a momentum above 0")
 
 
 @attrs.frozen(kw_only=True)

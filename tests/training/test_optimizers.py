@@ -45,6 +45,8 @@ def test_settings_can_be_given_in_the_name():
         ("adm", UnknownNameError, "unknown optimizer 'adm'; did you mean 'adam'"),
         ("muon(momntum=0.9)", UnknownNameError, "did you mean 'momentum'"),
         ("muon(momentum=2)", ConfigError, "momentum must be a number from 0 to 1, got 2"),
+        ("adam(beta1=1)", ConfigError, "beta1 must be a number from 0 to 0.999999, got 1"),
+        ("sgd(nesterov=true)", ConfigError, "'sgd': nesterov needs a momentum above 0"),
         ("adam + sgd", ConfigError, "optimizer 'adam \\+ sgd' must be one entry"),
         ("adam(", ConfigError, "optimizer"),
     ],
