@@ -13,6 +13,7 @@ from convae_zoo.export import onnx
 from convae_zoo.export.formats import FORMATS, PARTS
 from convae_zoo.export.torch_export import save_torch_export, to_torch_export
 from convae_zoo.models.autoencoder import Autoencoder
+from convae_zoo.models.modes import eval_mode
 from convae_zoo.registry.specs import Shape, shape_text
 
 TOLERANCE = 1e-4
@@ -60,13 +61,14 @@ def export_model(
     multiple = model.plan.size_multiple if part == "all" else None
     if format == "onnx":
         onnx.require_onnx()
-    was_training, device = model.training, model.device
-    model.eval().cpu()
+    device = model.device
     try:
         with (
             device_failures(f"exporting {model.name}", "free some memory"),
+            eval_mode(model),
             files.atomic_path(path) as temporary,
         ):
+            model.cpu()
             run = (
                 _write_onnx(
                     module, _example(shape, 2), names, temporary, _metadata(model, part), multiple
@@ -79,7 +81,7 @@ def export_model(
                 shapes.append((1, shape[0], shape[1] + multiple, shape[2] + 2 * multiple))
             return _checked(module, run, shapes, f"{part} of {model.name!r}")
     finally:
-        model.train(was_training).to(device)
+        model.to(device)
 
 
 def _part(model: Autoencoder, part: str) -> tuple[nn.Module, Shape, tuple[str, str]]:

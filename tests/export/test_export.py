@@ -128,8 +128,10 @@ def test_a_torch_export_file_holds_no_pickle(model, tmp_path):
 
 def test_the_model_is_left_as_it_was(model, tmp_path):
     model.train()
+    model.encoder.eval()
+    modes = [module.training for module in model.modules()]
     export_model(model, tmp_path / "m.pt2", format="torch-export")
-    assert model.training
+    assert [module.training for module in model.modules()] == modes
 
 
 def test_a_file_that_differs_from_the_model_is_not_put_in_place(model, tmp_path, monkeypatch):
