@@ -132,8 +132,13 @@ def _load(
         repr((rule, PIL.__version__, most, image_size, digests)),
         lambda: _cut(photographs, contents, most, image_size),
     )
-    class_names = tuple(contents)
-    return ImageSet(name=dataset, split=split, class_names=class_names, **patches)
+    return ImageSet(
+        name=dataset,
+        split=split,
+        images=patches["images"],
+        labels=patches["labels"],
+        class_names=tuple(contents),
+    )
 
 
 def _cut(
