@@ -40,7 +40,7 @@ WEIGHTS = (
     WeightsSpec(model="convae-200", tag="fashion-mnist", dataset="fashion-mnist", recipe=FAST),
     WeightsSpec(model="convae-200", tag="cifar10", dataset="cifar10"),
     WeightsSpec(model="convae-1000", tag="photos", dataset="photos"),
-    WeightsSpec(model="convae-1000", tag="fashion-mnist", dataset="fashion-mnist"),
+    WeightsSpec(model="convae-1000", tag="fashion-mnist", dataset="fashion-mnist", recipe=FAST),
     WeightsSpec(model="convae-1000", tag="cifar10", dataset="cifar10"),
     WeightsSpec(model="deep-residual-200", tag="photos", dataset="photos", recipe=DEEP_AUGMENTED),
     WeightsSpec(model="deep-residual-200", tag="fashion-mnist", dataset="fashion-mnist"),
