@@ -26,7 +26,7 @@ from skimage import data
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from benchmarks.conftest import device_name
-from benchmarks.denoising.methods import CLASSIC, Array, Denoiser, of_model
+from benchmarks.denoising.methods import CLASSIC, Array, Method, of_model
 from benchmarks.denoising.photographs import reduced
 from convae_zoo.files import write_text
 
@@ -61,7 +61,7 @@ def noisy(picture: Array, sigma: int, number: int) -> Array:
     return added
 
 
-def measure(denoise: Denoiser, picture: Array, sigma: int, number: int) -> dict[str, float]:
+def measure(denoise: Method, picture: Array, sigma: int, number: int) -> dict[str, float]:
     """Denoise one picture; return PSNR, SSIM, and seconds of CPU per megapixel."""
     x = noisy(picture, sigma, number)
     begun = time.process_time()

@@ -11,10 +11,10 @@ import torch
 from skimage.restoration import denoise_nl_means, denoise_tv_chambolle, denoise_wavelet
 
 import convae_zoo as zoo
-from convae_zoo.tasks.pictures import PictureModel
+from convae_zoo.tasks.pictures import Denoiser
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
-Denoiser: TypeAlias = Callable[[Array, float], Array]
+Method: TypeAlias = Callable[[Array, float], Array]
 
 _COLOUR = 3
 
@@ -63,7 +63,7 @@ def total_variation(picture: Array, sigma: float) -> Array:
     return result
 
 
-CLASSIC: dict[str, Denoiser] = {
+CLASSIC: dict[str, Method] = {
     "bm3d": bm3d,
     "non-local means": non_local_means,
     "wavelet": wavelet,
@@ -71,9 +71,9 @@ CLASSIC: dict[str, Denoiser] = {
 }
 
 
-def of_model(name: str) -> Denoiser:
+def of_model(name: str) -> Method:
     """Make a denoiser of a blind model of the zoo, as `zoo.denoise` applies it."""
-    run = PictureModel(zoo.load_model(name))
+    run = Denoiser(zoo.load_model(name))
 
     def denoise(picture: Array, sigma: float) -> Array:  # noqa: ARG001 - it is blind
         values = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1))) * 255

@@ -14,13 +14,13 @@ import torch
 from skimage import data
 
 from benchmarks.denoising.compare import conditions, noisy, save
-from benchmarks.denoising.methods import CLASSIC, Array, Denoiser, of_model
+from benchmarks.denoising.methods import CLASSIC, Array, Method, of_model
 
 SIGMA = 25
 
 
 def wall_seconds(
-    methods: dict[str, Denoiser], pictures: list[Array], rounds: int
+    methods: dict[str, Method], pictures: list[Array], rounds: int
 ) -> dict[str, float]:
     """Return each method's median wall time per megapixel, over all pictures of a round."""
     inputs = [noisy(picture, SIGMA, number) for number, picture in enumerate(pictures)]

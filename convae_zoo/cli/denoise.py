@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 @click.option(
     "--sigma",
     type=float,
-    help="Standard deviation of the noise in units of 255, for models that take it; by default "
-    "estimated and printed for each picture.",
+    help="Standard deviation of the noise in units of 255, for models that take it, and for "
+    "grey pictures; by default estimated and printed for each picture.",
 )
 @click.option(
     "--corruption",
@@ -51,28 +51,31 @@ def command(
     """  # noqa: D301 - \b keeps click from wrapping
     from convae_zoo.data.corrupt import Corruption
     from convae_zoo.runtime.device import choose_device
-    from convae_zoo.tasks.pictures.apply import check_denoiser, check_sigma, sigma_for
+    from convae_zoo.tasks.pictures.apply import check_denoiser, check_sigma
+    from convae_zoo.tasks.pictures.denoiser import Denoiser
+    from convae_zoo.tasks.pictures.noise import estimate_sigma
     from convae_zoo.weights.load import load_model
 
     check_sigma(sigma)
     if clean is not None and corruption is not None:
         raise UsageError("--clean and --corruption exclude each other: --corruption compares too")
     noise = Corruption(corruption) if corruption is not None else None
-    trained = load_model(model, device=choose_device(device))
-    check_denoiser(trained, sigma)
+    run = Denoiser(load_model(model, device=choose_device(device)))
+    check_denoiser(run.model)
 
     def corrupt(name: str, values: "Tensor") -> "Tensor":
         return values if noise is None else noise.fixed(values[None], [name]).images[0]
 
     def prepare(name: str, picture: "WholePicture") -> "tuple[Tensor, float | None]":
         values = corrupt(name, picture.values)
-        found = sigma_for(trained, values, sigma)
-        if found is not None and sigma is None:
-            print_line(f"{name}: estimated sigma {found:.1f}")
+        if sigma is not None or not run.needs_sigma(values):
+            return values, sigma
+        found = estimate_sigma(values)
+        print_line(f"{name}: estimated sigma {found:.1f}")
         return values, found
 
     restore(
-        trained,
+        run,
         model,
         images,
         out,

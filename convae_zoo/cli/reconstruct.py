@@ -28,10 +28,11 @@ def command(
     Example: convae-zoo reconstruct runs/first cat.jpg dog.png --out reconstructed
     """  # noqa: D301 - \b keeps click from wrapping
     from convae_zoo.runtime.device import choose_device
+    from convae_zoo.tasks.pictures import PictureModel
     from convae_zoo.weights.load import load_model
 
     restore(
-        load_model(model, device=choose_device(device)),
+        PictureModel(load_model(model, device=choose_device(device))),
         model,
         images,
         out,

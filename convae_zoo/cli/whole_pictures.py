@@ -15,8 +15,8 @@ from convae_zoo.errors import DataError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from convae_zoo.models.autoencoder import Autoencoder
     from convae_zoo.tasks.pictures.files import Prepare, Written
+    from convae_zoo.tasks.pictures.picture_model import PictureModel
 
     Corrupt = Callable[[str, Tensor], Tensor]
     """Corrupts the values of a named picture, always in the same way."""
@@ -54,7 +54,7 @@ def whole_picture_options(command: F) -> F:
 
 
 def restore(
-    model: "Autoencoder",
+    run: "PictureModel",
     name: str,
     images: tuple[str, ...],
     out: str,
@@ -70,7 +70,7 @@ def restore(
     """Apply a model to image files and folders, and print what was written.
 
     Args:
-        model: the model.
+        run: the model.
         name: the MODEL argument that it was loaded from.
         images: the IMAGE arguments.
         out: a folder or a picture.
@@ -84,7 +84,7 @@ def restore(
     """
     from convae_zoo.cli.progress import stage_progress
     from convae_zoo.data.listing import find_images
-    from convae_zoo.tasks.pictures import PictureModel, restore_files
+    from convae_zoo.tasks.pictures import restore_files
     from convae_zoo.tasks.pictures.quality import quality, read_values
     from convae_zoo.weights.load import read_metadata
 
@@ -94,7 +94,7 @@ def restore(
     weights = read_metadata(name)["sha256"]
     with stage_progress() as progress:
         done = restore_files(
-            PictureModel(model),
+            run,
             find_images(images),
             out,
             plan={"weights_sha256": weights, **plan},

@@ -22,7 +22,7 @@ from convae_zoo.tasks.compress.parts import (
     parts_folder,
     remove_parts,
 )
-from convae_zoo.tasks.pictures.apply import PictureModel, Progress
+from convae_zoo.tasks.pictures.picture_model import PictureModel, Progress
 
 Prepare = Callable[[str, WholePicture], tuple[Tensor, float | None]]
 """Returns the values and the sigma that a model is given for a named picture."""

@@ -5,11 +5,12 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from skimage import data
 from torch import nn
 
 import convae_zoo as zoo
 from convae_zoo.errors import ConfigError, DataError, UsageError, ZooWarning
-from convae_zoo.tasks.pictures import PictureModel, apply
+from convae_zoo.tasks.pictures import PictureModel, picture_model
 from convae_zoo.tasks.pictures.noise import estimate_sigma
 from convae_zoo.tasks.pictures.quality import quality
 
@@ -96,6 +97,31 @@ def test_a_picture_that_says_nothing_of_its_noise_has_none():
     assert estimate_sigma(torch.full((1, 64, 64), 7, dtype=torch.uint8)) < 1e-6
 
 
+@pytest.mark.parametrize("copies", [1, 3])
+@pytest.mark.parametrize("sigma", [None, 20])
+def test_a_colour_denoiser_gets_white_noise_with_a_picture_without_colour(
+    monkeypatch, copies, sigma
+):
+    model, seen = identity(monkeypatch), []
+    monkeypatch.setattr(model.encoder, "forward", lambda x: seen.append(x) or x)
+    noisy = DRAW.normal(0.5, 20 / 255, (16, 16, 1)).repeat(copies, 2)
+    (back,) = zoo.denoise(model, noisy, sigma)
+    np.testing.assert_allclose(back, noisy, atol=1e-5)  # an identity changes nothing
+    noise = seen[-1][0] * 255 / 2  # of a model whose values are 2 apart
+    covariance = torch.cov(noise.flatten(1)) / 3 / 20**2
+    torch.testing.assert_close(covariance, torch.eye(3), atol=0.35, rtol=0)
+    zoo.reconstruct(model, noisy)
+    assert torch.equal(seen[-1][0, 0], seen[-1][0, 1])
+
+
+def test_the_shipped_denoiser_removes_the_noise_of_grey_pictures():
+    clean = (data.chelsea()[40:136, 100:196] / 255).mean(2)
+    noisy = clean + DRAW.normal(0, 25 / 255, clean.shape)
+    (denoised,) = zoo.denoise("unet-denoiser.photographs", noisy)
+    assert denoised.shape == clean.shape
+    assert np.square(denoised - clean).mean() < np.square(noisy - clean).mean() / 6
+
+
 def test_a_model_that_was_not_trained_to_denoise_is_warned_of(monkeypatch):
     picture = np.zeros((8, 8, 3), np.uint8)
     with pytest.warns(ZooWarning, match="was not trained to remove noise"):
@@ -128,7 +154,7 @@ def test_progress_counts_the_tiles_of_each_picture(monkeypatch):
 
 
 def test_memory_beside_the_picture_is_that_of_a_batch(monkeypatch):
-    monkeypatch.setattr(apply, "BATCH_PIXELS", 16 * 16 * 5)
+    monkeypatch.setattr(picture_model, "BATCH_PIXELS", 16 * 16 * 5)
     model = identity(monkeypatch)
     PictureModel(model, "fp32")(torch.zeros(3, 200, 300))
     assert max(shape[0] for shape, _ in model.encoder.sigmas) == 5

@@ -1,0 +1,95 @@
+"""A model applied to noisy pictures; grey ones get the white noise that a colour model knows."""
+
+import math
+import warnings
+
+import torch
+from torch import Tensor
+
+from convae_zoo.data.corrupt import Corruption, keyed_generator
+from convae_zoo.errors import ZooWarning
+from convae_zoo.models.autoencoder import Autoencoder
+from convae_zoo.tasks.pictures.noise import estimate_sigma
+from convae_zoo.tasks.pictures.picture_model import PictureModel, Progress
+
+_COLOUR = 3
+
+
+class Denoiser(PictureModel):
+    """A model that removes the noise of pictures of any size.
+
+    A colour model that was trained on white noise takes noise that is the same in all channels for
+    a part of the picture. A picture without colour therefore gets noise of its own in the chroma
+    first, so that all channels have white noise, of √3 times its sigma; their mean is the picture.
+
+    Args:
+        model: as `PictureModel` takes it.
+        precision: as `PictureModel` takes it.
+    """
+
+    def __init__(self, model: Autoencoder, precision: str = "auto") -> None:
+        super().__init__(model, precision)
+        self._has_warned = False
+        self._knows_white_noise = (
+            bool(model.corruption) and Corruption(model.corruption).states_sigma
+        )
+
+    def needs_sigma(self, values: Tensor) -> bool:
+        """Whether the noise's standard deviation is needed for a picture C×H×W."""
+        return self.model.plan.takes_sigma or self._lacks_colour(values)
+
+    def __call__(
+        self,
+        values: Tensor,
+        sigma: float | None = None,
+        progress: Progress = lambda _done, _total: None,
+    ) -> Tensor:
+        """Remove the noise of a picture.
+
+        Args:
+            values: C×H×W with C of 1 or 3, in units of 255: uint8 or float32.
+            sigma: standard deviation of the noise in units of 255; estimated if it is needed and
+                not given.
+            progress: see `Progress`.
+
+        Returns:
+            Float32 C×H×W in units of 255, not clipped, on the CPU.
+        """
+        if not self.needs_sigma(values):
+            if sigma is not None and not self._has_warned:
+                self._has_warned = True
+                warnings.warn(
+                    f"model {self.model.name!r} takes no sigma; the one that was given is not used",
+                    ZooWarning,
+                    stacklevel=2,
+                )
+            return super().__call__(values, None, progress)
+        known = estimate_sigma(values) if sigma is None else sigma
+        if not self._lacks_colour(values):
+            return super().__call__(values, known, progress)
+        white = whitened(values[:1], known)
+        made = super().__call__(white, math.sqrt(_COLOUR) * known, progress)
+        return made.mean(0, keepdim=True).expand(len(values), -1, -1)
+
+    def _lacks_colour(self, values: Tensor) -> bool:
+        if not (self._knows_white_noise and self.model.image_shape[0] == _COLOUR):
+            return False
+        return all(torch.equal(values[0], other) for other in values[1:])
+
+
+def whitened(values: Tensor, sigma: float) -> Tensor:
+    """Return three channels whose mean is a grey picture and whose noise is white.
+
+    Args:
+        values: 1×H×W, with noise of standard deviation sigma.
+        sigma: in the units of the values. The noise of each channel has √3 times as much.
+
+    Returns:
+        Float32 3×H×W, always the same for the same picture.
+    """
+    height, width = values.shape[1:]
+    generator = keyed_generator("grey")
+    channels = torch.randn((_COLOUR, height, width), generator=generator, dtype=torch.float32)
+    channels *= math.sqrt(_COLOUR) * sigma
+    channels += values - channels.mean(0, keepdim=True)
+    return channels
