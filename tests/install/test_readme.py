@@ -21,7 +21,7 @@ from readme import PAGES, README, REPOSITORY, Block, make_targets
 pytestmark = pytest.mark.slow
 
 PLUGIN = REPOSITORY / "plugins" / "tiny_encoder"
-RUN = [block for block in README if block.not_run is None]
+RUN = [block for block in README if block.is_run]
 ALL = [*README, *(block for page in PAGES.values() for block in page)]
 LEFT_OUT = [block for block in ALL if block.not_run is not None]
 READER = Path(__file__).parent / "reader.py"
@@ -87,7 +87,7 @@ def done(reader, folder):
     todo = [step for block in RUN for step in steps(block)]
     for page, found in PAGES.items():
         todo.append(("page", page, str(_folder_of(page, folder))))
-        todo += [step for block in found if block.not_run is None for step in steps(block)]
+        todo += [step for block in found if block.is_run for step in steps(block)]
     # A process that is running does not see what pip installs: the next commands get a new one.
     for _, group in groupby(todo, key=lambda step: step[2].startswith("pip ")):
         finished = subprocess.run(
@@ -107,7 +107,7 @@ def test_every_block_runs_and_writes_what_it_names(done, folder):
     written = [
         (block, out)
         for block in ALL
-        if block.not_run is None
+        if block.is_run
         for out in re.findall(r"--out (\S+)", " ".join(block.commands))
     ]
     assert len(written) > 10

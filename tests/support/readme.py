@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import attrs
@@ -10,6 +11,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 _FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _NOT_RUN = re.compile(r"<!-- not run: (.+) -->\n$")
+_NEEDS = re.compile(r"<!-- needs: (\w+) -->\n$")
 _FILE = re.compile(r"`([\w/]+\.\w+)`[^`]*:\n\n$")
 
 
@@ -24,6 +26,7 @@ class Block:
         line: the number of the line that opens it.
         file: the file that the sentence before the block names, if it does.
         not_run: the reason that the comment before the block gives for not running it, if any.
+        needs: the package without which it is not run, named by the comment before the block.
     """
 
     page: str
@@ -32,6 +35,13 @@ class Block:
     line: int
     file: str | None
     not_run: str | None
+    needs: str | None
+
+    @property
+    def is_run(self) -> bool:
+        """Whether a test runs it."""
+        is_there = self.needs is None or find_spec(self.needs) is not None
+        return self.not_run is None and is_there
 
     @property
     def commands(self) -> list[str]:
@@ -49,6 +59,7 @@ def blocks(page: str) -> Iterator[Block]:
             continue
         before = text[: found.start()]
         marked, named = _NOT_RUN.search(before), _FILE.search(before)
+        needed = _NEEDS.search(before)
         yield Block(
             page=page,
             language=found[1],
@@ -56,6 +67,7 @@ def blocks(page: str) -> Iterator[Block]:
             line=before.count("\n") + 1,
             file=named[1] if named else None,
             not_run=marked[1] if marked else None,
+            needs=needed[1] if needed else None,
         )
 
 
