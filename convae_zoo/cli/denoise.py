@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from convae_zoo.cli.output import print_line
+from convae_zoo.cli.picture_notes import compare_with_clean, compare_with_uncorrupted
 from convae_zoo.cli.whole_pictures import restore, whole_picture_options
 from convae_zoo.errors import UsageError
 
@@ -74,15 +75,20 @@ def command(
         print_line(f"{name}: estimated sigma {found:.1f}")
         return values, found
 
+    note = None
+    if clean is not None:
+        note = compare_with_clean(clean, out, model, max_pixels)
+    elif noise is not None:
+        note = compare_with_uncorrupted(corrupt, out, model, max_pixels)
     restore(
         run,
         model,
         images,
         out,
-        clean=clean,
         overwrite=overwrite,
         max_pixels=max_pixels,
         plan={"task": "denoise", "sigma": sigma, "corruption": corruption},
         prepare=prepare,
-        corrupt=None if noise is None else corrupt,
+        note=note,
+        also_read=() if clean is None else (clean,),
     )

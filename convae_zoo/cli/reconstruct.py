@@ -2,17 +2,30 @@
 
 import click
 
+from convae_zoo.cli.picture_notes import (
+    compare_with_clean,
+    compare_with_original,
+    compare_with_pca,
+)
 from convae_zoo.cli.whole_pictures import restore, whole_picture_options
+from convae_zoo.errors import UsageError
 
 
 @click.command(name="reconstruct")
 @whole_picture_options
+@click.option(
+    "--pca",
+    metavar="DATASET",
+    help="Compare with PCA of as many numbers as the latent, fitted on this dataset: print the "
+    "PSNR and SSIM of both, and write side-by-sides.",
+)
 def command(
     *,
     model: str,
     images: tuple[str, ...],
     out: str,
     clean: str | None,
+    pca: str | None,
     overwrite: bool,
     max_pixels: int,
     device: str,
@@ -31,14 +44,23 @@ def command(
     from convae_zoo.tasks.pictures import PictureModel
     from convae_zoo.weights.load import load_model
 
+    if clean is not None and pca is not None:
+        raise UsageError("--pca compares pictures with their originals; leave out --clean")
+    loaded = load_model(model, device=choose_device(device))
+    if clean is not None:
+        note = compare_with_clean(clean, out, model, max_pixels)
+    elif pca is not None:
+        note = compare_with_pca(loaded, pca, out, model, max_pixels)
+    else:
+        note = compare_with_original(max_pixels)
     restore(
-        PictureModel(load_model(model, device=choose_device(device))),
+        PictureModel(loaded),
         model,
         images,
         out,
-        clean=clean,
         overwrite=overwrite,
         max_pixels=max_pixels,
         plan={"task": "reconstruct"},
-        compare_input=True,
+        note=note,
+        also_read=() if clean is None else (clean,),
     )

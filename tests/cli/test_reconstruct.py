@@ -1,10 +1,14 @@
 """``reconstruct`` and ``denoise``: whole pictures from the command line."""
 
+import re
+
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import convae_zoo as zoo
+from convae_zoo.evaluation.pca import fit_pca
 
 
 @pytest.fixture
@@ -64,7 +68,28 @@ def test_clean_pictures_are_compared_and_drawn_side_by_side(run, trained, photog
     made = tmp_path / "out" / "comparison"
     assert {p.name for p in made.iterdir()} == {"wide.png", "photo.png"}
     with Image.open(made / "wide.png") as row:
-        assert row.size == (3 * 50 + 2 * 8, 20)
+        assert row.size == (3 * 50 + 2 * 8, 20 + 24)
+
+
+def test_pca_of_as_many_numbers_is_measured_and_drawn_beside_each_picture(
+    run, trained, waves_dataset, photographs, tmp_path
+):
+    (calm,) = waves_dataset("val").images[:1].permute(0, 2, 3, 1).numpy()
+    Image.fromarray(calm).save(tmp_path / "calm.png")
+    chosen = (tmp_path / "calm.png", photographs["grey.png"])
+    out = tmp_path / "out"
+    status, printed, err = run("reconstruct", trained(), *chosen, "--out", out, "--pca", "waves")
+    assert (status, err) == (0, "")
+    first, second = printed.splitlines()
+    assert re.search(r"dB, SSIM .+ to its original \(PCA-6: .+ dB, SSIM ", second)
+    fitted = fit_pca(waves_dataset("train").images, 6)
+    expected = fitted.reconstruct(torch.from_numpy(calm).permute(2, 0, 1)[None].float() / 255)
+    expected = (expected[0].permute(1, 2, 0) * 255).round().clamp(0, 255).numpy()
+    decibels = 10 * np.log10(255**2 / np.square(expected - calm).mean())
+    assert f"(PCA-6: {decibels:.2f} dB" in first
+    with Image.open(out / "comparison" / "calm.png") as row:
+        assert row.size == (3 * 16 + 2 * 8, 16 + 24)
+        assert np.array_equal(np.asarray(row)[:16, 24:40], expected)
 
 
 def test_a_clean_picture_is_corrupted_on_request_and_compared_with_itself(
@@ -140,6 +165,8 @@ def test_an_unreadable_image_is_skipped_and_named(run, trained, photographs, tmp
         (["glass.png", "--out", "a.jpg"], 1, "JPEG has no transparency; name a .png file"),
         (["missing.png", "--out", "a.png"], 1, "no image file or folder at"),
         (["wide.png", "--out", "a.png", "--clean", "missing"], 1, "no folder of clean pictures"),
+        (["wide.png", "--out", "a.png", "--pca", "photso"], 2, "did you mean 'photos'"),
+        (["wide.png", "--out", "a.png", "--pca", "photos", "--clean", "."], 2, "leave out --clean"),
         (["--out", "a.png"], 2, "IMAGE"),
     ],
 )
@@ -147,7 +174,7 @@ def test_a_call_that_cannot_work_is_one_line(
     run, trained, photographs, tmp_path, arguments, status, words
 ):
     model, before = trained(), photographs["wide.png"].read_bytes()
-    files = [a if a.startswith("--") else tmp_path / a for a in arguments]
+    files = [a if a.startswith(("--", "phot")) else tmp_path / a for a in arguments]
     found, printed, err = run("reconstruct", model, *files)
     assert (found, printed) == (status, "")
     assert words in err

@@ -58,9 +58,6 @@ class PictureModel:
         Returns:
             Float32 C×H×W in units of 255, on the CPU.
         """
-        channels, height, width = values.shape
-        images = values[:, None] if self._channels == 1 else values.expand(3, -1, -1)[None]
-        tile, overlap = self._tiling(height, width)
         low, high = self.model.value_range
 
         def run(tiles: Tensor) -> Tensor:
@@ -71,17 +68,8 @@ class PictureModel:
             made: Tensor = self._run(x, known)
             return (made - low) * (255 / (high - low))
 
-        made = map_tiles(
-            images,
-            run,
-            tile,
-            overlap=overlap,
-            batch_size=max(1, BATCH_PIXELS // (tile[0] * tile[1])),
-            progress=progress,
-        )
-        if self._channels == 1:
-            return made[:, 0]
-        return made[0] if channels == self._channels else made[0].mean(0, keepdim=True)
+        tile, overlap = self._tiling(*values.shape[1:])
+        return through_tiles(values, self._channels, run, tile, overlap, progress)
 
     def _tiling(self, height: int, width: int) -> tuple[tuple[int, int], int]:
         """Return the size of a tile and the overlap of two."""
@@ -92,3 +80,41 @@ class PictureModel:
         most = max(TILE // multiple, 1) * multiple
         rows, columns = (min(-(-side // multiple) * multiple, most) for side in (height, width))
         return (rows, columns), min(self.model.plan.context, min(rows, columns) // 2)
+
+
+def through_tiles(
+    values: Tensor,
+    channels: int,
+    run: Callable[[Tensor], Tensor],
+    tile: tuple[int, int],
+    overlap: int,
+    progress: Progress = lambda _done, _total: None,
+) -> Tensor:
+    """Apply a function of tiles to a picture of any size.
+
+    A function of three channels sees a grey picture as three equal ones; one of a single channel
+    sees each channel of a colour picture on its own.
+
+    Args:
+        values: C×H×W with C of 1 or 3, in units of 255: uint8 or float32.
+        channels: that the function takes, 1 or 3.
+        run: maps tiles N×C×H×W to results of the same shape, in units of 255.
+        tile: height and width of a tile.
+        overlap: pixels that two tiles share at least.
+        progress: see `Progress`.
+
+    Returns:
+        Float32 C×H×W in units of 255, on the CPU.
+    """
+    images = values[:, None] if channels == 1 else values.expand(3, -1, -1)[None]
+    made = map_tiles(
+        images,
+        run,
+        tile,
+        overlap=overlap,
+        batch_size=max(1, BATCH_PIXELS // (tile[0] * tile[1])),
+        progress=progress,
+    )
+    if channels == 1:
+        return made[:, 0]
+    return made[0] if len(values) == channels else made[0].mean(0, keepdim=True)

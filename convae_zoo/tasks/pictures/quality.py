@@ -1,24 +1,19 @@
-"""How near a picture is to its original: PSNR, SSIM, and the two side by side."""
+"""How near a picture is to its original: PSNR and SSIM."""
 
 import math
 from pathlib import Path
 
 import attrs
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
-from convae_zoo import files
 from convae_zoo.data.image_file import MAX_PIXELS
-from convae_zoo.data.whole import Array, whole_picture
-from convae_zoo.errors import DataError, FileError
+from convae_zoo.data.whole import whole_picture
+from convae_zoo.errors import DataError
 from convae_zoo.evaluation.metrics import PSNR_LIMIT, ssim
 from convae_zoo.registry.specs import shape_text
 
 _STRIP_PIXELS = 2**20
-_WIDEST = 1200  # pixels of each picture in a row
-_GAP = 8
 
 
 @attrs.frozen
@@ -78,35 +73,3 @@ def quality(values: Tensor, original: Tensor) -> Quality:
         psnr=min(PSNR_LIMIT, -10 * math.log10(mse)) if mse else PSNR_LIMIT,
         ssim=sum(known) / len(known) if known else None,
     )
-
-
-def save_side_by_side(path: Path, pictures: list[Tensor]) -> None:
-    """Write pictures in a row as PNG; those of more than 1200 pixels are scaled down.
-
-    Args:
-        path: ends in ``.png``; missing folders are created.
-        pictures: C×H×W in units of 255, of one size.
-
-    Raises:
-        FileError: it cannot be written.
-    """
-    images = [Image.fromarray(_to_rgb(picture)) for picture in pictures]
-    for image in images:
-        image.thumbnail((_WIDEST, _WIDEST))
-    width, height = images[0].size
-    row = Image.new("RGB", (len(images) * (width + _GAP) - _GAP, height), "white")
-    for place, image in enumerate(images):
-        row.paste(image, (place * (width + _GAP), 0))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(f"cannot create {path.parent}: {error.strerror}") from error
-    with files.atomic_path(path) as temporary:
-        row.save(temporary)
-
-
-def _to_rgb(values: Tensor) -> Array:
-    colour = values.expand(3, -1, -1).permute(1, 2, 0)
-    if colour.is_floating_point():
-        colour = colour.round().clamp(0, 255).to(torch.uint8)
-    return np.ascontiguousarray(colour.numpy())
