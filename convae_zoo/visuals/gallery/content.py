@@ -80,11 +80,13 @@ class Heatmaps:
         title: which detector on which data.
         pairs: of images C×H×W.
         notes: one per pair, such as its score.
+        best: the index of the pair that is shown at the head of the page.
     """
 
     title: str
     pairs: tuple[tuple[Tensor, Tensor], ...]
     notes: tuple[str, ...]
+    best: int = 0
 
 
 @attrs.frozen(kw_only=True)
