@@ -1,6 +1,11 @@
-"""Tables of what is installed, made while the pages are built: they cannot go stale."""
+"""Tables of what is installed, made while the pages are built: they cannot go stale.
+
+``python docs/ext/tables.py`` writes those of README.md, which a test compares.
+"""
 
 import math
+import re
+from pathlib import Path
 from typing import Any, ClassVar
 
 from docutils import nodes
@@ -11,18 +16,20 @@ import convae_zoo as zoo
 from convae_zoo.models.plan import plan_model
 from convae_zoo.registry import find_model, get_registry
 from convae_zoo.registry.kinds import KINDS
+from convae_zoo.registry.specs import WeightsSpec
 
 Cells = tuple[str, ...]
 
+README = Path(__file__).parents[2] / "README.md"
+SIGMAS = (15, 25, 50)
+
 
 def weights_table() -> tuple[Cells, list[Cells]]:
-    """Return head and rows of the trained weights, with what their cards state."""
-    head = ("weights", "latent floats", "MSE in [0, 1]", "PSNR", "SSIM", "MSE / PCA's")
+    """Return head and rows of the trained weights that reconstruct, by dataset, the best first."""
+    head = ("weights", "latent floats", "MSE / PCA's", "MSE in [0, 1]", "PSNR", "SSIM", "images")
     rows = []
-    for name in zoo.list_models(pretrained=True):
+    for name in _by_mse():
         spec, weights = find_model(name)
-        if weights is None or "mse" not in weights.metrics:
-            continue
         found = weights.metrics
         ratio = "PCA is exact" if "pca_mse" in found else "no PCA"
         if "ratio_to_pca" in found:
@@ -31,12 +38,26 @@ def weights_table() -> tuple[Cells, list[Cells]]:
             (
                 name,
                 _latent_floats(spec.name),
+                ratio,
                 f"{found['mse']:.6f}",
                 f"{found['psnr']:.2f} dB",
                 f"{found['ssim']:.4f}",
-                ratio,
+                f"{found['images']:,.0f} of {_measured_on(weights)}",
             )
         )
+    return head, rows
+
+
+def denoisers_table() -> tuple[Cells, list[Cells]]:
+    """Return head and rows of the trained denoisers: their PSNR at each level of noise."""
+    head = ("weights", *(f"noise of sigma {sigma}" for sigma in SIGMAS), "pictures")
+    rows = []
+    for name in zoo.list_models(pretrained=True):
+        _, weights = find_model(name)
+        if weights is not None and all(f"psnr_{sigma}" in weights.metrics for sigma in SIGMAS):
+            found = weights.metrics
+            decibels = (f"{found[f'psnr_{sigma}']:.2f} dB" for sigma in SIGMAS)
+            rows.append((name, *decibels, f"{found['images']:.0f}"))
     return head, rows
 
 
@@ -48,6 +69,45 @@ def entries_table(kind: str) -> tuple[Cells, list[Cells]]:
         for name, spec in sorted(specs.items())
     ]
     return ("name", "what it is", "distribution"), rows
+
+
+TABLES = {"weights-table": weights_table, "denoisers-table": denoisers_table}
+"""The tables without arguments, by the name of their directive."""
+
+
+def with_tables(text: str) -> str:
+    """Return a page in Markdown with each table between its two comments made again."""
+    for name, table in TABLES.items():
+        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+        text = re.sub(
+            f"({re.escape(begin)}).*?({re.escape(end)})",
+            lambda found, made=_markdown(*table()): f"{found[1]}{made}{found[2]}",
+            text,
+            flags=re.DOTALL,
+        )
+    return text
+
+
+def _markdown(head: Cells, rows: list[Cells]) -> str:
+    marked = [(f"`{name}`", *others) for name, *others in rows]
+    lines = [head, tuple("---" for _ in head), *marked]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _by_mse() -> list[str]:
+    """Name the trained weights with an MSE, by dataset and MSE."""
+    found = {name: find_model(name)[1] for name in zoo.list_models(pretrained=True)}
+    keys = {
+        name: (weights.dataset, weights.metrics["mse"])
+        for name, weights in found.items()
+        if weights is not None and "mse" in weights.metrics
+    }
+    return sorted(keys, key=lambda name: keys[name])
+
+
+def _measured_on(weights: WeightsSpec) -> str:
+    """Return the dataset as the weights' card names it: older ones have another split of it."""
+    return str(weights.card.get("dataset", {}).get("name", weights.dataset))
 
 
 def _latent_floats(model: str) -> str:
@@ -78,12 +138,12 @@ class _Table(Directive):
         return row
 
 
-class WeightsTable(_Table):
-    """``{weights-table}``: the trained weights and their figures."""
+class FiguresTable(_Table):
+    """``{weights-table}`` and the others of `TABLES`: trained weights and their figures."""
 
     def run(self) -> list[nodes.Node]:
         """Return the table."""
-        return self.table(*weights_table())
+        return self.table(*TABLES[self.name]())
 
 
 class EntriesTable(_Table):
@@ -101,6 +161,11 @@ class EntriesTable(_Table):
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directives."""
-    app.add_directive("weights-table", WeightsTable)
+    for name in TABLES:
+        app.add_directive(name, FiguresTable)
     app.add_directive("entries-table", EntriesTable)
     return {"parallel_read_safe": True}
+
+
+if __name__ == "__main__":
+    README.write_text(with_tables(README.read_text(encoding="utf-8")), encoding="utf-8")

@@ -16,13 +16,13 @@ from PIL import Image
 from skimage import data
 
 from convae_zoo.cli import cli
-from readme import PAGES, README, REPOSITORY, Block, make_targets
+from readme import PAGES, REPOSITORY, Block, make_targets
 
 pytestmark = pytest.mark.slow
 
 PLUGIN = REPOSITORY / "plugins" / "tiny_encoder"
-RUN = [block for block in README if block.is_run]
-ALL = [*README, *(block for page in PAGES.values() for block in page)]
+TUTORIAL = "docs/plugin_tutorial.md"
+ALL = [block for page in PAGES.values() for block in page]
 LEFT_OUT = [block for block in ALL if block.not_run is not None]
 READER = Path(__file__).parent / "reader.py"
 PIP = '#!/bin/sh\nexec "$(dirname "$0")/python" -m pip "$@"\n'
@@ -47,8 +47,8 @@ def steps(block: Block) -> list[tuple[str, str, str]]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """A reader's folder: a photograph, and a folder of pictures cut from another."""
-    made = tmp_path_factory.mktemp("reader") / "readme"
+    """A folder per page, each with a photograph and a folder of pictures cut from another."""
+    made = tmp_path_factory.mktemp("reader") / "pictures"
     made.mkdir()
     Image.fromarray(data.chelsea()).save(made / "photo.jpg")
     (made / "my_images").mkdir()
@@ -58,33 +58,35 @@ def folder(tmp_path_factory) -> Path:
             box = (70 * column, 70 * row, 70 * column + 64, 70 * row + 64)
             coffee.crop(box).save(made / "my_images" / f"{row}{column}.png")
     for page in PAGES:
-        shutil.copytree(made, _folder_of(page, made))
-    return made
+        shutil.copytree(made, _folder_of(page, made.parent))
+    return made.parent
 
 
 def _folder_of(page: str, folder: Path) -> Path:
-    """Each page has a folder of its own, with the same pictures."""
-    return folder.parent / Path(page).stem
+    return folder / Path(page).stem
 
 
 @pytest.fixture(scope="module")
 def reader(fresh_environment):
-    """The fresh environment, with the packages of the README's first command and a ``pip``."""
+    """The fresh environment, with the packages of the README's first command and a ``pip``.
+
+    What the pages install is uninstalled afterwards.
+    """
     pip = fresh_environment.root / "bin" / "pip"
     pip.write_text(PIP)
     pip.chmod(0o755)
     yield fresh_environment
-    fresh_environment.pip("uninstall", "--yes", "tiny-encoder")
+    fresh_environment.pip("uninstall", "--yes", "tiny-encoder", "my-zoo-parts")
 
 
 @pytest.fixture(scope="module")
 def done(reader, folder):
-    """Every block, executed; the folder that the README ended in."""
+    """Every block, executed; the folders of the pages."""
     at = folder
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "PIP_"))}
     path = f"{reader.root / 'bin'}:{inherited['PATH']}"
     environment = {**inherited, **OFFLINE, "PATH": path, "OMP_NUM_THREADS": "1"}
-    todo = [step for block in RUN for step in steps(block)]
+    todo = []
     for page, found in PAGES.items():
         todo.append(("page", page, str(_folder_of(page, folder))))
         todo += [step for block in found if block.is_run for step in steps(block)]
@@ -100,10 +102,10 @@ def done(reader, folder):
         )
         assert finished.returncode == 0, finished.stderr
         at = Path(finished.stdout.splitlines()[-1])
-    return folder / "tiny-encoder"
+    return folder
 
 
-def test_every_block_runs_and_writes_what_it_names(done, folder):
+def test_every_block_runs_and_writes_what_it_names(done):
     written = [
         (block, out)
         for block in ALL
@@ -112,19 +114,22 @@ def test_every_block_runs_and_writes_what_it_names(done, folder):
     ]
     assert len(written) > 10
     for block, out in written:
-        places = [folder, done] if block in RUN else [_folder_of(block.page, folder)]
-        assert any((place / out).exists() for place in places), f"{block.page}: {out}"
+        place = _folder_of(block.page, done)
+        found = [place / out, place / "tiny-encoder" / out]
+        assert any(path.exists() for path in found), f"{block.page}: {out}"
 
 
-def test_the_plugin_of_the_text_is_the_one_in_the_repository(done):
-    in_text = {block.file: block.text for block in README if block.file is not None}
+def test_the_tutorial_is_all_of_the_plugin_in_the_repository(done):
     files = [p for p in PLUGIN.rglob("*") if p.is_file() and "__pycache__" not in p.parts]
-    assert in_text == {str(p.relative_to(PLUGIN)): p.read_text(encoding="utf-8") for p in files}
-    assert {name: (done / name).read_text(encoding="utf-8") for name in in_text} == in_text
+    in_text = {block.file for block in PAGES[TUTORIAL] if block.file is not None}
+    assert in_text == {str(p.relative_to(PLUGIN)) for p in files}
+    made = _folder_of(TUTORIAL, done) / "tiny-encoder"
+    assert all((made / p.relative_to(PLUGIN)).read_bytes() == p.read_bytes() for p in files)
 
 
 def test_the_installed_plugin_trained(done):
-    history = [json.loads(line) for line in (done / "runs/tiny/history.jsonl").open()]
+    run = _folder_of(TUTORIAL, done) / "tiny-encoder/runs/tiny"
+    history = [json.loads(line) for line in (run / "history.jsonl").open()]
     assert [line["epoch"] for line in history if line["kind"] == "epoch"] == [1]
 
 

@@ -12,7 +12,8 @@ REPOSITORY = Path(__file__).parents[2]
 _FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _NOT_RUN = re.compile(r"<!-- not run: (.+) -->\n$")
 _NEEDS = re.compile(r"<!-- needs: (\w+) -->\n$")
-_FILE = re.compile(r"`([\w/]+\.\w+)`[^`]*:\n\n$")
+_INCLUDED = re.compile(r"\{literalinclude\} (\S+)$")
+_CAPTION = re.compile(r"^:caption: (\S+)$", re.MULTILINE)
 
 
 @attrs.frozen
@@ -24,7 +25,7 @@ class Block:
         language: after the fence.
         text: between the fences.
         line: the number of the line that opens it.
-        file: the file that the sentence before the block names, if it does.
+        file: the file that the block shows, if it includes one of the repository: its caption.
         not_run: the reason that the comment before the block gives for not running it, if any.
         needs: the package without which it is not run, named by the comment before the block.
     """
@@ -52,42 +53,40 @@ class Block:
 
 
 def blocks(page: str) -> Iterator[Block]:
-    """Find the blocks of a page in Markdown; what Sphinx inserts is none."""
+    """Find the blocks of a page in Markdown; what Sphinx inserts is one if it is a whole file."""
     text = (REPOSITORY / page).read_text(encoding="utf-8")
     for found in _FENCE.finditer(text):
-        if found[1].startswith("{"):
+        before, content, file = text[: found.start()], found[2], None
+        if included := _INCLUDED.match(found[1]):
+            source = (REPOSITORY / page).parent / included[1]
+            content, file = source.read_text(encoding="utf-8"), _CAPTION.search(found[2])[1]
+        elif found[1].startswith("{"):
             continue
-        before = text[: found.start()]
-        marked, named = _NOT_RUN.search(before), _FILE.search(before)
-        needed = _NEEDS.search(before)
+        marked, needed = _NOT_RUN.search(before), _NEEDS.search(before)
         yield Block(
             page=page,
             language=found[1],
-            text=found[2],
+            text=content,
             line=before.count("\n") + 1,
-            file=named[1] if named else None,
+            file=file,
             not_run=marked[1] if marked else None,
             needs=needed[1] if needed else None,
         )
 
 
-def _is_in_readme(block: Block) -> bool:
-    return block.text in {other.text for other in README}
-
-
-README = tuple(blocks("README.md"))
-"""The blocks of the repository's README."""
-
 PAGES = {
     page: found
-    for page in sorted(
-        str(path.relative_to(REPOSITORY))
-        for path in (REPOSITORY / "docs").rglob("*.md")
-        if "_build" not in path.parts
+    for page in (
+        "README.md",
+        *sorted(
+            str(path.relative_to(REPOSITORY))
+            for path in (REPOSITORY / "docs").rglob("*.md")
+            if "_build" not in path.parts
+        ),
     )
-    if (found := tuple(block for block in blocks(page) if not _is_in_readme(block)))
+    if (found := tuple(blocks(page)))
 }
-"""The blocks of each page of the docs, without those that the README has, too."""
+"""The blocks of the repository's README and of each page of the docs."""
 
 
 def make_targets() -> list[str]:
