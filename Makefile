@@ -1,5 +1,6 @@
-# make demo     trains convae-200 on photographs, measures it against PCA, finds defects, draws pictures
+# make demo     two minutes of pictures: PCA beside a model, noise removed, defects lit up, a training, the gallery
 # make test     runs every test, on two processes; prints the slowest
+# make test-pythons  runs the fast tests on each of Python 3.11, 3.12 and 3.13 that is installed
 # make lint     checks format, lint, types and which room imports which
 # make bench    times the core, the parts, whole runs: a short set, a table and a chart
 # make docs     builds the pages in docs/, without a network; a warning is an error
@@ -10,29 +11,33 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/demo
-EPOCHS := 4
 # Photographs that come with scikit-image and are kept out of training.
 UNSEEN = $$($(BIN)/python -c "import skimage as s; print(*(s.__path__[0] + '/data/' + n for n in ('chelsea.png', 'coffee.png')))")
 
-.PHONY: demo test lint format bench bench-full docs release clean
+.PHONY: demo test test-pythons lint format bench bench-full docs release clean
 
 demo: $(VENV)/installed
-	$(BIN)/convae-zoo train convae-200 --dataset photos --epochs $(EPOCHS) --out $(DEMO) --overwrite
-	$(BIN)/convae-zoo evaluate $(DEMO) --dataset photos
-	$(BIN)/convae-zoo compare $(DEMO) --dataset photos --out $(DEMO)/first_and_last_epoch.png
-	$(BIN)/convae-zoo reconstruct $(DEMO) $(UNSEEN) --out $(DEMO)/reconstructions
+	$(BIN)/convae-zoo reconstruct linear-residual-200.photos $(UNSEEN) --pca photos \
+	  --out $(DEMO)/reconstructed --overwrite
+	$(BIN)/convae-zoo denoise unet-denoiser.photographs $(UNSEEN) --corruption "gaussian(sigma=50)" \
+	  --out $(DEMO)/denoised --overwrite
 	$(BIN)/convae-zoo detect fit linear-residual-200 --dataset defects \
 	  --score "combined(smoothing=2, blur=0.5)" --out $(DEMO)/detector.safetensors
 	$(BIN)/convae-zoo detect evaluate $(DEMO)/detector.safetensors --dataset defects --out $(DEMO)/defects
+	$(BIN)/convae-zoo train convae-200 --recipe fast --dataset photos --out $(DEMO)/run --overwrite
+	$(BIN)/convae-zoo gallery --no-measure --out $(DEMO)/gallery
 	@echo
-	@echo "Originals and reconstructions, a picture per epoch:    $(DEMO)/pictures"
-	@echo "The first epoch beside the last:                      $(DEMO)/first_and_last_epoch.png"
-	@echo "Photographs that it never saw:                        $(DEMO)/reconstructions"
-	@echo "Loss curves:                                          $(DEMO)/loss_curves.png"
-	@echo "Defects drawn into photographs, and where it sees them: $(DEMO)/defects/examples.png"
+	@echo "Photographs that no model saw, PCA and a model of 200 numbers: $(DEMO)/reconstructed/comparison"
+	@echo "The same with noise, and without it again:                     $(DEMO)/denoised/comparison"
+	@echo "Defects, and where the detector sees them:                     $(DEMO)/defects/examples.png"
+	@echo "A short training, its loss and its pictures:                   $(DEMO)/run/loss_curves.png $(DEMO)/run/pictures"
+	@echo "Every model at work, in a browser:                             $(DEMO)/gallery/index.html"
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations 25
+
+test-pythons:
+	.ci/pythons
 
 lint: $(VENV)/installed
 	$(BIN)/ruff format --check .

@@ -323,9 +323,11 @@ class Autoencoder(nn.Module):
         tensors = itertools.chain(self.parameters(), self.buffers())
         return next((t.dtype for t in tensors if t.is_floating_point()), torch.float32)
 
-    def extra_repr(self) -> str:
-        """Name the model and its shapes."""
-        return f"name={self.name!r}, image_shape={self.image_shape}, latent={self.latent_shape}"
+    def __repr__(self) -> str:
+        """Return one line; the layers are printed by ``print(model.encoder)``."""
+        count = sum(parameter.numel() for parameter in self.parameters())
+        image, latent = shape_text(self.image_shape), shape_text(self.latent_shape)
+        return f"Autoencoder({self.name}: {image} -> {latent} -> {image}, {count:,} parameters)"
 
     def _repr_html_(self) -> str:
         return model_html(self.plan, self)

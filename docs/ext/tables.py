@@ -4,7 +4,6 @@
 """
 
 import math
-import re
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -78,13 +77,10 @@ TABLES = {"weights-table": weights_table, "denoisers-table": denoisers_table}
 def with_tables(text: str) -> str:
     """Return a page in Markdown with each table between its two comments made again."""
     for name, table in TABLES.items():
-        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
-        text = re.sub(
-            f"({re.escape(begin)}).*?({re.escape(end)})",
-            lambda found, made=_markdown(*table()): f"{found[1]}{made}{found[2]}",
-            text,
-            flags=re.DOTALL,
-        )
+        before, begin, rest = text.partition(f"<!-- {name} -->\n")
+        _, end, after = rest.partition(f"<!-- end of {name} -->")
+        if end:
+            text = f"{before}{begin}{_markdown(*table())}{end}{after}"
     return text
 
 

@@ -102,8 +102,9 @@ def test_a_clean_picture_is_corrupted_on_request_and_compared_with_itself(
     wide, photo = printed.splitlines()
     assert all(20 < float(line.split("(before: ")[1].split()[0]) < 20.4 for line in (wide, photo))
     with Image.open(out / "comparison" / "wide.png") as row:
-        noisy, clean = np.asarray(row)[:, :50], np.asarray(Image.open(photographs["wide.png"]))
-        assert np.array_equal(np.asarray(row)[:, -50:], clean)
+        drawn, clean = np.asarray(row)[:20], np.asarray(Image.open(photographs["wide.png"]))
+        noisy = drawn[:, :50]
+        assert np.array_equal(drawn[:, -50:], clean)
         assert np.std(noisy - clean.astype(float)) == pytest.approx(20, abs=4)  # clipped
     before = (out / "wide.png").read_bytes()
     assert run(*call, *noise, "--overwrite")[1] == printed

@@ -1,10 +1,22 @@
 """The pages in docs/ build without a network and without a warning."""
 
+import importlib.util
+
 import pytest
 
 from readme import REPOSITORY
 
 DOCS = REPOSITORY / "docs"
+
+
+def test_the_tables_of_the_readme_are_those_of_the_installed_weights():
+    pytest.importorskip("sphinx")
+    spec = importlib.util.spec_from_file_location("tables", DOCS / "ext" / "tables.py")
+    tables = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tables)
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    assert [text.count(f"<!-- {name} -->\n|") for name in tables.TABLES] == [1, 1]
+    assert text == tables.with_tables(text), "run python docs/ext/tables.py"
 
 
 @pytest.mark.slow
