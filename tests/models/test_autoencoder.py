@@ -1,6 +1,7 @@
 """The autoencoder that joins an encoder and a decoder."""
 
 import copy
+import re
 
 import numpy as np
 import pytest
@@ -51,10 +52,11 @@ def test_forward_is_decode_of_encode(model):
     assert model(x).shape == x.shape == (3, *model.image_shape)
 
 
-def test_its_repr_names_the_model_and_its_shapes(model):
+def test_its_repr_is_one_line_with_name_and_shapes(model):
     assert model.name == "convae-200"
     assert model.device == torch.device("cpu")
-    assert "name='convae-200', image_shape=(3, 8, 8), latent=(5,)" in repr(model)
+    line = r"Autoencoder\(convae-200: 3×8×8 -> 5 -> 3×8×8, [\d,]+ parameters\)"
+    assert re.fullmatch(line, repr(model))
 
 
 def test_parts_without_terms_add_none(model):
