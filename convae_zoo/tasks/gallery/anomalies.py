@@ -31,17 +31,19 @@ def show_defects(name: str, model: Autoencoder, device: str) -> Heatmaps:
     detector = AnomalyDetector(
         model, score="combined", train=False, alarm_rate=0.05, device=device
     ).fit(normal)
-    pairs, notes = [], []
+    pairs, notes, ratios = [], [], []
     images = test.images[tested]
     for index, image, scored in zip(tested, images, detector.scored(images), strict=True):
         ratio = scored.score / detector.threshold_
         heat = torch.zeros(image.shape[1:]) if scored.map is None else scored.map
         level, threshold = detector.calibration_.level, detector.map_threshold_ or 1.0
         pairs.append((image, draw_heatmap(image, heat, level, threshold)))
+        ratios.append(ratio)
         verdict = "flagged" if ratio > 1 else "passed"
         notes.append(f"{test.label_name(index)}: {ratio:.2f} of the threshold, {verdict}")
     return Heatmaps(
         title=f"A detector with {name}, fitted on {len(normal)} pictures without defects",
         pairs=tuple(pairs),
         notes=tuple(notes),
+        best=ratios.index(max(ratios)),
     )

@@ -11,6 +11,7 @@ from torch.nn.functional import interpolate
 import convae_zoo
 from convae_zoo.data import load_dataset
 from convae_zoo.data.image_file import read_image
+from convae_zoo.data.load import dataset_for, training_split
 from convae_zoo.errors import ZooError
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.registry import list_models
@@ -20,7 +21,8 @@ from convae_zoo.tasks.gallery.anomalies import show_defects
 from convae_zoo.tasks.gallery.boards import boards, spec_of
 from convae_zoo.tasks.gallery.entries import model_cards, plugin_rows
 from convae_zoo.tasks.gallery.latents import map_latents
-from convae_zoo.tasks.gallery.scenes import denoise_picture, reconstruct_picture
+from convae_zoo.tasks.gallery.scenes import denoise_picture, reconstruct_by_pca, reconstruct_picture
+from convae_zoo.tasks.pictures.pca import picture_pca
 from convae_zoo.visuals.gallery.content import Gallery, LatentMap, Reconstruction, Samples, Scene
 from convae_zoo.weights import load_model
 
@@ -89,6 +91,8 @@ def build_gallery(settings: Settings, progress: Progress = lambda *_: None) -> G
     best = _best(models, specs, settings.map_of)
     heatmaps, latent_map = [], None
     if best is not None:
+        if settings.measure:
+            _add_pca(shown, models[best], settings.map_of, pictures)
         latent_map = _map(best, models[best], settings.map_of)
         try:
             heatmaps.append(show_defects(best, models[best], settings.device))
@@ -147,6 +151,22 @@ def _best(
     """Name the best weights of a dataset by the MSE that their cards state; None without any."""
     fitting = [name for name in models if specs[name].dataset_name == dataset]
     return min(fitting, key=lambda name: specs[name].metrics.get("mse", float("inf")), default=None)
+
+
+def _add_pca(
+    shown: list[list[Reconstruction]],
+    model: Autoencoder,
+    dataset: str,
+    pictures: Sequence[tuple[str, Tensor]],
+) -> None:
+    """Reconstruct the pictures by PCA of a model's size, too, if it can be fitted."""
+    try:
+        images = dataset_for(dataset, training_split(dataset), model.image_shape)
+        pca = picture_pca(model, images)
+    except ZooError:
+        return
+    for scene, (_, image) in zip(shown, pictures, strict=True):
+        scene.append(reconstruct_by_pca(pca, dataset, image))
 
 
 def _map(name: str, model: Autoencoder, dataset: str) -> LatentMap | None:

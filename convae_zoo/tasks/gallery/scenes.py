@@ -2,6 +2,7 @@
 
 import math
 
+import attrs
 import torch
 from torch import Tensor
 
@@ -9,6 +10,7 @@ from convae_zoo.data import pixels
 from convae_zoo.evaluation.metrics import psnr
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.tasks.pictures import denoise, reconstruct
+from convae_zoo.tasks.pictures.pca import PicturePca
 from convae_zoo.visuals.gallery.content import BeforeAfter, Reconstruction
 
 SIGMA = 25.0
@@ -26,17 +28,26 @@ def reconstruct_picture(
         model: the autoencoder.
         image: uint8 3×H×W.
     """
-    channels, height, width = model.image_shape
-    fitted = pixels.fit(image[None], (channels, *image.shape[1:]))[0]
+    fitted = _fitted(image, model.image_shape)
     (made,) = reconstruct(model, [_array(fitted)])
-    reconstruction = _tensor(made)
-    return Reconstruction(
-        model=name,
-        dataset=dataset,
-        image=reconstruction.expand(3, -1, -1),
-        psnr=_psnr(reconstruction, fitted),
-        size=f"{math.prod(model.latent_shape):,} floats per {height}×{width} pixels",
+    floats = math.prod(model.latent_shape)
+    return _reconstruction(name, dataset, _tensor(made), fitted, floats, model.image_shape)
+
+
+def reconstruct_by_pca(pca: PicturePca, dataset: str, image: Tensor) -> Reconstruction:
+    """Reconstruct a picture of any size by PCA, as `reconstruct_picture` does by a model.
+
+    Args:
+        pca: fitted.
+        dataset: that it was fitted on.
+        image: uint8 3×H×W.
+    """
+    fitted = _fitted(image, pca.image_shape)
+    made = pca(fitted).round().clamp(0, 255).to(torch.uint8)
+    found = _reconstruction(
+        f"PCA-{pca.components}", dataset, made, fitted, pca.components, pca.image_shape
     )
+    return attrs.evolve(found, is_baseline=True)
 
 
 def denoise_picture(name: str, model: Autoencoder, image: Tensor) -> BeforeAfter:
@@ -47,7 +58,7 @@ def denoise_picture(name: str, model: Autoencoder, image: Tensor) -> BeforeAfter
         model: trained with a corruption.
         image: uint8 3×H×W.
     """
-    fitted = pixels.fit(image[None], (model.image_shape[0], *image.shape[1:]))[0]
+    fitted = _fitted(image, model.image_shape)
     noise = torch.randn(fitted.shape, generator=torch.Generator().manual_seed(0)) * SIGMA
     noisy = (fitted + noise).round().clamp(0, 255).to(torch.uint8)
     sigma = SIGMA if model.plan.takes_sigma else None
@@ -59,6 +70,29 @@ def denoise_picture(name: str, model: Autoencoder, image: Tensor) -> BeforeAfter
         before_label=f"noise of sigma {SIGMA:g}",
         after_label=name,
         note=f"{_psnr(noisy, fitted):.2f} dB → {_psnr(clean, fitted):.2f} dB",
+    )
+
+
+def _fitted(image: Tensor, image_shape: tuple[int, int, int]) -> Tensor:
+    """Return a picture with the channels of a model's images."""
+    return pixels.fit(image[None], (image_shape[0], *image.shape[1:]))[0]
+
+
+def _reconstruction(
+    name: str,
+    dataset: str,
+    made: Tensor,
+    original: Tensor,
+    floats: int,
+    image_shape: tuple[int, int, int],
+) -> Reconstruction:
+    _, height, width = image_shape
+    return Reconstruction(
+        model=name,
+        dataset=dataset,
+        image=made.expand(3, -1, -1),
+        psnr=_psnr(made, original),
+        size=f"{floats:,} floats per {height}×{width} pixels",
     )
 
 

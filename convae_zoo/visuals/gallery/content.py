@@ -35,14 +35,15 @@ class ModelCard:
 
 @attrs.frozen(kw_only=True)
 class Reconstruction:
-    """A picture through a model.
+    """A picture through a model, or through PCA of the same size.
 
     Attributes:
-        model: the name of its weights.
+        model: the name of its weights, or ``PCA-200``.
         dataset: that it was trained on.
         image: of the original's shape.
         psnr: in dB, of the whole picture.
         size: what the latent holds, such as ``200 floats per 32×32 pixels``.
+        is_baseline: whether it is PCA's.
     """
 
     model: str
@@ -50,6 +51,7 @@ class Reconstruction:
     image: Tensor
     psnr: float
     size: str
+    is_baseline: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -59,6 +61,12 @@ class Scene:
     name: str
     original: Tensor
     reconstructions: tuple[Reconstruction, ...]
+
+    @property
+    def best(self) -> Reconstruction | None:
+        """The model's with the highest PSNR; None without any."""
+        models = [each for each in self.reconstructions if not each.is_baseline]
+        return max(models, key=lambda each: each.psnr, default=None)
 
 
 @attrs.frozen(kw_only=True)

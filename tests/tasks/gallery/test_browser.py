@@ -78,10 +78,10 @@ def test_markup_of_a_plugin_stays_text(opened):
 
 
 def test_every_link_leads_to_a_section(opened):
-    links = find(opened, "nav a")
-    assert len(links) == 8
-    for link in links:
-        link.click()
+    links, tiles = find(opened, "nav a"), find(opened, ".tile")
+    assert (len(links), len(tiles)) == (8, 4)
+    for link in [*links, *tiles]:
+        click(opened, link)
         assert find(opened, link.get_attribute("hash"))[0].is_displayed()
 
 
@@ -119,7 +119,7 @@ def test_another_picture_and_other_weights_can_be_chosen(opened):
     click(opened, find(opened, ".pick")[1])
     assert (first.is_displayed(), second.is_displayed()) == (False, True)
     Select(find(opened, "#trained")[0]).select_by_visible_text("anything")
-    assert len([v for v in find(opened, ".view") if v.is_displayed()]) == 4
+    assert len([v for v in find(opened, ".view") if v.is_displayed()]) == 5  # PCA's, too
 
 
 def test_the_difference_of_a_picture_to_itself_is_black(opened):

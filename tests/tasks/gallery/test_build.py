@@ -30,15 +30,13 @@ class Tags(HTMLParser):
 
 def test_a_picture_of_any_size_goes_through_every_model_whole(gallery, photo):
     (scene, _) = gallery.scenes
-    assert {each.model for each in scene.reconstructions} == {
-        "plain.one",
-        "plain.two",
-        "dreams.one",
-    }
+    made = {each.model: each.is_baseline for each in scene.reconstructions}
+    assert made == {"plain.one": False, "plain.two": False, "dreams.one": False, "PCA-8": True}
     assert {each.image.shape for each in scene.reconstructions} == {(3, 50, 70)}
     assert torch.equal(scene.original, read_image(photo))
     psnrs = [each.psnr for each in scene.reconstructions]
     assert psnrs == sorted(psnrs, reverse=True)
+    assert not scene.best.is_baseline
 
 
 def test_weights_that_do_not_load_are_left_out_and_named(gallery):
