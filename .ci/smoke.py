@@ -20,7 +20,7 @@ def run(*arguments: str | Path) -> str:
 
 
 def main(version: str) -> None:
-    """List, load, reconstruct and train."""
+    """List, load, reconstruct, denoise and train."""
     if zoo.__version__ != version:
         sys.exit(f"version {zoo.__version__} is installed, {version} was built")
     plugins = json.loads(run("plugins", "--json"))["plugins"]  # fails if one is broken
@@ -29,7 +29,8 @@ def main(version: str) -> None:
         zoo.load_model(name)
     with tempfile.TemporaryDirectory() as folder:
         photo = Path(data.__file__).parent / "coffee.png"
-        run("reconstruct", "linear-residual-200.photos", photo, "--out", f"{folder}/grid.png")
+        run("reconstruct", "linear-residual-200.photos", photo, "--out", f"{folder}/again.png")
+        run("denoise", "unet-denoiser.photographs", photo, "--out", f"{folder}/clean.png")
         run(
             *("train", "convae-200", "--set", "width=2", "--set", "latent_dim=4"),
             *("--dataset", "photos", "--epochs", "1", "--out", f"{folder}/run"),

@@ -29,6 +29,17 @@ def test_the_version_is_in_one_place():
         assert version(found["project"]["name"]) == version("convae-zoo") == convae_zoo.__version__
 
 
+def test_the_versions_of_python_that_are_tested_are_those_that_are_declared():
+    tested = re.search(r"for version in (.+); do", (REPOSITORY / ".ci/pythons").read_text())[1]
+    prefix = "Programming Language :: Python :: "
+    declared = [c.removeprefix(prefix) for c in PROJECT["project"]["classifiers"] if prefix in c]
+    assert tested.split() == declared
+    assert PROJECT["project"]["requires-python"] == f">={declared[0]}"
+    oldest = "py" + declared[0].replace(".", "")
+    assert PROJECT["tool"]["ruff"]["target-version"] == oldest
+    assert PROJECT["tool"]["mypy"]["python_version"] == declared[0]
+
+
 def test_the_rooms_of_the_page_are_those_that_the_linter_knows():
     (layers,) = (c["layers"] for c in PROJECT["tool"]["importlinter"]["contracts"] if "layers" in c)
     listed = re.search(r"imports only the rooms above it:\n\n((?: {4}.+\n)+)", CONTRIBUTING)
@@ -49,7 +60,7 @@ def test_every_command_of_the_page_can_be_called():
         if tool == "make":
             assert arguments[0] in make_targets(), command
         elif tool == "python":
-            assert arguments[:2] == ["-m", "pytest"], command
+            assert arguments[:2] == ["-m", "pytest"] or arguments[0].endswith(".py"), command
             paths = [a for a in arguments if "/" in a]
             assert all((REPOSITORY / path).exists() for path in paths), command
         else:
