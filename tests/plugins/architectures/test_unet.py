@@ -1,13 +1,25 @@
 """The U-Net: a denoiser whose latent holds the image."""
 
+import numpy as np
 import pytest
 import torch
 from convae_architectures.noise import estimate_sigma
+from PIL import Image
 from torch.nn import functional
 
+import convae_zoo as zoo
 from convae_zoo.training.muon import Muon
 
 DENOISERS = pytest.mark.parametrize("denoiser", ["unet-denoiser", "unet-denoiser-sigma"])
+
+SMALL = {
+    "width": 4,
+    "middle_width": 4,
+    "deep_width": 16,
+    "depth": 1,
+    "middle_depth": 1,
+    "image_size": 16,
+}
 
 
 @pytest.fixture
@@ -39,6 +51,28 @@ def test_training_removes_noise_and_reaches_every_parameter(denoiser, small_mode
     model = trained(small_model(denoiser, image_size=16, width=16), clean, noisy)
     assert functional.mse_loss(model(noisy), clean) < 0.5 * functional.mse_loss(noisy, clean)
     assert [path for path, p in model.named_parameters() if not p.grad.any()] == []
+
+
+def test_its_recipe_trains_the_sigma_map_on_a_folder_of_pictures(smooth_images, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    for number, picture in enumerate(smooth_images(5, size=48).permute(0, 2, 3, 1).numpy()):
+        Image.fromarray(picture).save(tmp_path / "pictures" / f"{number}.png")
+    zoo.train(
+        "unet-denoiser-sigma",
+        dataset="image-folder",
+        data=tmp_path / "pictures",
+        overrides=SMALL,
+        epochs=2,
+        warmup_steps=0,
+        out=tmp_path / "run",
+    )
+    clean = smooth_images(1, size=40, seed=1)[0].permute(1, 2, 0).numpy() / 255
+    noisy = clean + np.random.default_rng(0).normal(0, 40 / 255, clean.shape)
+    (estimated,), (weak,), (strong,) = (
+        zoo.denoise(tmp_path / "run", noisy, sigma) for sigma in (None, 5, 40)
+    )
+    assert np.square(estimated - clean).mean() < 0.9 * np.square(noisy - clean).mean()
+    assert np.abs(weak - noisy).mean() < np.abs(strong - noisy).mean()
 
 
 def test_images_of_any_size_divisible_by_8_keep_it(small_model, noisy_pair):
