@@ -75,6 +75,7 @@ class Trainer:
         self._started = 0.0
         self._warned = False
         self._stop = StopRequest()
+        self._agreed: int | None = None
 
     def train(self) -> None:
         """Train from the present state to the end of the recipe.
@@ -113,10 +114,10 @@ class Trainer:
         self.step += 1
         is_last = self.step == self.steps_per_epoch
         saves = self.step % self.checkpoint_every == 0 and not is_last
-        stops = self.world.size == 1 and self._stop.signal is not None
+        stops = self.world.size == 1 and self._stop_signal is not None
         if len(self._unread) == READ_EVERY or is_last or saves or stops:
             self._read_losses()
-            if saves and self._stop.signal is None:
+            if saves and self._stop_signal is None:
                 self.recorder.checkpoint(self.state_dict)
             if not is_last:
                 self._stop_if_asked()
@@ -209,8 +210,8 @@ class Trainer:
         sums = self.world.sum(torch.cat([torch.stack(self._unread).float(), asked])).tolist()
         self._unread.clear()
         losses = sums[:-1]
-        if sums[-1] and self._stop.signal is None:
-            self._stop.signal = signal.SIGTERM
+        if sums[-1]:
+            self._agreed = self._stop.signal or signal.SIGTERM
         self.seconds += time.perf_counter() - self._started
         history = self.recorder.history
         history.add_steps(self.epoch, losses)
@@ -267,13 +268,18 @@ class Trainer:
 
     def _stop_if_asked(self) -> None:
         """Stop after a checkpoint if a signal came."""
-        if self._stop.signal is None:
+        if self._stop_signal is None:
             return
         if self.step:
             self.recorder.checkpoint(self.state_dict)
-        if self._stop.signal == signal.SIGINT:
+        if self._stop_signal == signal.SIGINT:
             raise KeyboardInterrupt
-        raise TrainingError(f"stopped by {signal.Signals(self._stop.signal).name}")
+        raise TrainingError(f"stopped by {signal.Signals(self._stop_signal).name}")
+
+    @property
+    def _stop_signal(self) -> int | None:
+        """The signal to stop at; that of several processes is the one that all have read."""
+        return self._stop.signal if self.world.size == 1 else self._agreed
 
     @property
     def _images_done(self) -> int:

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import signal
 
 import pytest
 import torch
@@ -16,7 +17,9 @@ from convae_zoo.data.training_images import TrainingImages
 from convae_zoo.errors import TrainingError
 from convae_zoo.registry.specs import Recipe
 from convae_zoo.runs.run_folder import RunFolder
+from convae_zoo.runtime.distributed import World
 from convae_zoo.training.engine import Engine
+from convae_zoo.training.recorder import NullRecorder
 from convae_zoo.training.trainer import Trainer
 from tiny_runs import TINY, image_set, tiny_train
 
@@ -126,6 +129,33 @@ def test_an_epoch_keeps_the_order_of_the_data_or_shuffles_it():
 
 def test_the_largest_seed_is_accepted():
     assert tiny_train(seed=2**64 - 1, epochs=1, shuffle=True, augment="flip").train_losses
+
+
+class Terminated(NullRecorder):
+    """Gets SIGTERM at the end of the first epoch."""
+
+    def end_epoch(self, epoch, engine):
+        super().end_epoch(epoch, engine)
+        signal.raise_signal(signal.SIGTERM)
+
+
+class OneOfTwo(World):
+    """The first of two processes; the other never asks to stop."""
+
+    def sum(self, values):
+        return values
+
+
+@pytest.mark.parametrize(("world", "steps"), [(World(), 7), (OneOfTwo(size=2), 14)])
+def test_several_processes_stop_after_a_common_reading_and_one_alone_at_once(world, steps):
+    recipe = Recipe(epochs=3, batch_size=16, precision="fp32")
+    engine = Engine(zoo.create_model("convae-200", **TINY), nn.MSELoss(), recipe)
+    val, recorder = image_set(30, "val", 1), Terminated()
+    trainer = Trainer(engine, recipe, training_images(recipe), val, recorder=recorder)
+    trainer.world = world
+    with pytest.raises(TrainingError, match=r"^stopped by SIGTERM$"):
+        trainer.train()
+    assert len(recorder.history.steps) == steps
 
 
 def test_a_non_finite_loss_stops_the_run_and_names_the_step(tmp_path):
