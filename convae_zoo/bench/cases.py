@@ -1,5 +1,6 @@
 """What is benchmarked: a convolution of any shape, or a model, forward and backward."""
 
+import copy
 import functools
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -116,7 +117,7 @@ def conv_cases(conv: Conv, batch: int, device: torch.device) -> Iterator[Case]:
 
 
 def model_cases(model: Autoencoder, batch: int, device: torch.device) -> Iterator[Case]:
-    """Yield a model in both precisions and layouts, forward and backward."""
+    """Yield a model in both precisions and layouts, forward and backward; each has its own copy."""
     model = model.to(device).eval()
     example = torch.randn(1, *model.image_shape, device=device)
     gflop = {way: batch * count_gflop(call) for way, call in _ways(model, example).items()}
@@ -125,10 +126,10 @@ def model_cases(model: Autoencoder, batch: int, device: torch.device) -> Iterato
             x = torch.randn(batch, *model.image_shape, device=device).to(
                 memory_format=memory_format
             )
-            model.to(memory_format=memory_format)
+            laid_out = copy.deepcopy(model).to(memory_format=memory_format)
             moved = _bytes(x, x.nbytes, model) * dtype.itemsize / 4
             with torch.autocast(device.type, dtype=dtype, enabled=precision == "bf16"):
-                ways = _ways(model, x)
+                ways = _ways(laid_out, x)
             for way in WAYS:
                 call = torch.autocast(device.type, dtype=dtype, enabled=precision == "bf16")(
                     ways[way]

@@ -7,6 +7,8 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from convae_zoo.errors import UsageError
+
 TOLERANCE = 1.05
 """Ratio within which two times count as equal: two runs of the same code differ that much."""
 
@@ -34,9 +36,15 @@ def compare(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) 
 
     A row is slower if both the minimum and, by a bootstrap over the rounds, the median grew by
     more than 5%. A row that was disturbed in either file gets no verdict.
+
+    Raises:
+        UsageError: there are none.
     """
     before = {record["fullname"]: record for record in old}
-    return [_verdict(before[r["fullname"]], r) for r in new if r["fullname"] in before]
+    found = [_verdict(before[r["fullname"]], r) for r in new if r["fullname"] in before]
+    if not found:
+        raise UsageError("the two files have no row in common; compare results of the same cases")
+    return found
 
 
 def hardware(document: Mapping[str, Any]) -> str:

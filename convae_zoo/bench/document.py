@@ -2,8 +2,9 @@
 
 import datetime as dt
 import json
+import math
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from convae_zoo.bench.timing import Timing, time_until_stable
 from convae_zoo.errors import DataError
 
 Record = dict[str, Any]
-_STATISTICS = ("min", "q1", "median", "q3", "rounds")
+_TIMES = ("min", "q1", "median", "q3")
+_STATISTICS = (*_TIMES, "rounds")
 
 
 def measure(cases: Iterable[Case], device: torch.device, seconds: float) -> dict[str, Any]:
@@ -87,15 +89,28 @@ def read(path: str | Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
         for each in content["benchmarks"]:
-            each["fullname"], each["stats"]["median"] + each["stats"]["min"], each["extra_info"]
+            _check(each["stats"])
+            str(each["fullname"]), dict(each["extra_info"])
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(
             f"{path} is no results file; expected what 'convae-zoo bench --out' or "
             "'pytest --benchmark-json' writes"
         ) from error
     return content
+
+
+def _check(stats: Mapping[str, Any]) -> None:
+    """Check the statistics of a row: its times and, if it has them, its rounds.
+
+    Raises:
+        ValueError: a time is not a number above 0, or there are no rounds.
+    """
+    rounds = stats.get("data", [1.0])
+    times = [*(stats[name] for name in _TIMES), *rounds]
+    if not rounds or not all(math.isfinite(seconds) and seconds > 0 for seconds in times):
+        raise ValueError("every time must be above 0")
 
 
 def device_name(device: torch.device) -> str:

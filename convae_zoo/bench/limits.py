@@ -10,6 +10,7 @@ from convae_zoo.bench.timing import time_interleaved
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 _SIZES = {"cpu": (512, 768, 1024, 2048), "cuda": (4096, 8192)}
 _SECONDS = 0.5
+_MOST_BITS = 30  # larger copies are no faster, and might not fit in memory
 
 
 @attrs.frozen(kw_only=True)
@@ -39,11 +40,11 @@ def _matmul_rate(size: int, device: torch.device, dtype: torch.dtype) -> float:
 
 
 def memory_rate(kind: str, size: float) -> float:
-    """Measure the GB/s of copying as many bytes as some work reads and writes.
+    """Measure the GB/s of copying as many bytes as some work reads and writes, at most 512 MiB.
 
     What fits in a cache is copied at the speed of the cache.
     """
-    return _copy_rate(kind, max(16, int(size).bit_length()))
+    return _copy_rate(kind, min(max(16, int(size).bit_length()), _MOST_BITS))
 
 
 @functools.cache

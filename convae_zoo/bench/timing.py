@@ -60,7 +60,8 @@ def time_until_stable(
     """Time candidates as `time_interleaved` does, up to three times until none is disturbed.
 
     Returns:
-        The attempt of the smallest spread among the least interrupted; it may be disturbed.
+        The attempt with the smallest spread, of those that were not interrupted if there are any;
+        it may be disturbed.
     """
     attempts = []
     for _ in range(ATTEMPTS):

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convae_zoo import files
 from convae_zoo.cli.options import device_option
 from convae_zoo.cli.output import print_line, print_table
+from convae_zoo.cli.outputs import claimed
 from convae_zoo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 @click.group(name="bench", invoke_without_command=True)
 @click.option("--conv", metavar="CxHxW", help="A convolution's input: channels, height, width.")
 @click.option("--channels", type=click.IntRange(1), help="Output channels; by default C.")
-@click.option("--kernel", type=click.IntRange(1), default=3, show_default=True, help="Its size.")
-@click.option("--stride", type=click.IntRange(1), default=1, show_default=True, help="Its stride.")
+@click.option("--kernel", type=click.IntRange(1), default=3, show_default=True, help="Kernel size.")
+@click.option("--stride", type=click.IntRange(1), default=1, show_default=True, help="Stride.")
 @click.option("--transposed", is_flag=True, help="A transposed convolution.")
 @click.option("--model", metavar="NAME", help="A model, trained weights, a file or a run folder.")
-@click.option("--batch", type=click.IntRange(1), default=64, show_default=True, help="Images.")
-@click.option("--seconds", type=float, default=1.0, show_default=True, help="Time per row.")
+@click.option(
+    "--batch", type=click.IntRange(1), default=64, show_default=True, help="Images per call."
+)
+@click.option("--seconds", type=float, default=1.0, show_default=True, help="Seconds per row.")
 @click.option("--profile", is_flag=True, help="Also print the costliest operators.")
 @click.option("--out", metavar="FILE", help="The results file to write, JSON.")
 @device_option
@@ -91,8 +93,6 @@ def _bench(
 ) -> None:
     if (conv is None) == (model is None):
         raise UsageError("pass either --conv CxHxW or --model NAME")
-    if out is not None:
-        files.check_output(out, [])
     from convae_zoo.bench.document import measure, write
     from convae_zoo.runtime.device import choose_device
 
@@ -117,15 +117,16 @@ def _bench(
         )
         return conv_cases(shape, batch, chosen)
 
-    document = measure(cases(), chosen, seconds)
-    _print(document)
-    if profile:
-        from convae_zoo.bench.profiling import costliest
+    with claimed(out, models=[model] if model else []):
+        document = measure(cases(), chosen, seconds)
+        _print(document)
+        if profile:
+            from convae_zoo.bench.profiling import costliest
 
-        click.echo(costliest(cases()))
-    if out is not None:
-        write(document, out)
-        print_line(f"results  {out}")
+            click.echo(costliest(cases()))
+        if out is not None:
+            write(document, out)
+            print_line(f"results  {out}")
 
 
 def _model_cases(name: str, batch: int, device: "torch.device") -> "Iterator[Case]":

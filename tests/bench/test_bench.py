@@ -106,6 +106,7 @@ def test_real_measurements_of_equal_work_are_equal_and_of_slower_work_slower():
     ("call", "message"),
     [
         ([], "pass either --conv CxHxW or --model NAME"),
+        (["--model", __file__, "--out", __file__], "is an input of this command"),
         (["--conv", "3x3"], "--conv must be CxHxW, such as 128x64x64, got '3x3'"),
         (["--conv", "3x1x1", "--kernel", "4", "--transposed"], "transposed 3-3x1x1k4s1: "),
         (["--model", "convea-200"], "unknown model"),

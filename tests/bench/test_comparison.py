@@ -1,12 +1,14 @@
 """A comparison finds a slowdown of 10% and never calls equal code slower."""
 
+import json
+
 import numpy as np
 import pytest
 
 from convae_zoo.bench.comparison import compare, hardware
 from convae_zoo.bench.document import read
 from convae_zoo.cli import main
-from convae_zoo.errors import DataError
+from convae_zoo.errors import DataError, UsageError
 
 
 def row(name, seconds, *, disturbed=False, with_data=True):
@@ -77,7 +79,27 @@ def test_different_hardware_is_said_first_and_is_no_slowdown(files, capsys):
     assert hardware(read(old)) == "a CPU, 2 threads, torch 2.11"
 
 
-@pytest.mark.parametrize("content", [None, "{}", "not json", '{"benchmarks": [{}]}'])
+def test_files_without_a_common_row_are_not_compared():
+    with pytest.raises(UsageError, match="have no row in common"):
+        compare([row("a", [1.0] * 9)], [row("b", [1.0] * 9)])
+
+
+NO_TIME = {**row("a", [1.0] * 9), "stats": {"min": 0, "q1": 0, "median": 0, "q3": 0}}
+NO_ROUNDS = {**NO_TIME, "stats": {"min": 1, "q1": 1, "median": 1, "q3": 1, "data": []}}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        "{}",
+        "not json",
+        '{"benchmarks": [{}]}',
+        json.dumps({"benchmarks": [NO_TIME]}),
+        json.dumps({"benchmarks": [NO_ROUNDS]}),
+        json.dumps({"benchmarks": [{**row("a", [1.0] * 9), "extra_info": "none"}]}),
+    ],
+)
 def test_a_wrong_file_is_refused_in_one_line(content, tmp_path):
     path = tmp_path / "x.json"
     if content is not None:
