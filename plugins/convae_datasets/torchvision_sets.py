@@ -21,7 +21,7 @@ from convae_datasets.idx import read_idx
 from convae_zoo import files
 from convae_zoo.data import ImageSet
 from convae_zoo.errors import DataError
-from convae_zoo.weights import check_online
+from convae_zoo.weights import check_online, stalls_bounded
 
 Content: TypeAlias = "tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], tuple[str, ...]]"
 """Images uint8 N×C×H×W, labels, class names."""
@@ -119,7 +119,8 @@ class TorchvisionSet(abc.ABC):
         try:
             root.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=root, prefix=".download-") as beside:
-                self.fetch(Path(beside), split)
+                with stalls_bounded():
+                    self.fetch(Path(beside), split)
                 for file in sorted(Path(beside).rglob("*")):
                     if file.is_file() and file.suffix != ".gz":
                         target = root / file.relative_to(beside)

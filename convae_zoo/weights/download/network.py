@@ -1,8 +1,11 @@
 """Rules for every request: whether it is allowed, how long it may stall, how it is reported."""
 
+import contextlib
 import math
 import os
 import re
+import socket
+from collections.abc import Iterator
 
 from convae_zoo.errors import UsageError, WeightsError, ZooError, printable
 
@@ -45,6 +48,21 @@ def timeout() -> float:
             f"got {printable(text)[:40]!r}"
         )
     return seconds
+
+
+@contextlib.contextmanager
+def stalls_bounded() -> Iterator[None]:
+    """Bound the stalls of requests that a library makes without a timeout of its own.
+
+    Raises:
+        UsageError: as `timeout` does.
+    """
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(timeout())
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 def without_password(text: object) -> str:

@@ -15,7 +15,7 @@ from torchvision import models
 
 from convae_backbones.backbone import feature_names
 from convae_zoo.errors import WeightsError
-from convae_zoo.weights import check_online
+from convae_zoo.weights import check_online, stalls_bounded
 
 FRESH = "none"
 IMAGENET = "imagenet"
@@ -88,7 +88,8 @@ def _imagenet(name: str, *, download: bool) -> tuple[dict[str, Tensor], str]:
     else:
         check_online(f"fetching {entry.url}", f"put the file into {file.parent}")
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # torch reports downloads on stdout
+        # torch reports downloads on stdout
+        with contextlib.redirect_stdout(sys.stderr), stalls_bounded():
             tensors: dict[str, Tensor] = entry.get_state_dict(
                 progress=False, check_hash=True, map_location="cpu", weights_only=True
             )

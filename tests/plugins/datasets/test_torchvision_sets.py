@@ -6,6 +6,7 @@ import hashlib
 import http.server
 import os
 import pickle
+import socket
 import struct
 import threading
 from collections.abc import Iterator
@@ -319,6 +320,17 @@ def test_a_download_without_a_network_is_one_clear_error(
         load_dataset(name, data=tmp_path / "root", download=True)
     assert "\n" not in str(caught.value)
     assert list((tmp_path / "root").iterdir()) == []
+
+
+def test_a_server_that_stalls_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("CONVAE_ZOO_TIMEOUT", "0.2")
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never answers
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        monkeypatch.setattr(datasets.MNIST, "mirrors", [address])
+        with pytest.raises(DataError, match=r"mnist could not be downloaded .*timed out"):
+            load_dataset("mnist", data=tmp_path / "root", download=True)
+    assert socket.getdefaulttimeout() is None
 
 
 @pytest.mark.usefixtures("served")
