@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from convae_datasets.reading import Files, hashed_splits, read_files
+from convae_datasets.reading import Files, check_any, hashed_splits, read_files
 from convae_zoo.data import MAX_PIXELS, ImageSet, fit, fit_masks, list_images, read_image
 from convae_zoo.errors import DataError, UsageError
 
@@ -61,14 +61,13 @@ def anomaly_folder(
         return image
 
     images, kept, skipped = read_files(files, read, (RGB, *size))
-    if not kept:
-        raise DataError(f"none of the {len(files)} images of {root} can be read: {skipped[0]}")
+    check_any(kept, skipped, f"split {split!r} in folder {root}")
     names = (GOOD, *defects)
     labels = [names.index(name.partition("/")[0]) for name in kept]
     masks = None
     if split == "test" and (root / "ground_truth").is_dir():
         paths = dict(files)
-        masks = torch.stack([_mask(root, name, paths[name], size) for name in kept])
+        masks = torch.stack([_mask(root, name, paths[name], size, max_pixels) for name in kept])
     return ImageSet(
         name=NAME,
         split=split,
@@ -127,7 +126,7 @@ def _check_size(image: Tensor, size: tuple[int, int], file: Path) -> None:
         )
 
 
-def _mask(root: Path, name: str, image: Path, size: tuple[int, int]) -> Tensor:
+def _mask(root: Path, name: str, image: Path, size: tuple[int, int], max_pixels: int) -> Tensor:
     """Read the mask of an image, bool H×W, fitted as the image is; of a normal one it is empty."""
     kind, _, inside = name.partition("/")
     if kind == GOOD:
@@ -137,10 +136,10 @@ def _mask(root: Path, name: str, image: Path, size: tuple[int, int]) -> Tensor:
     file = next((path for path in candidates if path.is_file()), None)
     if file is None:
         raise DataError(f"{image} has no mask at {candidates[0]}")
-    mask = (read_image(file) > 0).any(0)
+    mask = (read_image(file, max_pixels=max_pixels) > 0).any(0)
     if not mask.any():
         raise DataError(f"mask {file} of a defective image is empty")
-    _, height, width = read_image(image).shape
+    _, height, width = read_image(image, max_pixels=max_pixels).shape
     if tuple(mask.shape) != (height, width):
         raise DataError(
             f"mask {file} has {mask.shape[0]}×{mask.shape[1]} pixels, its image {height}×{width}"

@@ -17,13 +17,12 @@ The rule:
   `ImageSet.skipped`.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from convae_datasets.reading import Files, hashed_splits, read_each, read_files
+from convae_datasets.reading import Files, check_any, hashed_splits, read_each, read_files
 from convae_zoo.data import (
     MAX_PIXELS,
     ImageSet,
@@ -64,7 +63,7 @@ def image_folder(
         return read_fitted(path, shape, max_pixels=max_pixels)[0]
 
     images, kept, skipped = read_files(splits[split], read, shape)
-    _check_any(kept, skipped, f"split {split!r} in folder {path}")
+    check_any(kept, skipped, f"split {split!r} in folder {path}")
     classes = sorted({_class(name) for part in splits.values() for name, _ in part})
     labelled = classes != [NO_CLASS]
     labels = torch.tensor([classes.index(_class(name)) for name in kept]) if labelled else None
@@ -105,7 +104,7 @@ def whole_pictures(
     skipped: list[str] = []
     files = _files(path, split, val_fraction)[split]
     pictures = tuple(store_pictures(p for _, p in read_each(files, read, skipped)))
-    _check_any(pictures, skipped, f"split {split!r} in folder {path}")
+    check_any(pictures, skipped, f"split {split!r} in folder {path}")
     return PictureSet(name=NAME, split=split, pictures=pictures, skipped=tuple(skipped))
 
 
@@ -120,13 +119,6 @@ def _files(path: str | None, split: str, val_fraction: float) -> dict[str, Files
             "and a val_fraction between 0 and 1"
         )
     return splits
-
-
-def _check_any(kept: Sequence[object], skipped: list[str], where: str) -> None:
-    if not kept:
-        raise DataError(
-            f"none of the {len(skipped)} images of {where} can be read; the first: {skipped[0]}"
-        )
 
 
 def _split(root: Path, val_fraction: float) -> dict[str, Files]:

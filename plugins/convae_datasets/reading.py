@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -62,6 +62,18 @@ def read_files(
         images[len(kept)] = image
         kept.append(name)
     return images[: len(kept)], kept, skipped
+
+
+def check_any(kept: Sequence[object], skipped: Sequence[str], where: str) -> None:
+    """Refuse a split of which no image could be read.
+
+    Raises:
+        DataError: it is such a one; the first problem is named.
+    """
+    if not kept:
+        raise DataError(
+            f"none of the {len(skipped)} images of {where} can be read; the first: {skipped[0]}"
+        )
 
 
 def read_each(
