@@ -5,6 +5,7 @@ from typing import Any, TypeVar, cast
 
 import attrs
 
+from convae_zoo.data.augment import Augmentation
 from convae_zoo.data.image_set import NOT_STATED, ImageSet
 from convae_zoo.data.picture_set import PictureSet
 from convae_zoo.errors import ConfigError, UsageError, unknown
@@ -196,21 +197,32 @@ def train_and_val(
     return train, val
 
 
-def pictures_and_val(
+def training_sets(
     name: str,
+    augment: str,
     image_shape: tuple[int, int, int],
     *,
     data: str | Path | None = None,
     download: bool = False,
-) -> tuple[PictureSet, ImageSet]:
-    """Load the whole pictures to train on crops of, and the images to validate on.
+) -> tuple[ImageSet | PictureSet, ImageSet]:
+    """Load what a recipe trains and validates on: `train_and_val`, or for crops whole pictures.
 
-    Those are fitted to the model's image shape, so of a whole picture one fixed crop: its middle.
+    The images to validate on are fitted to the model's image shape in any case; of a whole picture
+    that is one fixed crop, its middle.
+
+    Args:
+        name: as `load_dataset` takes it.
+        augment: the recipe's augmentation.
+        image_shape: the model's, (C, H, W).
+        data: as `load_dataset` takes it.
+        download: as `load_dataset` takes it.
 
     Raises:
-        UsageError: the dataset has one split only, or no whole pictures.
+        UsageError: the dataset has one split only, or no whole pictures to crop.
         ZooError: as `dataset_for` does.
     """
+    if Augmentation.parse(augment).crop is None:
+        return train_and_val(name, image_shape, data=data, download=download)
     first, second = _two_splits(name)
     size: dict[str, Any] = _size(name, image_shape)
     pictures = load_pictures(name, first, data=data, download=download, **size)

@@ -14,14 +14,7 @@ import attrs
 
 from convae_zoo import files
 from convae_zoo.data import ImageSet, PictureSet
-from convae_zoo.data.augment import Augmentation
-from convae_zoo.data.load import (
-    dataset_for,
-    describe_sets,
-    pictures_and_val,
-    train_and_val,
-    training_split,
-)
+from convae_zoo.data.load import dataset_for, describe_sets, training_sets, training_split
 from convae_zoo.errors import UsageError, WeightsError
 from convae_zoo.evaluation import Evaluation, evaluate
 from convae_zoo.evaluation.cost import training_flops
@@ -151,9 +144,7 @@ def retrain(
     recipe = weights.recipe or spec.recipe
     shape = plan_model(spec.name).image_shape
     source: dict[str, Any] = {"data": data, "download": download}
-    crops = Augmentation.parse(recipe.augment).crop is not None
-    load = pictures_and_val if crops else train_and_val
-    train_set, val_set = load(weights.dataset, shape, **source)
+    train_set, val_set = training_sets(weights.dataset, recipe.augment, shape, **source)
     result = train(
         spec.name,
         dataset=(train_set, val_set),

@@ -15,7 +15,7 @@ from torch import nn
 
 from convae_zoo.data import ImageSet, PictureSet
 from convae_zoo.data.augment import Augmentation
-from convae_zoo.data.load import describe_sets, pictures_and_val, train_and_val
+from convae_zoo.data.load import describe_sets, training_sets
 from convae_zoo.data.training_images import TrainingImages
 from convae_zoo.errors import ConfigError, UsageError, device_failures
 from convae_zoo.evaluation.records import Records
@@ -41,7 +41,7 @@ from convae_zoo.training.recipe import (
 )
 from convae_zoo.training.recorder import NullRecorder, Recorder
 from convae_zoo.training.resume import check_same_run, resumed_recipe
-from convae_zoo.training.start import find_start, init_from_data
+from convae_zoo.training.start import Start, find_start, init_from_data
 from convae_zoo.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -185,22 +185,7 @@ def train(
         )
         engine = Engine(built.to(place), loss, recipe, world, stored.precision if stored else None)
 
-        record = RunRecord(
-            model=json.loads(json.dumps(start.plan.describe())),
-            started_from=start.weights,
-            recipe=recipe,
-            dataset=describe_sets(train_set, val_set),
-            device=describe_device(engine.device),
-            precision=engine.precision,
-            processes=world.size,
-        )
-        if stored is not None:
-            check_same_run(stored, record)
-            now = {
-                name: getattr(record, name)
-                for name in ("recipe", "device", "processes", "versions")
-            }
-            record = attrs.evolve(stored, **now)
+        record = _record(start, engine, recipe, describe_sets(train_set, val_set), stored)
         recorder = NullRecorder()
         if out is not None and world.is_main:
             folder = stack.enter_context(open_run_folder(out, overwrite=overwrite, resumed=stored))
@@ -236,6 +221,39 @@ def train(
     )
 
 
+def _record(
+    start: Start,
+    engine: Engine,
+    recipe: Recipe,
+    dataset: dict[str, Any],
+    stored: RunRecord | None,
+) -> RunRecord:
+    """Return the record of a run; of a resumed one the stored record with what may change.
+
+    Raises:
+        UsageError: the run is resumed with another model, other weights or other images.
+    """
+    record = RunRecord(
+        model=json.loads(json.dumps(start.plan.describe())),
+        started_from=start.weights,
+        recipe=recipe,
+        dataset=dataset,
+        device=describe_device(engine.device),
+        precision=engine.precision,
+        processes=engine.world.size,
+    )
+    if stored is None:
+        return record
+    check_same_run(stored, record)
+    return attrs.evolve(
+        stored,
+        recipe=recipe,
+        device=record.device,
+        processes=record.processes,
+        versions=record.versions,
+    )
+
+
 def _images(
     dataset: str | tuple[ImageSet | PictureSet, ImageSet],
     model: Autoencoder,
@@ -245,11 +263,10 @@ def _images(
     download: bool,
 ) -> tuple[ImageSet | PictureSet, ImageSet]:
     """Return the images to train on, whole if the recipe crops them, and those to validate on."""
-    crops = Augmentation.parse(recipe.augment).crop is not None
     shape = model.image_shape
     if isinstance(dataset, str):
-        load = pictures_and_val if crops else train_and_val
-        return load(dataset, shape, data=data, download=download)
+        return training_sets(dataset, recipe.augment, shape, data=data, download=download)
+    crops = Augmentation.parse(recipe.augment).crop is not None
     try:
         train_set, val_set = dataset
         return train_set if crops else train_set.fitted(shape), val_set.fitted(shape)
