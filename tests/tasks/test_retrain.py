@@ -1,6 +1,8 @@
 """Registered weights retrained: compared with the stored ones, and stored in their place."""
 
 import contextlib
+import copy
+import functools
 import hashlib
 import importlib
 import json
@@ -98,6 +100,16 @@ def shop(tmp_path, monkeypatch):
         yield register_anew
 
 
+@functools.cache
+def _made():
+    return retrain.retrain("small.waves", device="cpu")
+
+
+def made_once():
+    """Return what retraining ``small.waves`` makes, trained once, with a model of its own."""
+    return attrs.evolve(_made(), model=copy.deepcopy(_made().model))
+
+
 def reevaluated(made):
     return attrs.evolve(made, evaluation=evaluate(made.model, waves("val"), device="cpu"))
 
@@ -129,7 +141,7 @@ def test_weights_that_another_command_trained_are_refused_with_that_command(shop
 
 
 def test_what_is_stored_is_registered_loads_by_name_and_measures_as_its_card_says(shop):
-    made = retrain.retrain("small.waves", device="cpu")
+    made = made_once()
     stored = retrain.store(made, shop())
     weights = zoo.model_info(shop() and "small").tag("waves")
     assert weights.trained
@@ -147,7 +159,7 @@ def test_what_is_stored_is_registered_loads_by_name_and_measures_as_its_card_say
 
 
 def test_the_file_tells_recipe_data_metrics_licences_and_the_cost_of_its_storage(shop):
-    made = retrain.retrain("small.waves", device="cpu")
+    made = made_once()
     stored = retrain.store(made, shop())
     told = zoo.weights.read_metadata(stored.path)
     assert told["recipe"] == attrs.asdict(made.recipe)
@@ -165,14 +177,14 @@ def test_the_file_tells_recipe_data_metrics_licences_and_the_cost_of_its_storage
 
 
 def test_weights_beyond_half_precision_are_stored_in_another_way(shop):
-    made = retrain.retrain("small.waves", device="cpu")
+    made = made_once()
     with torch.no_grad():
         made.model.encoder.net[13].bias[0] = -1e6  # a dead unit
     assert retrain.store(reevaluated(made), shop()).dtype in {"bf16", "fp32"}
 
 
 def test_a_model_that_fits_no_file_is_refused_and_nothing_is_written(shop, monkeypatch):
-    made = retrain.retrain("small.waves", device="cpu")
+    made = made_once()
     monkeypatch.setattr(retrain, "LARGEST_FILE", retrain.METADATA_ROOM + 1000)
     with pytest.raises(WeightsError, match="does not fit a file"):
         retrain.store(made, shop())
@@ -180,7 +192,7 @@ def test_a_model_that_fits_no_file_is_refused_and_nothing_is_written(shop, monke
 
 
 def test_training_anew_gives_what_is_stored(shop):
-    retrain.store(retrain.retrain("small.waves", device="cpu"), shop())
+    retrain.store(made_once(), shop())
     shop()
     again = retrain.retrain("small.waves", device="cpu")
     mse = retrain.compare(again)[0]
@@ -190,21 +202,21 @@ def test_training_anew_gives_what_is_stored(shop):
 
 
 def test_another_mse_than_the_stored_one_is_refused(shop):
-    retrain.store(retrain.retrain("small.waves", device="cpu"), shop())
+    retrain.store(made_once(), shop())
     index = shop() / "index.json"
     document = json.loads(index.read_text())
     document["weights"]["small.waves"]["metrics"]["mse"] *= 1.02
     index.write_text(json.dumps(document))
     shop()
-    again = retrain.retrain("small.waves", device="cpu")
+    again = attrs.evolve(made_once(), weights=zoo.model_info("small").tag("waves"))
     with pytest.raises(WeightsError, match=r"0\.98.* times the stored one, and a diff.* 1%"):
         retrain.check_reproduced(again)
 
 
 def test_other_weights_of_the_index_stay_and_one_process_at_a_time_changes_it(shop):
-    retrain.store(retrain.retrain("small.waves", device="cpu"), shop())
+    retrain.store(made_once(), shop())
     first = json.loads((shop() / "index.json").read_text())["weights"]["small.waves"]
-    made = retrain.retrain("small.waves", device="cpu")
+    made = made_once()
     told = pytest.raises(UsageError, match="is being written by process")
     with claim_output(shop() / "index.json"), told:
         retrain.store(made, shop())
@@ -218,7 +230,7 @@ def test_other_weights_of_the_index_stay_and_one_process_at_a_time_changes_it(sh
 def test_a_store_that_is_killed_between_its_writes_leaves_weights_that_load(
     shop, monkeypatch, killed_after
 ):
-    made = retrain.retrain("small.waves", device="cpu")
+    made = made_once()
     old = retrain.store(made, shop()).path.read_bytes()
     with torch.no_grad():
         made.model.decoder.conv[-1].bias += 0.01
