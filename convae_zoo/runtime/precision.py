@@ -1,10 +1,8 @@
 """The precisions of a model's arithmetic, and the faster one, by measuring it."""
 
-import contextlib
 import functools
 import itertools
 import time
-from collections.abc import Iterator
 from typing import cast
 
 import attrs
@@ -14,7 +12,7 @@ from torch import nn
 from convae_zoo.errors import ConfigError
 from convae_zoo.registry import fields
 from convae_zoo.registry.specs import Recipe
-from convae_zoo.runtime.modes import default_modes
+from convae_zoo.runtime.modes import default_modes, one_thread
 
 PRECISIONS: tuple[str, ...] = cast(
     "fields.Choices", fields.domain_of(attrs.fields(Recipe).precision)
@@ -50,7 +48,7 @@ def bf16_is_faster(device: torch.device) -> bool:
     """
     if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         return False
-    with torch.random.fork_rng(), default_modes(), _one_thread():
+    with torch.random.fork_rng(), default_modes(), one_thread():
         layer = nn.Conv2d(_CHANNELS, _CHANNELS, 3, padding=1, device=device)
         layer = layer.to(memory_format=torch.channels_last)
         shape = (_BATCH, _CHANNELS, _SIZE, _SIZE)
@@ -76,14 +74,3 @@ def _seconds(layer: nn.Module, x: torch.Tensor, dtype: torch.dtype) -> float:
 def _wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let PyTorch compute on one thread for a while."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

@@ -6,9 +6,8 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 
-import torch
-
 from convae_zoo.errors import ZooWarning, reason, unknown
+from convae_zoo.runtime.modes import one_thread
 from convae_zoo.testing.entry import Entry
 from convae_zoo.testing.properties import PROPERTIES
 from convae_zoo.testing.result import FAILED, PASSED, SKIPPED, ConformanceFailure, Result, Skip
@@ -37,7 +36,7 @@ def check_property(entry: Entry, name: str) -> None:
     source = entry.provenance
     tell = f"tell plugin {source.plugin!r} of {source.distribution} {source.version}"
     try:
-        with _quiet(), _one_thread():
+        with _quiet(), one_thread():
             PROPERTIES[name].check(entry)
     except ConformanceFailure as failure:
         raise ConformanceFailure(_line(f"{who}: {failure}; {tell}")) from failure.__cause__
@@ -84,17 +83,6 @@ def _quiet() -> Iterator[None]:
             yield
         finally:
             logging.disable(before)
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Run on one thread: small inputs gain nothing from more."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _line(text: str) -> str:
