@@ -29,13 +29,14 @@ def describe_file(path: str) -> dict[str, Any]:
     dataset, extra = _mapping(metadata["dataset"]), _mapping(metadata["extra"])
     storage = {"dtype": metadata["dtype"], "bytes": file.stat().st_size}
     model = label_of(metadata["model"])
+    trained_on = dataset.get("expression") or dataset.get("name")
     return {
         "kind": "weights",
         "name": path,
-        "summary": f"{model} trained on {dataset['name']}" if "name" in dataset else model,
+        "summary": f"{model} trained on {trained_on}" if trained_on else model,
         "model": model,
         **parts,
-        "dataset": dataset.get("name"),
+        "dataset": trained_on,
         "dataset_license": dataset.get("license"),
         "trained": True,
         "file": str(file),

@@ -75,7 +75,8 @@ def command(settings: tuple[str, ...], out: str, **options: Any) -> None:
         raise TrainingError(f"{error}; {what_is_kept(folder)}") from error
     if is_main_process():
         click.echo(f"model     {folder.model}")
-        click.echo(f"best      {folder.best}  ({_best_epoch(folder)})")
+        if folder.best.exists():  # or the best epoch is one of an earlier release
+            click.echo(f"best      {folder.best}  ({_best_epoch(folder)})")
         click.echo(f"pictures  {folder.pictures}")
         click.echo(f"curves    {folder.curves}")
         click.echo(f"history   {folder.history}")
