@@ -13,9 +13,24 @@ from convae_zoo.files import is_path
 
 @click.command(name="export")
 @click.argument("model")
-@click.option("--format", "format_", type=click.Choice(FORMATS), default="onnx", show_default=True)
-@click.option("--part", type=click.Choice(PARTS), default="all", show_default=True)
-@click.option("--size", metavar="HxW", help="Size of the pictures, for a detector by tiles.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(FORMATS),
+    default="onnx",
+    show_default=True,
+    help="Format of the file.",
+)
+@click.option(
+    "--part",
+    type=click.Choice(PARTS),
+    default="all",
+    show_default=True,
+    help="The part of the model to export.",
+)
+@click.option(
+    "--size", metavar="HxW", help="Size of the pictures, for a detector that scores by tiles."
+)
 @click.option("--out", required=True, type=click.Path(), help="The file to write.")
 def command(*, model: str, format_: str, part: str, size: str | None, out: str) -> None:
     """Write a trained model, one part of it, or a detector for use without the zoo.

@@ -23,7 +23,7 @@ def list_images(folder: str | Path) -> list[tuple[str, Path]]:
     """
     root = Path(folder)
     if not root.is_dir():
-        what = "is a file, not a folder" if root.exists() else "is not there"
+        what = "is a file, not a folder" if root.exists() else "does not exist"
         raise DataError(f"folder {folder} {what}")
     found = sorted((path.relative_to(root).as_posix(), path) for path in _walk(root))
     if not found:
@@ -45,7 +45,7 @@ def find_images(paths: Iterable[str | Path]) -> list[tuple[str, Path]]:
         for name, path in list_images(given) if given.is_dir() else [(given.name, given)]:
             if name in found:
                 raise DataError(
-                    f"{found[name]} and {path} have the same name; encode them separately"
+                    f"{found[name]} and {path} have the same name; pass them in separate calls"
                 )
             found[name] = path
     return list(found.items())

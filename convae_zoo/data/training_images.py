@@ -15,7 +15,7 @@ from convae_zoo.errors import UsageError
 from convae_zoo.registry.specs import Recipe, shape_text
 
 MOST_START_IMAGES = 20_000
-"""The most crops from which the parts of a model set their first weights."""
+"""The maximum number of crops from which the parts of a model initialise their weights."""
 
 
 class TrainingImages:
@@ -78,7 +78,7 @@ class TrainingImages:
             yield images if poses is None else pose(images, poses[indices.cpu()])
 
     def for_start(self) -> Tensor:
-        """Return images from which a model's parts may set their first weights, uint8 N×C×H×W."""
+        """Return images from which a model's parts may initialise their weights, uint8 N×C×H×W."""
         if self._crops is None:
             return self._images
         chosen = torch.split(torch.arange(min(len(self), MOST_START_IMAGES)), 1024)

@@ -1,4 +1,4 @@
-"""What a run says of its figures: too few steps, memorised images, a diverging loss."""
+"""Warnings about a run: too few steps, memorised images, a diverging loss."""
 
 import math
 from collections.abc import Sequence
@@ -7,13 +7,13 @@ from convae_zoo.registry.specs import Recipe
 from convae_zoo.runs.history import Epoch
 
 ENOUGH_STEPS = 1000
-"""Optimiser steps below which the models of the zoo are still far from what they can reach."""
+"""Optimiser steps below which the models of the zoo are far from converged."""
 
 RISEN = 1.05
-"""A validation loss of so many times the lowest has risen."""
+"""Ratio to the lowest validation loss above which it counts as risen."""
 
 DIVERGED = 1000
-"""A loss of so many times the first one has diverged."""
+"""Ratio to the first loss above which a loss counts as diverged."""
 
 
 def few_steps(images: int, recipe: Recipe) -> str | None:

@@ -1,4 +1,4 @@
-"""Progress of a training run: one bar for all of it, in a terminal or a notebook, and lines."""
+"""Progress of a training run: one bar for the whole run, in a terminal or a notebook, and lines."""
 
 import contextlib
 import html
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """Shows nothing; the base of those that do."""
+    """Shows nothing; the base class of the bars."""
 
     def say(self, line: str) -> None:
         """Print a line above the bar."""
@@ -24,7 +24,7 @@ class Progress:
 
         Args:
             images: those of all epochs together.
-            done: how many of them a resumed run has behind it.
+            done: how many of them a resumed run has trained on already.
         """
 
     def step(self, epoch: str, done: int, loss: float) -> None:
@@ -105,7 +105,7 @@ def is_notebook() -> bool:
 
 @contextlib.contextmanager
 def open_progress(*, enabled: bool | None = None) -> Iterator[Progress]:
-    """Give the progress of a run.
+    """Open the progress bar of a run.
 
     Args:
         enabled: whether to show it; by default in a terminal or a notebook. Where stderr is a file

@@ -45,8 +45,8 @@ class Trainer:
         images: those to train on.
         val_set: images to validate on after each epoch.
         corruption: of the model's input, in training and in validation.
-        recorder: keeps what the run leaves behind.
-        progress: tells a person how far it is.
+        recorder: writes the files of the run; by default none.
+        progress: shows the progress; by default nothing.
         checkpoint_every: steps between two checkpoints; each epoch ends with one, too.
     """
 
@@ -253,7 +253,7 @@ class Trainer:
             self._stop_if_asked()
 
     def _validation_loss(self) -> float:
-        """Return the mean loss over the validation images, each of the same weight."""
+        """Return the mean loss over the validation images."""
         total = torch.zeros((), dtype=torch.float64)
         shard = self.world.shard(torch.arange(len(self.val_set)))
         with self.engine.evaluating():

@@ -52,7 +52,7 @@ def test_an_unknown_dataset_suggests_the_nearest(run, tmp_path):
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        (None, "is not there"),
+        (None, "does not exist"),
         ({}, "holds no images"),
         ({"note.txt": b"text"}, "holds no images"),
         ({"a.png": b"text", "b.png": b"text"}, "can be read"),

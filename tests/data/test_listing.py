@@ -26,7 +26,7 @@ def test_a_loop_of_links_is_harmless(tmp_path: Path):
 def test_a_folder_that_is_missing_a_file_or_without_images_is_refused(tmp_path: Path):
     touch(tmp_path, "none/notes.txt")
     for name, reason in {
-        "missing": "is not there",
+        "missing": "does not exist",
         "none/notes.txt": "is a file, not a folder",
         "none": "holds no images",
     }.items():

@@ -55,6 +55,6 @@ def test_all_images_of_a_set_without_labels_are_normal():
         (make(labels=(0, 0, 0, 0)), "good", DataError, "no image of the normal class 'good'"),
     ],
 )
-def test_a_class_that_the_set_has_not_is_refused(images, normal, error, message):
+def test_a_class_that_the_set_lacks_is_refused(images, normal, error, message):
     with pytest.raises(error, match=message):
         one_class(images, normal)

@@ -31,7 +31,7 @@ class Table:
 
     @classmethod
     def of(cls, rows: NDArray[Any], image_shape: object) -> "Table":
-        """Learn the least and the greatest value of a table; bytes keep their range of 0 to 255.
+        """Learn the minimum and maximum of a table; bytes keep their range of 0 to 255.
 
         Args:
             rows: N×D, finite.

@@ -160,7 +160,7 @@ def test_one_class_of_a_dataset_is_the_normal_one(run, waves_dataset, tmp_path):
     ("arguments", "message"),
     [
         ((), "detect fit needs normal images: pass --data FOLDER or --dataset NAME"),
-        (("--data", "gone"), "folder gone is not there"),
+        (("--data", "gone"), "folder gone does not exist"),
         (("--data", "good", "--normal-class", "1"), "--normal-class and --download go with"),
         (("--data", "good", "--alarm-rate", "0.001"), "needs 999 held-out normal images"),
         (("--data", "good", "--score", "nothing", *RATE), "unknown score 'nothing'"),

@@ -128,7 +128,7 @@ def test_a_folder_that_is_missing_empty_or_without_images_is_one_clear_error(tmp
     (tmp_path / "unreadable" / "b.png").write_text("no image")
     draw(tmp_path, "single/1.png")
     for name, split, reason in [
-        ("missing", "train", "is not there"),
+        ("missing", "train", "does not exist"),
         ("empty", "train", "holds no images"),
         ("text", "train", "holds no images"),
         ("text/notes.txt", "train", "is a file"),
