@@ -17,7 +17,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from convae_zoo import files
-from convae_zoo.errors import TrainingError
+from convae_zoo.errors import TrainingError, reason
 
 FORMAT_VERSION = 1
 KEPT = 2
@@ -80,7 +80,9 @@ class Checkpoints:
             try:
                 return _read(path), damaged
             except _DAMAGE as error:
-                damaged.append(f"checkpoint {path} is damaged ({error}); the one before it is used")
+                damaged.append(
+                    f"checkpoint {path} is damaged ({reason(error)}); the one before it is used"
+                )
         return None, damaged
 
     def remove(self, *, keep: int = 0) -> None:

@@ -25,7 +25,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from convae_zoo import files
-from convae_zoo.errors import DataError
+from convae_zoo.errors import DataError, reason
 
 FORMAT_VERSION = 2
 _KEY = "convae_zoo_latents"
@@ -80,7 +80,9 @@ def open_latents(path: Path) -> LatentsFile:
             sha256 = _digest(document, dtype, kind, shape, names, _finite(file, kind))
             _check_digest(recorded, sha256, document["format_version"])
         except (SafetensorError, ValueError, TypeError, RecursionError) as error:
-            raise DataError(f"{path} is damaged: {error}; encode the images again") from error
+            raise DataError(
+                f"{path} is damaged: {reason(error)}; encode the images again"
+            ) from error
     return LatentsFile(path, document, kind, shape, tuple(names), sha256)
 
 
@@ -94,7 +96,9 @@ def count_latents(path: Path) -> int:
         try:
             return int(_layout(file)[2][0])
         except (SafetensorError, ValueError) as error:
-            raise DataError(f"{path} is damaged: {error}; encode the images again") from error
+            raise DataError(
+                f"{path} is damaged: {reason(error)}; encode the images again"
+            ) from error
 
 
 def write_part(
@@ -262,4 +266,4 @@ def _open(path: Path) -> Any:
     try:
         return safe_open(path, framework="pt")
     except (OSError, SafetensorError) as error:
-        raise DataError(f"{path} is not a latents file, or is damaged: {error}") from error
+        raise DataError(f"{path} is not a latents file, or is damaged: {reason(error)}") from error
