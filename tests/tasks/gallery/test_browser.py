@@ -1,38 +1,22 @@
 """The gallery in a real browser: everything that can be clicked, the keyboard, accessibility."""
 
-import shutil
-import sys
-from pathlib import Path
-
 import pytest
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+from browser import chromium, needs_axe, needs_browser, requested, serious
 
-from selenium.webdriver.chrome.service import Service  # noqa: E402 - after the skip
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.common.keys import Keys  # noqa: E402
-from selenium.webdriver.support.ui import Select  # noqa: E402
+pytest.importorskip("selenium", reason="selenium is not installed")
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-AXE = Path(sys.prefix) / "axe/node_modules/axe-core/axe.min.js"
-FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1280,900")
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no chromium with its chromedriver"),
-]
+pytestmark = [pytest.mark.slow, needs_browser]
 
 
 @pytest.fixture(scope="module")
 def browser():
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in FLAGS:
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    yield driver
-    driver.quit()
+    with chromium() as driver:
+        yield driver
 
 
 @pytest.fixture
@@ -41,12 +25,7 @@ def opened(browser, page):
     browser.get(page.as_uri())
     yield browser
     assert browser.get_log("browser") == []
-    requested = [
-        entry["message"]
-        for entry in browser.get_log("performance")
-        if "Network.requestWillBeSent" in entry["message"]
-    ]
-    assert [line for line in requested if page.as_uri() not in line and '"data:' not in line] == []
+    assert set(requested(browser)) <= {page.as_uri()}
 
 
 def find(browser, selector):
@@ -156,17 +135,8 @@ def test_nothing_is_wider_than_the_window(opened, width):
     assert wide <= width
 
 
-@pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed; .ci/run installs it")
+@needs_axe
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing_serious(opened, theme):
     opened.execute_script(f"document.documentElement.dataset.theme = '{theme}'")
-    opened.execute_script(AXE.read_text(encoding="utf-8"))
-    found = opened.execute_async_script(
-        "const done = arguments[0]; axe.run().then((result) => done(result.violations));"
-    )
-    serious = [
-        (each["id"], each["nodes"][0]["html"])
-        for each in found
-        if each["impact"] in {"serious", "critical"}
-    ]
-    assert serious == []
+    assert serious(opened) == []
