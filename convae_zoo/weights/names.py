@@ -1,6 +1,8 @@
 """Registered weights found by name."""
 
 import importlib.resources
+import math
+from collections.abc import Iterable
 from importlib.resources.abc import Traversable
 
 from convae_zoo.errors import UsageError, WeightsError
@@ -45,6 +47,18 @@ def registered(name: str) -> WeightsSpec:
     if not weights.trained:
         raise WeightsError(f"{name!r} is not trained yet; {_how_to_train(name)}")
     return weights
+
+
+def best_on(dataset: str, names: Iterable[str]) -> str | None:
+    """Name the weights trained on a dataset whose card states the lowest MSE; None without any.
+
+    Args:
+        dataset: as a card names it.
+        names: of registered weights, with their tags.
+    """
+    specs = {name: registered(name) for name in names}
+    fitting = [name for name, spec in specs.items() if spec.dataset_name == dataset]
+    return min(fitting, key=lambda name: specs[name].metrics.get("mse", math.inf), default=None)
 
 
 def _how_to_train(name: str) -> str:

@@ -4,12 +4,9 @@ import torch
 
 from convae_zoo.data import load_dataset
 from convae_zoo.models.autoencoder import Autoencoder
-from convae_zoo.tasks.detect import AnomalyDetector
+from convae_zoo.tasks.detect.example import DATASET, fit_example
 from convae_zoo.visuals.gallery.content import Heatmaps
 from convae_zoo.visuals.heatmap import draw_heatmap
-
-DATASET = "defects"
-"""Photographs of a texture, with drawn defects in the split ``test``."""
 
 _PER_CLASS = 2  # pictures shown
 
@@ -25,12 +22,10 @@ def show_defects(name: str, model: Autoencoder, device: str) -> Heatmaps:
     Raises:
         ZooError: the dataset or its score is not installed, or the model cannot be used.
     """
-    normal, test = (load_dataset(DATASET, split=split) for split in ("train", "test"))
+    test = load_dataset(DATASET, split="test")
     classes = test.exemplars(len(test.class_names)).tolist()
     tested = [index + number * len(classes) for number in range(_PER_CLASS) for index in classes]
-    detector = AnomalyDetector(
-        model, score="combined", train=False, alarm_rate=0.05, device=device
-    ).fit(normal)
+    detector = fit_example(model, device)
     pairs, notes, ratios = [], [], []
     images = test.images[tested]
     for index, image, scored in zip(tested, images, detector.scored(images), strict=True):
@@ -42,7 +37,7 @@ def show_defects(name: str, model: Autoencoder, device: str) -> Heatmaps:
         verdict = "flagged" if ratio > 1 else "passed"
         notes.append(f"{test.label_name(index)}: {ratio:.2f} of the threshold, {verdict}")
     return Heatmaps(
-        title=f"A detector with {name}, fitted on {len(normal)} pictures without defects",
+        title=f"A detector with {name}, fitted on pictures without defects",
         pairs=tuple(pairs),
         notes=tuple(notes),
         best=ratios.index(max(ratios)),

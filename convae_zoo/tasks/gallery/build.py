@@ -25,6 +25,7 @@ from convae_zoo.tasks.gallery.scenes import denoise_picture, reconstruct_by_pca,
 from convae_zoo.tasks.pictures.pca import picture_pca
 from convae_zoo.visuals.gallery.content import Gallery, LatentMap, Reconstruction, Samples, Scene
 from convae_zoo.weights import load_model
+from convae_zoo.weights.names import best_on
 
 Progress = Callable[[str, int, int], None]
 """Called with a description of the current work, the steps done, and their total."""
@@ -88,7 +89,7 @@ def build_gallery(settings: Settings, progress: Progress = lambda *_: None) -> G
     progress("measuring on datasets", len(names), len(names))
     measured = boards(models, specs, measure=settings.measure, device=settings.device)
     progress("placing latents and finding defects", len(names), len(names))
-    best = _best(models, specs, settings.map_of)
+    best = best_on(settings.map_of, models)
     heatmaps, latent_map = [], None
     if best is not None:
         if settings.measure:
@@ -143,14 +144,6 @@ def _sample(name: str, model: Autoencoder) -> Samples:
     generator = torch.Generator(model.device).manual_seed(0)
     images = model.postprocess(model.sample(_SAMPLES, generator=generator)).cpu()
     return Samples(model=name, images=images)
-
-
-def _best(
-    models: dict[str, Autoencoder], specs: dict[str, WeightsSpec], dataset: str
-) -> str | None:
-    """Name the best weights of a dataset by the MSE that their cards state; None without any."""
-    fitting = [name for name in models if specs[name].dataset_name == dataset]
-    return min(fitting, key=lambda name: specs[name].metrics.get("mse", float("inf")), default=None)
 
 
 def _add_pca(

@@ -10,6 +10,7 @@ from convae_zoo.data import pixels
 from convae_zoo.evaluation.metrics import psnr
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.tasks.pictures import denoise, reconstruct
+from convae_zoo.tasks.pictures.noise import add_noise
 from convae_zoo.tasks.pictures.pca import PicturePca
 from convae_zoo.visuals.gallery.content import BeforeAfter, Reconstruction
 
@@ -59,8 +60,7 @@ def denoise_picture(name: str, model: Autoencoder, image: Tensor) -> BeforeAfter
         image: uint8 3×H×W.
     """
     fitted = _fitted(image, model.image_shape)
-    noise = torch.randn(fitted.shape, generator=torch.Generator().manual_seed(0)) * SIGMA
-    noisy = (fitted + noise).round().clamp(0, 255).to(torch.uint8)
+    noisy = add_noise(fitted, SIGMA).round().clamp(0, 255).to(torch.uint8)
     sigma = SIGMA if model.plan.takes_sigma else None
     (made,) = denoise(model, [_array(noisy)], sigma)
     clean = _tensor(made)

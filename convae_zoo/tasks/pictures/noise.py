@@ -1,7 +1,8 @@
-"""The noise of a picture, estimated from the picture."""
+"""The noise of a picture: estimated from it, or added to it."""
 
 from typing import Any
 
+import torch
 from skimage import restoration
 from torch import Tensor
 
@@ -30,3 +31,15 @@ def estimate_sigma(values: Tensor) -> float:
         middle, channel_axis=0, average_sigmas=True
     )
     return min(max(float(sigma), 0.0), 255.0)
+
+
+def add_noise(values: Tensor, sigma: float, seed: int = 0) -> Tensor:
+    """Add Gaussian noise, independent in each pixel and channel; float32, not clipped.
+
+    Args:
+        values: C×H×W in units of 255.
+        sigma: standard deviation in units of 255.
+        seed: of the random numbers.
+    """
+    noise = torch.randn(values.shape, generator=torch.Generator().manual_seed(seed))
+    return noise.mul_(sigma).add_(values)
