@@ -13,6 +13,7 @@ from convae_zoo.cli.output import only_documents_on_stdout
 from convae_zoo.errors import ZooError, ZooWarning, device_failures, printable, reason
 
 COMMANDS = {
+    "app": "Serve a page for your own pictures.",
     "bench": "Time a convolution or a model; compare two results.",
     "compare": "Compare several runs or models on the same images.",
     "decode": "Decode a file of latents into image files.",
