@@ -1,22 +1,12 @@
 """What the plugin registers: trained weights, and tags that are not trained yet; no torch here."""
 
 import attrs
-from convae_architectures.register import DEEP
+from convae_architectures.register import DEEP, LONG
 from convae_reference.register import FAST
 
 from convae_zoo import Recipe, Registrar, WeightsSpec, hookimpl, shipped_weights
 
-AUGMENTED = Recipe(
-    loss="mse",
-    epochs=20,
-    batch_size=64,
-    learning_rate=5e-4,
-    schedule="cosine",
-    warmup_steps=100,
-    optimizer="adam",
-    shuffle=True,
-    augment="dihedral",
-)
+AUGMENTED = attrs.evolve(LONG, augment="dihedral")
 """The recipe of ``linear-residual-200.photos``: few photographs are soon memorised."""
 
 DENOISING = Recipe(
