@@ -24,7 +24,6 @@ device_option = click.option(
     help="Device to compute on; auto is CUDA if it is available.",
 )
 
-
 max_pixels_option = click.option(
     "--max-pixels",
     type=click.IntRange(1),
@@ -33,6 +32,17 @@ max_pixels_option = click.option(
     help="Do not read image files with more pixels.",
 )
 
+model_settings_option = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Set a config value of the model.",
+)
+
+recipe_option = click.option(
+    "--recipe", metavar="NAME", help="A recipe of MODEL, of another model or of weights."
+)
 
 normal_class_option = click.option(
     "--normal-class",

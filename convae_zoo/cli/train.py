@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import attrs
 import click
 
-from convae_zoo.cli.options import dataset_options, device_option, read_settings
+from convae_zoo.cli.options import (
+    dataset_options,
+    device_option,
+    model_settings_option,
+    read_settings,
+    recipe_option,
+)
 from convae_zoo.errors import TrainingError
 from convae_zoo.registry import fields
 from convae_zoo.registry.specs import Recipe
@@ -41,16 +47,10 @@ def recipe_options(command: F) -> F:
 )
 @click.option("--overwrite", is_flag=True, help="Replace the run in the folder.")
 @click.option("--fresh", is_flag=True, help="Start from fresh weights instead of MODEL's.")
-@click.option("--recipe", metavar="NAME", help="A recipe of MODEL, of another model or of weights.")
+@recipe_option
 @recipe_options
 @device_option
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="FIELD=VALUE",
-    help="Set a config value of the model.",
-)
+@model_settings_option
 def command(settings: tuple[str, ...], out: str, **options: Any) -> None:
     """Train MODEL with its recipe; options override the recipe's fields.
 

@@ -9,8 +9,10 @@ from convae_zoo.cli.options import (
     data_options,
     device_option,
     max_pixels_option,
+    model_settings_option,
     normal_class_option,
     read_settings,
+    recipe_option,
 )
 from convae_zoo.cli.output import print_fields
 from convae_zoo.cli.outputs import claimed
@@ -43,15 +45,9 @@ if TYPE_CHECKING:
     help="Share of normal images that may be flagged.",
 )
 @click.option("--no-train", is_flag=True, help="Use MODEL's trained weights as they are.")
-@click.option("--recipe", metavar="NAME", help="A recipe of MODEL, of another model or of weights.")
+@recipe_option
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the images.")
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="FIELD=VALUE",
-    help="Set a config value of the model.",
-)
+@model_settings_option
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**32 - 1),
