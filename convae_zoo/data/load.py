@@ -129,10 +129,14 @@ def _expression(spec: DatasetSpec, config: Any) -> str:
 
 
 def describe_sets(train: ImageSet | PictureSet, val: ImageSet) -> dict[str, Any]:
-    """Return what a run and a weights file record of the images of a training, as JSON values."""
+    """Return what a run and a weights file record of the images of a training, as JSON values.
+
+    The expression is among them only if it says more than the name.
+    """
+    known = train.expression in {"", train.name}
     return {
         "name": train.name,
-        "expression": train.expression,
+        **({} if known else {"expression": train.expression}),
         "fingerprint": train.fingerprint,
         "val_fingerprint": val.fingerprint,
         "images": len(train),

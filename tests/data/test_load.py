@@ -8,7 +8,7 @@ from PIL import Image
 
 import convae_zoo as zoo
 from convae_zoo.data import ImageSet
-from convae_zoo.data.load import dataset_for, load_dataset, train_and_val
+from convae_zoo.data.load import dataset_for, describe_sets, load_dataset, train_and_val
 from convae_zoo.errors import ConfigError, PluginError, UnknownNameError, UsageError
 from convae_zoo.registry import Registry, fields, get_registry, override
 from convae_zoo.registry.specs import DatasetSpec
@@ -58,6 +58,15 @@ def test_a_size_that_the_user_gives_is_kept_and_the_images_are_fitted():
     images = dataset_for("ramp(image_size=28)", "train", (3, 32, 32))
     assert images.image_shape == (3, 32, 32)
     assert images.images[3, 0].sum() == 3 * 28 * 28
+
+
+@pytest.mark.usefixtures("ramp")
+def test_a_set_names_the_config_values_that_it_was_loaded_with():
+    plain, small = load_dataset("ramp"), load_dataset("ramp", image_size=5)
+    assert (plain.expression, small.expression) == ("ramp", "ramp(image_size=5)")
+    assert small.fitted((1, 8, 8)).expression == small.expression
+    assert describe_sets(small, small)["expression"] == small.expression
+    assert "expression" not in describe_sets(plain, plain)
 
 
 @pytest.mark.usefixtures("ramp")
