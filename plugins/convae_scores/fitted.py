@@ -25,9 +25,11 @@ class FittedScore(nn.Module):
             self.register_buffer(name, torch.empty(0))
 
     def keep(self, **tensors: Tensor) -> None:
-        """Set the fitted buffers, as contiguous float32."""
+        """Set the fitted buffers: contiguous, and float32 unless they are bytes."""
         for name in self.TENSORS:
-            setattr(self, name, tensors[name].float().contiguous())
+            value = tensors[name]
+            value = value if value.dtype == torch.uint8 else value.float()
+            setattr(self, name, value.contiguous())
 
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, *more: Any, **options: Any

@@ -1,6 +1,7 @@
 """Difference from the nearest normal images."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,8 +25,9 @@ class NearestImageScore(FittedScore):
         bank: how many normal images are kept, evenly spaced.
     """
 
-    TENSORS = ("normal",)
+    TENSORS = ("images",)  # bytes; blurred, they take four times as much
 
+    images: Tensor
     normal: Tensor
 
     def __init__(
@@ -36,6 +38,7 @@ class NearestImageScore(FittedScore):
         self.blur = blur
         self.smoothing = smoothing
         self.bank = bank
+        self.register_buffer("normal", torch.empty(0), persistent=False)
 
     def fit(self, batches: Iterable[Tensor], model: Autoencoder) -> None:  # noqa: ARG002 - a score's signature
         """Keep normal images, uint8 N×C×H×W.
@@ -49,7 +52,8 @@ class NearestImageScore(FittedScore):
         images = torch.cat(given)
         if len(images) > self.bank:
             images = images[torch.linspace(0, len(images) - 1, self.bank).long()]
-        self.keep(normal=self._blurred(images))
+        self.keep(images=images)
+        self.normal = self._blurred(self.images)
 
     def forward(self, images: Tensor, model: Autoencoder) -> tuple[Tensor, Tensor]:  # noqa: ARG002 - the same
         """Map uint8 images N×C×H×W to scores N and maps N×H×W."""
@@ -63,6 +67,11 @@ class NearestImageScore(FittedScore):
         return scores, smooth(differences.mean(dim=1).mean(dim=1, keepdim=True), self.smoothing)[
             :, 0
         ]
+
+    def _load_from_state_dict(self, *given: Any, **options: Any) -> None:
+        super()._load_from_state_dict(*given, **options)
+        if len(self.images):
+            self.normal = self._blurred(self.images)
 
     def _blurred(self, images: Tensor) -> Tensor:
         return smooth(images.float() / 255, self.blur)
