@@ -20,10 +20,10 @@ from convae_zoo.registry.specs import shape_text
     name="show",
     help=f"""Show an entry: its origin, shapes, config, recipe and weights.
 
-    NAME is the name of any entry ({", ".join(KINDS)}; weights as MODEL.TAG), a .safetensors file or
-    a run folder. If entries of several kinds have the name, all are shown. FLOPs are those of one
-    forward pass per image, with a multiply-add counted as two. The compression ratio is the number
-    of pixel values of an image per float of its latent.
+    NAME is the name of any entry ({", ".join(KINDS)}; weights as MODEL.TAG), a run folder, or the
+    .safetensors file of a model or a detector. If entries of several kinds have the name, all are
+    shown. FLOPs are those of one forward pass per image, with a multiply-add counted as two. The
+    compression ratio is the number of pixel values of an image per float of its latent.
 
     \b
     Example: convae-zoo show convae-200
@@ -88,8 +88,8 @@ def _print(entry: Mapping[str, Any]) -> None:
     print_fields([(label, printable(value)) for label, value in _rows(entry)])
     if entry["kind"] == "weights" and "pca_mse" in entry["metrics"]:
         _print_quality(entry)
-    for role in ("encoder", "decoder"):
-        if role in entry:
+    for role in ("encoder", "decoder", "score"):
+        if isinstance(entry.get(role), Mapping):
             part = entry[role]
             origin = f"  ({part['distribution']} {part['version']})" if "version" in part else ""
             print_line(f"{role} {part['name']}{origin}")
@@ -145,6 +145,7 @@ def _rows(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("plugin", entry.get("plugin", "")),
         ("problem", entry.get("problem", "")),
         ("images", _shape(entry, "image_shape") + in_range),
+        *_detector(entry),
         ("input", _shape(entry, "input_shape")),
         ("latent", _shape(entry, "latent_shape") + _ratio(entry)),
         ("output", _shape(entry, "output_shape")),
@@ -170,10 +171,23 @@ def _rows(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
+def _detector(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what a detector takes and where it draws the line."""
+    if entry["kind"] != "detector":
+        return []
+    size = entry["picture_size"]
+    taken = f"{shape_text(tuple(size))}, whole" if size else "any size from a tile's, by tiles"
+    return [
+        ("pictures", f"{taken}, channels {entry['channels']}"),
+        ("alarm rate", f"{entry['alarm_rate']:g}, from {entry['held_out']:,} held-out images"),
+        ("threshold", f"{entry['threshold']:.4g}"),
+    ]
+
+
 def _declared(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return what an entry's spec declares besides its config, such as a loss's minimum."""
-    kind = KINDS[entry["kind"]]
-    names = kind.own_fields if kind.built else []
+    kind = KINDS.get(entry["kind"])  # None for a detector's file
+    names = kind.own_fields if kind is not None and kind.built else []
     return [(name.replace("_", " "), _value(entry[name])) for name in names]
 
 

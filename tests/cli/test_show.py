@@ -9,11 +9,13 @@ import attrs
 import pytest
 
 import convae_zoo
+import detectors
 from convae_zoo import Recipe, registry
 from convae_zoo.cli import main
 from convae_zoo.evaluation import cost
 from convae_zoo.registry.kinds import KINDS
 from convae_zoo.registry.recipe_settings import OPTIMIZERS
+from convae_zoo.weights import file_format
 
 MODELS = """
 from convae_zoo import hookimpl
@@ -254,6 +256,40 @@ def test_a_weights_file_is_shown_from_its_metadata(folder, tmp_path, capsys):
     text = capsys.readouterr().out
     assert text.startswith(f"{name}  weights\n  summary       convae-200 trained on photos\n")
     assert "storage       fp16, 0.0" in text
+
+
+def test_a_detector_file_is_shown_with_what_it_takes_and_its_threshold(tmp_path, capsys):
+    for detector, taken in (
+        (detectors.whole(), "8×8, whole, channels 1"),
+        (detectors.tiled(), "any size from a tile's, by tiles, channels 3"),
+    ):
+        path = tmp_path / "d.safetensors"
+        detector.save(path)
+        assert main(["show", str(path), "--json"]) == 0
+        (entry,) = json.loads(capsys.readouterr().out)["entries"]
+        assert (entry["kind"], entry["model"]) == ("detector", "convae-200")
+        assert entry["score"]["name"] == "reconstruction"
+        assert entry["score"]["distribution"] == "convae-zoo"
+        assert (entry["alarm_rate"], entry["threshold"]) == (0.1, detector.threshold_)
+        assert entry["held_out"] == detector.n_calibration_
+        assert entry["encoder"]["config"]["width"] == 2
+        assert main(["show", str(path)]) == 0
+        text = capsys.readouterr().out
+        assert f"pictures      {taken}\n" in text
+        assert "score reconstruction  (convae-zoo" in text
+
+
+def test_a_detector_file_that_describes_none_is_one_line_of_error(tmp_path, capsys):
+    path = tmp_path / "d.safetensors"
+    detectors.whole().save(path)
+    document, tensors = file_format.unpack(path.read_bytes(), "it")
+    for change in ({"arguments": {}}, {"kind": "picture"}, {"layout": 3}):
+        path.write_bytes(b"".join(file_format.pack({**document, **change}, tensors)))
+        assert main(["show", str(path)]) == 1
+        told = capsys.readouterr().err
+        assert told.startswith(f"error: {path}")
+        assert told.count("\n") == 1
+        assert "detector" in told
 
 
 def test_a_weights_file_of_parts_that_are_not_installed_says_so(tmp_path, capsys):

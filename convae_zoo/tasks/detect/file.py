@@ -6,7 +6,8 @@ registered weights, the score's (``score.…``), and the raw results of the held
 (``calibration.…``). The sha256 of the model is recorded in either case.
 """
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from convae_zoo.files import is_path, write_bytes
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.registry.specs import Recipe
 from convae_zoo.runtime.device import choose_device
+from convae_zoo.tasks.detect import conformal
 from convae_zoo.tasks.detect.fitted import Calibration, Scorer
 from convae_zoo.tasks.detect.scores import restore_score
 from convae_zoo.tasks.estimators.intake import Intake
@@ -106,6 +108,39 @@ def read(path: str | Path, device: str) -> Stored:
         WeightsError: the file is missing, damaged, altered or no detector; the model's or the
             score's plugin is not installed; or the registered weights are not those of the fit.
     """
+    document, tensors = _unpacked(path)
+    with _readable(str(path)):
+        return _restored(document, tensors, str(path), device)
+
+
+def describe(path: str | Path) -> dict[str, Any]:
+    """Return what a file says of its detector, as JSON values; no model and no score is built.
+
+    Returns:
+        A dict with the keys ``score``, ``weights`` (the registered ones that it needs, or None),
+        ``channels``, ``picture_size`` (H and W of whole pictures, or None), ``alarm_rate``,
+        ``held_out`` (the number of normal images) and ``threshold``; and those of a model.
+
+    Raises:
+        WeightsError: the file is missing, damaged, altered or no detector.
+    """
+    document, tensors = _unpacked(path)
+    with _readable(str(path)):
+        scores = _array(tensors[f"{_CALIBRATION}scores"])
+        rate = conformal.check_rate(document["arguments"]["alarm_rate"])
+        return {
+            **{key: document[key] for key in ("model", "distributions", "versions")},
+            "score": dict(document["score"]),
+            "weights": document["weights"],
+            "channels": int(document["channels"]),
+            "picture_size": _picture_size(document),
+            "alarm_rate": rate,
+            "held_out": len(scores),
+            "threshold": conformal.threshold(scores, rate),
+        }
+
+
+def _unpacked(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     source = str(path)
     document, tensors = file_format.unpack(map_file(Path(path), source), source)
     if document.get("kind") != KIND:
@@ -113,8 +148,14 @@ def read(path: str | Path, device: str) -> Stored:
             f"{source} is not a detector; expected a file that AnomalyDetector.save or "
             "'convae-zoo detect fit' wrote"
         )
+    return document, tensors
+
+
+@contextlib.contextmanager
+def _readable(source: str) -> Iterator[None]:
+    """Turn what a wrong document leads to into a `WeightsError`."""
     try:
-        return _restored(document, tensors, source, device)
+        yield
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         if isinstance(error, ZooError):
             raise
@@ -144,7 +185,6 @@ def _restored(
         calibration=Calibration(
             scores=_array(results["scores"]),
             peaks=_array(results["peaks"]) if "peaks" in results else None,
-            levels=_array(results["levels"]) if "levels" in results else None,
         ),
         intake=Intake(
             channels=int(document["channels"]),
@@ -157,15 +197,22 @@ def _restored(
 
 
 def _layout(document: Mapping[str, Any], model: Autoencoder) -> Layout:
-    channels, size = int(document["layout"]["channels"]), document["layout"]["picture_size"]
+    channels, size = int(document["layout"]["channels"]), _picture_size(document)
     if size is not None:
-        height, width = (int(each) for each in size)
-        size = height, width
+        height, width = size
         if not (1 <= height <= model.image_shape[1] and 1 <= width <= model.image_shape[2]):
             raise ValueError("pictures that are one image each must not be larger than the model's")
     if channels != document["channels"]:
         raise ValueError("the layout has another number of channels than the pictures")
     return Layout(channels=channels, picture_size=size, image_shape=model.image_shape)
+
+
+def _picture_size(document: Mapping[str, Any]) -> tuple[int, int] | None:
+    size = document["layout"]["picture_size"]
+    if size is None:
+        return None
+    height, width = (int(each) for each in size)
+    return height, width
 
 
 def _model(document: Mapping[str, Any], tensors: Mapping[str, Tensor], source: str) -> Autoencoder:
