@@ -23,8 +23,8 @@ def command(*, model: str, latents: str, out: str, overwrite: bool, device: str)
     """  # noqa: D301 - \b keeps click from wrapping
     from pathlib import Path
 
-    from convae_zoo.cli.progress import image_progress
     from convae_zoo.runtime.device import choose_device
+    from convae_zoo.runtime.progress import image_progress
     from convae_zoo.tasks.compress import decode_file
     from convae_zoo.tasks.compress.latents import count_latents
     from convae_zoo.weights.load import load_model, read_metadata

@@ -40,10 +40,10 @@ def command(
     \b
     Example: convae-zoo encode runs/first my_images --out latents.safetensors
     """  # noqa: D301 - \b keeps click from wrapping
-    from convae_zoo.cli.progress import image_progress
     from convae_zoo.data.listing import find_images
     from convae_zoo.runtime.device import choose_device
     from convae_zoo.runtime.distributed import join_world
+    from convae_zoo.runtime.progress import image_progress
     from convae_zoo.tasks.compress import encode_files
     from convae_zoo.weights.load import load_model, read_metadata
 

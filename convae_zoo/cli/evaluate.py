@@ -46,8 +46,8 @@ def command(
     \b
     Example: convae-zoo evaluate runs/first --dataset photos
     """  # noqa: D301 - \b keeps click from wrapping
-    from convae_zoo.cli.progress import stage_progress
     from convae_zoo.evaluation import evaluate
+    from convae_zoo.runtime.progress import stage_progress
     from convae_zoo.weights.load import load_model
 
     trained = load_model(model)

@@ -28,7 +28,7 @@ def command(*, images: tuple[str, ...], out: str, measure: bool, device: str) ->
     \b
     Example: convae-zoo gallery --out gallery
     """  # noqa: D301 - \b keeps click from wrapping
-    from convae_zoo.cli.progress import stage_progress
+    from convae_zoo.runtime.progress import stage_progress
     from convae_zoo.tasks.gallery import PAGE, Settings, build_gallery, write_gallery
 
     settings = Settings(pictures=images, measure=measure, device=device)

@@ -72,8 +72,8 @@ def restore(
         note: see `Note`.
         also_read: further files and folders that must not be written to.
     """
-    from convae_zoo.cli.progress import stage_progress
     from convae_zoo.data.listing import find_images
+    from convae_zoo.runtime.progress import stage_progress
     from convae_zoo.tasks.pictures import restore_files
     from convae_zoo.weights.load import read_metadata
 

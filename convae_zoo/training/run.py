@@ -204,9 +204,11 @@ def train(
         )
         if stored is not None and out is not None:
             trainer.resume(RunFolder(Path(out)), stored)
-        for line in (*_summary(record, train_set, val_set), few_steps(len(images), recipe)):
-            if line:
-                shown.say(line)
+        for line in _summary(record, train_set, val_set):
+            shown.say(line)
+        # The advice names options of `convae-zoo train`, which takes a dataset by name.
+        if isinstance(dataset, str) and (advice := few_steps(len(images), recipe)):
+            shown.say(advice)
         with contextlib.closing(trainer):
             trainer.train()
         history = trainer.recorder.history

@@ -15,6 +15,7 @@ from convae_zoo.errors import InputError, UsageError, WeightsError
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.registry.specs import Recipe
 from convae_zoo.runtime.modes import default_modes
+from convae_zoo.runtime.progress import image_progress, stage_progress
 from convae_zoo.tasks.detect import conformal, defaults, file
 from convae_zoo.tasks.detect.fitted import Scored, Scorer, calibrate
 from convae_zoo.tasks.detect.scores import Batches, create_score
@@ -53,7 +54,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # sci
         random_state: seed of the split, the weights and the order of the images.
         max_pixels: image files with more pixels are refused.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        verbose: show the training's progress on stderr.
+        verbose: show the progress of the fit on stderr.
 
     Attributes:
         scorer_: the model, the score and how pictures become the model's images.
@@ -118,15 +119,18 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # sci
         layout = Layout.of(first, source.image_shape)
         generator = torch.Generator().manual_seed(seed)
         with default_modes():
-            images = layout.samples(normal, defaults.TRAINING_TILES, generator)
+            with image_progress("reading images", len(normal), enabled=self.verbose) as advance:
+                images = layout.samples(normal, defaults.TRAINING_TILES, generator, advance)
             model = source.model
             if self.train or model is None:
                 model = self._trained(source, images, layout, held, generator, seed)
             scorer = Scorer(model=place(model, self.device), score=score, layout=layout)
-            with torch.random.fork_rng():
+            with stage_progress(enabled=self.verbose) as progress, torch.random.fork_rng():
+                progress(f"fitting {score.spec.name}", 0, 0)
                 torch.manual_seed(seed)
                 score.fit(Batches(images, scorer.model.device), scorer.model)
-            calibration = calibrate(scorer, held)
+            with image_progress("scoring held-out", len(held), enabled=self.verbose) as advance:
+                calibration = calibrate(scorer, held, advance)
         self.scorer_, self.calibration_ = scorer, calibration
         self.intake_ = intake
         return self

@@ -1,7 +1,7 @@
 """How pictures meet a model of fixed size: whole, padded where needed, or cut into tiles."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import attrs
 import torch
@@ -17,6 +17,7 @@ COVER = 16
 """How many random tiles a pixel is in, at most, on average."""
 
 Size = tuple[int, int, int]
+Progress = Callable[[int], object]
 
 
 @attrs.frozen(kw_only=True)
@@ -70,12 +71,13 @@ class Layout:
                 f"{shape_text(self.image_shape[1:])}; leave it out or enlarge it"
             )
 
-    def images(self, pictures: Pictures) -> Tensor:
+    def images(self, pictures: Pictures, progress: Progress = lambda _: None) -> Tensor:
         """Turn whole pictures into images, uint8 N×C×H×W."""
         made = empty_images(len(pictures), self.image_shape)
         for index, picture in enumerate(pictures):
             self.check(picture, index)
             made[index] = self.padded(picture[None])[0]
+            progress(1)
         return made
 
     def padded(self, pictures: Tensor) -> Tensor:
@@ -108,7 +110,13 @@ class Layout:
             return pictures.mean(dim=1, keepdim=True)
         return pictures
 
-    def samples(self, pictures: Pictures, limit: int, generator: torch.Generator) -> Tensor:
+    def samples(
+        self,
+        pictures: Pictures,
+        limit: int,
+        generator: torch.Generator,
+        progress: Progress = lambda _: None,
+    ) -> Tensor:
         """Return images to fit a model to, uint8 N×C×H×W.
 
         Args:
@@ -116,9 +124,10 @@ class Layout:
             limit: the most tiles; they are cut at random places, up to as many from each picture.
                 Whole pictures are all taken.
             generator: draws the places.
+            progress: called with the number of pictures just read.
         """
         if self.picture_size is not None:
-            return self.images(pictures)
+            return self.images(pictures, progress)
         each = max(1, limit // len(pictures))
         made = empty_images(each * len(pictures), self.image_shape)
         _, h, w = self.image_shape
@@ -129,6 +138,7 @@ class Layout:
             for tile in self._random_tiles(picture, min(each, covering * COVER), generator):
                 made[count] = tile
                 count += 1
+            progress(1)
         return made[:count]
 
     def _random_tiles(

@@ -1,4 +1,4 @@
-"""Progress bars of commands, on stderr and only on a terminal."""
+"""Progress bars over images and stages, on stderr and only on a terminal."""
 
 import contextlib
 import sys
@@ -14,19 +14,25 @@ def image_progress(
     what: str, images: int, *, enabled: bool = True
 ) -> Iterator[Callable[[int], object]]:
     """Show a progress bar over images; yield the function that advances it by a count."""
+    if not enabled:
+        yield lambda _: None
+        return
     from rich.progress import TimeRemainingColumn
 
-    with _progress(TimeRemainingColumn(), enabled=enabled) as progress:
+    with _progress(TimeRemainingColumn()) as progress:
         task = progress.add_task(what, total=images)
         yield lambda count: progress.advance(task, count)
 
 
 @contextlib.contextmanager
-def stage_progress() -> Iterator[Callable[[str, int, int], None]]:
+def stage_progress(*, enabled: bool = True) -> Iterator[Callable[[str, int, int], None]]:
     """Show a progress bar over several stages; yield the function that updates it.
 
     It is called with the stage's description, the images done, and their total, 0 if unknown.
     """
+    if not enabled:
+        yield lambda _what, _done, _total: None
+        return
     with _progress() as progress:
         task = progress.add_task("loading", total=None)
 
@@ -36,7 +42,7 @@ def stage_progress() -> Iterator[Callable[[str, int, int], None]]:
         yield update
 
 
-def _progress(*more: "ProgressColumn", enabled: bool = True) -> "Progress":
+def _progress(*more: "ProgressColumn") -> "Progress":
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -48,5 +54,5 @@ def _progress(*more: "ProgressColumn", enabled: bool = True) -> "Progress":
         *more,
         console=console,
         transient=True,
-        disable=not (enabled and console.is_terminal),
+        disable=not console.is_terminal,
     )
