@@ -8,20 +8,20 @@ from convae_zoo.data import pixels
 
 _SIDE = 160  # small pictures are enlarged to about this side
 _YELLOW, _RED, _OUTLINE = (255.0, 214.0, 10.0), (208.0, 0.0, 0.0), (0, 229, 255)
-_START, _FULL = 0.5, 2.0  # where colour begins and where it is reddest, in units of the threshold
+_FULL = 5.0  # where colour is reddest: so many times the threshold's distance from its beginning
 _STRONGEST = 0.75  # opacity
 
 
 def draw_heatmap(picture: Tensor, values: Tensor, level: float, threshold: float) -> Tensor:
     """Draw an anomaly map over its picture, whose colours are faded.
 
-    Colour begins halfway between `level` and `threshold`, gets stronger and redder above it, and
-    what is above the threshold is outlined. Small pictures are enlarged by a whole factor.
+    Colour begins at `level`, gets stronger and redder above it, and what is above the threshold is
+    outlined. Small pictures are enlarged by a whole factor.
 
     Args:
         picture: uint8 C×H×W, C of 1 or 3.
         values: the map, float H×W.
-        level: the usual value of a normal pixel.
+        level: the value up to which nothing is coloured; at most the threshold is used.
         threshold: the value above which a pixel is anomalous.
 
     Returns:
@@ -33,8 +33,9 @@ def draw_heatmap(picture: Tensor, values: Tensor, level: float, threshold: float
     grey = pixels.fit(large[None], (1, *large.shape[1:]))[0].float()
     base = 0.5 * grey + 0.5 * large.float()
 
-    relative = (heat - level) / max(threshold - level, torch.finfo(torch.float32).tiny)
-    strength = ((relative - _START) / (_FULL - _START)).clamp(0, 1)
+    start = min(level, threshold)
+    reach = max(_FULL * (threshold - start), torch.finfo(torch.float32).tiny)
+    strength = ((heat - start) / reach).clamp(0, 1)
     yellow, red = (torch.tensor(c).view(3, 1, 1) for c in (_YELLOW, _RED))
     colour = yellow + (red - yellow) * strength
     opacity = _STRONGEST * strength.sqrt()

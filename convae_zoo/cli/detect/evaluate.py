@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from convae_zoo.tasks.detect.evaluate import Detection
     from convae_zoo.visuals import Row
 
-MISSES = 10
-"""Images in the picture of the worst misses."""
+SHOWN = 10
+"""Images in the picture of examples, and in that of the worst misses."""
 
 
 @click.command(name="evaluate")
@@ -65,8 +65,8 @@ def command(
     \b
     Example: convae-zoo detect evaluate detector.safetensors --dataset anomaly-folder --data bottle
     """  # noqa: D301 - \b keeps click from wrapping
-    from convae_zoo.cli.progress import stage_progress
     from convae_zoo.data.load import load_dataset, splits_of
+    from convae_zoo.runtime.progress import stage_progress
     from convae_zoo.tasks.detect import AnomalyDetector
     from convae_zoo.tasks.detect.evaluate import evaluate_detector
 
@@ -127,7 +127,7 @@ def _draw(
 ) -> None:
     """Draw the histogram of the scores, examples of each class, and the worst misses."""
     from convae_zoo import visuals
-    from convae_zoo.tasks.detect.evaluate import worst_misses
+    from convae_zoo.tasks.detect.evaluate import examples, worst_misses
 
     visuals.save_histogram(
         folder / "scores.png",
@@ -137,8 +137,8 @@ def _draw(
         title=f"{found.dataset}, split {found.split}: anomaly scores",
     )
     for file, title, chosen in (
-        ("examples.png", "Examples", images.exemplars()),
-        ("misses.png", "The worst misses", worst_misses(found, MISSES)),
+        ("examples.png", "Examples", examples(images, SHOWN)),
+        ("misses.png", "The worst misses", worst_misses(found, SHOWN)),
     ):
         visuals.save_rows(
             folder / file,

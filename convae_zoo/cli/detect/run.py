@@ -41,7 +41,8 @@ def command(
     """Score image files, or the images of folders, and flag the anomalous ones.
 
     With --out, a folder gets scores.csv and a heatmap of each image, as a PNG file of the same
-    name: colour begins halfway to the threshold of a pixel, and what is above it is outlined.
+    name: colour begins where one normal image in ten has any, and what is above the threshold of a
+    pixel is outlined.
 
     A score is higher for more anomalous images. A p-value is the share of normal images with such a
     score; images whose score is above the threshold are flagged. Files that cannot be read are
@@ -50,8 +51,8 @@ def command(
     \b
     Example: convae-zoo detect run detector.safetensors new_images --out found
     """  # noqa: D301 - \b keeps click from wrapping
-    from convae_zoo.cli.progress import image_progress
     from convae_zoo.data.listing import find_images
+    from convae_zoo.runtime.progress import image_progress
     from convae_zoo.tasks.detect import AnomalyDetector
     from convae_zoo.tasks.detect.run import run_detector
 

@@ -1,5 +1,6 @@
 """A detector measured on a labelled dataset, beside baselines fitted to the same images."""
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -122,6 +123,14 @@ def evaluate_detector(
         anomalous=truth,
         maps=stacked,
     )
+
+
+def examples(images: ImageSet, count: int) -> Tensor:
+    """Choose images of all classes in turn, the first one of each class first: indices, int64."""
+    labels = torch.zeros(len(images)) if images.labels is None else images.labels
+    classes = [(labels == label).nonzero()[:, 0].tolist() for label in labels.unique()]
+    turns = itertools.chain.from_iterable(itertools.zip_longest(*classes))
+    return torch.tensor([index for index in turns if index is not None][:count])
 
 
 def worst_misses(found: Detection, count: int) -> Tensor:

@@ -17,6 +17,8 @@ from convae_zoo.tasks.detect.scores import CheckedScore
 from convae_zoo.tasks.estimators.layout import Layout
 from convae_zoo.tasks.estimators.pictures import Pictures
 
+_COLOURLESS = 0.9  # the fraction of normal pictures whose heatmap has no colour
+
 
 @attrs.frozen(kw_only=True, eq=False)
 class Scored:
@@ -39,31 +41,27 @@ class Calibration:
     Attributes:
         scores: float32, n.
         peaks: the highest value of each one's map, float32, n; None without maps.
-        levels: the median of each one's map, float32, n; None without maps.
     """
 
     scores: NDArray[np.float32]
     peaks: NDArray[np.float32] | None
-    levels: NDArray[np.float32] | None
 
     @property
     def level(self) -> float:
-        """The usual value of a map's pixels; 0 without maps."""
-        return 0.0 if self.levels is None else float(np.median(self.levels))
+        """The value that the maps of nine in ten normal pictures stay below; 0 without maps."""
+        return 0.0 if self.peaks is None else float(np.quantile(self.peaks, _COLOURLESS))
 
     @classmethod
     def of(cls, scored: Iterator[Scored]) -> "Calibration":
         """Collect the results of held-out pictures."""
-        scores, peaks, levels = [], [], []
+        scores, peaks = [], []
         for each in scored:
             scores.append(each.score)
             if each.map is not None:
                 peaks.append(float(each.map.max()))
-                levels.append(float(each.map.median()))
         return cls(
             scores=np.array(scores, dtype=np.float32),
             peaks=np.array(peaks, dtype=np.float32) if peaks else None,
-            levels=np.array(levels, dtype=np.float32) if levels else None,
         )
 
 

@@ -2,8 +2,9 @@
 
 import torch
 
+from convae_zoo.data import ImageSet
 from convae_zoo.evaluation.detection import AlarmRate, DetectionMetrics
-from convae_zoo.tasks.detect.evaluate import Detection, worst_misses
+from convae_zoo.tasks.detect.evaluate import Detection, examples, worst_misses
 
 
 def detection(scores, anomalous):
@@ -19,6 +20,13 @@ def detection(scores, anomalous):
         anomalous=torch.tensor(anomalous),
         maps=None,
     )
+
+
+def test_examples_are_of_all_classes_in_turn():
+    for labels, expected in (([0, 0, 0, 2, 2, 5], [0, 3, 5, 1, 4]), ([1, 0], [1, 0])):
+        images = torch.zeros(len(labels), 1, 2, 2, dtype=torch.uint8)
+        given = ImageSet(name="x", split="test", images=images, labels=torch.tensor(labels))
+        assert examples(given, 5).tolist() == expected
 
 
 def test_the_worst_misses_are_the_lowest_anomalies_and_the_highest_normal_images():
