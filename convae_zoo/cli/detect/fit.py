@@ -16,7 +16,7 @@ from convae_zoo.cli.options import (
 )
 from convae_zoo.cli.output import print_fields
 from convae_zoo.cli.outputs import claimed
-from convae_zoo.errors import UsageError
+from convae_zoo.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from convae_zoo.data import ImageSet
@@ -132,5 +132,11 @@ def _images(
         raise UsageError("detect fit needs normal images: pass --data FOLDER or --dataset NAME")
     if normal_class is not None or download:
         raise UsageError("--normal-class and --download go with --dataset NAME")
-    good = Path(data, "train", "good")
-    return [path for _, path in list_images(good if good.is_dir() else data)]
+    root = Path(data)
+    good = root / "train" / "good"
+    if not good.is_dir() and (root / "ground_truth").is_dir():
+        raise DataError(
+            f"folder {data} has ground_truth, as in the layout of MVTec AD, but no train/good, the "
+            "normal images; name the folder of the normal images"
+        )
+    return [path for _, path in list_images(good if good.is_dir() else root)]

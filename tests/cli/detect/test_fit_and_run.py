@@ -148,6 +148,16 @@ def test_the_good_images_of_a_folder_like_mvtec_ad_are_used_alone(run, tmp_path)
     assert "20 normal" in printed
 
 
+def test_a_folder_like_mvtec_ad_without_good_images_is_refused(run, tmp_path):
+    for folder in ("test/crack", "ground_truth/crack"):
+        write(smooth(20, size=24, channels=3), tmp_path / "part" / folder)
+    out = tmp_path / "d.safetensors"
+    status, _, err = run("detect", "fit", *FIT, *MORE, "--data", tmp_path / "part", "--out", out)
+    assert status == 1
+    assert "has ground_truth, as in the layout of MVTec AD, but no train/good" in err
+    assert not out.exists()
+
+
 def test_one_class_of_a_dataset_is_the_normal_one(run, waves_dataset, tmp_path):  # noqa: ARG001 - registers it
     out = tmp_path / "d.safetensors"
     given = ("--dataset", "waves", "--normal-class", "rough", "--out", out)
