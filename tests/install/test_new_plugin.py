@@ -1,5 +1,6 @@
 """A package that new-plugin wrote, with an entry of every kind: it works as it is."""
 
+import json
 import re
 
 import numpy as np
@@ -46,3 +47,26 @@ def test_the_command_in_its_readme_trains(fresh_environment, sprout, pictures, t
     done = fresh_environment.zoo(*command.split(), *settings, "--out", str(tmp_path / "run"))
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / "model.safetensors").exists()
+
+
+SCORES = """
+import convae_zoo as zoo, sys
+print(zoo.AnomalyDetector.load("sprout.safetensors").score_samples(sys.argv[1:]).tolist())
+"""
+
+
+def test_its_score_is_fitted_run_saved_and_loaded(fresh_environment, pictures):
+    """Without the plugin the detector's file is refused; the distribution to install is named."""
+    model = ("convae-200", "--set", "width=2", "--set", "latent_dim=4", "--epochs", "1")
+    kept = ("--alarm-rate", "0.2", "--device", "cpu", "--out", "sprout.safetensors")
+    score = ("--score", "sprout(floor=0.01)")
+    done = fresh_environment.zoo("detect", "fit", *model, "--data", str(pictures), *score, *kept)
+    assert done.returncode == 0, done.stderr
+    run = ("detect", "run", "sprout.safetensors", str(pictures))
+    findings = fresh_environment.document(*run)["findings"]
+    paths = [str(pictures / each["name"]) for each in findings]
+    done = fresh_environment.python("-c", SCORES, *paths)
+    assert [-score for score in json.loads(done.stdout)] == [each["score"] for each in findings]
+    done = fresh_environment.zoo(*run, CONVAE_ZOO_DISABLED_PLUGINS="sprout")
+    assert done.returncode == 1
+    assert re.search(r"needs score 'sprout' of sprout .* pip install sprout\n$", done.stderr)
