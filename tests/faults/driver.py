@@ -1,7 +1,7 @@
 """Runs each writing command with a fault at its write boundaries, in forked processes.
 
-Usage: driver.py FOLDER few|all|COMMAND, with shim.c preloaded. Prints one JSON list of what was
-tried, with the problems that were found.
+Usage: driver.py FOLDER few|all|COMMAND, with shim.c preloaded; detect is each of its subcommands.
+Prints one JSON list of what was tried, with the problems that were found.
 """
 
 import json
@@ -14,7 +14,7 @@ import attrs
 import torch
 import training
 from injection import FAULTS, Ended, boundaries, child
-from writers import Waves
+from writers import NO_TRAINING, Waves, write_layout
 
 import convae_zoo as zoo
 from convae_zoo import registry
@@ -54,6 +54,10 @@ class Bench:
         zoo.save_model(model, self.model)
         self.latents = str(self.inputs / "z.safetensors")
         assert main(["encode", self.model, self.images, "--out", self.latents]) == 0
+        self.detector = str(self.inputs / "detector.safetensors")
+        fit = ["detect", "fit", self.model, *NO_TRAINING, "--data", self.images]
+        assert main([*fit, "--out", self.detector]) == 0
+        self.layout = str(write_layout(self.inputs / "layout"))
 
     @property
     def images(self) -> str:
@@ -73,6 +77,8 @@ class Bench:
         encode = ("encode", self.model, self.images, "--overwrite", "--dtype", "fp16")
         reconstruct = ("reconstruct", self.model, "--overwrite")
         denoise = ("denoise", self.model, "--overwrite")
+        fit = ("detect", "fit", self.model, *NO_TRAINING, "--data", self.images)
+        measure = ("--dataset", "anomaly-folder", "--data", self.layout, "--no-baseline")
         return [
             Case("encode", command(*encode), "z.safetensors", few=3),
             Case("decode", command("decode", self.model, self.latents), "d", few=3, folder=True),
@@ -82,6 +88,20 @@ class Bench:
             Case("denoise", command(*denoise, self.images), "d", few=3, folder=True),
             Case("sample", command("sample", self.model), "a.png", few=0),
             Case("leaderboard", command("leaderboard", self.model, *data), "a.png", few=0),
+            Case("detect fit", command(*fit), "d.safetensors"),
+            Case(
+                "detect run",
+                command("detect", "run", self.detector, self.images, "--overwrite"),
+                "found",
+                folder=True,
+            ),
+            Case(
+                "detect evaluate",
+                command("detect", "evaluate", self.detector, *measure),
+                "drawn",
+                few=0,
+                folder=True,
+            ),
             Case("save_model", save, "m.safetensors", few=3),
         ]
 
@@ -129,7 +149,9 @@ def run(bench: Bench, which: str) -> list[dict[str, object]]:
     everything = which != "few"
     tried: list[dict[str, object]] = []
     for case in bench.cases():
-        if which not in {"all", case.name} and not (which == "few" and case.few):
+        if which not in {"all", case.name, case.name.partition(" ")[0]} and not (
+            which == "few" and case.few
+        ):
             continue
         case.run(str(bench.inputs / f"warm-{case.output}"))  # so that no child imports anything
         bench.fresh(case)

@@ -1,7 +1,8 @@
 """Every write of every command: after a fault the old file is there or the new one, whole.
 
 ``CONVAE_ZOO_FAULTS=all`` tries every write boundary instead of a few, ``=encode`` those of one
-command; ``=train`` and ``=retrain`` those of the commands that train.
+command, ``=detect`` those of all its subcommands; ``=train`` and ``=retrain`` those of the commands
+that train.
 """
 
 import json
@@ -26,6 +27,9 @@ COMMANDS = (
     "denoise",
     "sample",
     "leaderboard",
+    "detect fit",
+    "detect run",
+    "detect evaluate",
     "save_model",
 )
 

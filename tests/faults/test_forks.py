@@ -1,6 +1,6 @@
 """Two of every writing command at once on one output, and each of them killed at random moments.
 
-``CONVAE_ZOO_KILLS=8`` kills each of the 13 commands 8 times, 104 times in all; ``CONVAE_ZOO_RACES``
+``CONVAE_ZOO_KILLS=8`` kills each of the 17 commands 8 times, 136 times in all; ``CONVAE_ZOO_RACES``
 is how often two of each race.
 """
 
@@ -25,6 +25,9 @@ COMMANDS = (
     "denoise",
     "sample",
     "leaderboard",
+    "detect fit",
+    "detect run",
+    "detect evaluate",
     "pull --out",
     "new-plugin",
     "save_model",

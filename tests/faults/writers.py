@@ -16,6 +16,9 @@ from latent_files import write_images
 from tiny_runs import comparable, image_set
 
 SIZES = {"width": 4, "latent_dim": 8, "image_size": 8}
+NO_TRAINING = ("--no-train", "--score", "reconstruction", "--alarm-rate", "0.3", "--device", "cpu")
+"""Options of ``detect fit`` that make it write a detector at once."""
+
 RECIPE = Recipe(epochs=2, batch_size=8, precision="fp32")
 
 
@@ -112,6 +115,13 @@ def training_writers(images: Path) -> list[Writer]:
     ]
 
 
+def write_layout(root: Path) -> Path:
+    """Write images in the layout of MVTec AD, without masks, and return the folder."""
+    for name, count in (("train/good", 6), ("test/good", 3), ("test/bad", 3)):
+        write_images(root / name, count)
+    return root
+
+
 def writers(inputs: Path) -> list[Writer]:
     """Write the inputs of all commands into a folder, and list the commands.
 
@@ -119,17 +129,24 @@ def writers(inputs: Path) -> list[Writer]:
     """
     images = inputs / "images"
     write_images(images, 24)
-    models, latents = [], []
+    layout = str(write_layout(inputs / "layout"))
+    models, latents, detectors = [], [], []
     for seed in (0, 1):
         torch.manual_seed(seed)
         models.append(str(inputs / f"model-{seed}.safetensors"))
         zoo.save_model(zoo.create_model("variational-200", **SIZES), models[-1])
         latents.append(str(inputs / f"latents-{seed}"))
         assert main(["encode", models[-1], str(images), "--out", latents[-1]]) == 0
+        detectors.append(str(inputs / f"detector-{seed}.safetensors"))
+        fit = ["detect", "fit", models[-1], *NO_TRAINING, "--data", str(images)]
+        assert main([*fit, "--out", detectors[-1]]) == 0
     data = ("--dataset", "image-folder", "--data", str(images))
     image = str(images / "00000.png")
 
-    variants = [{"MODEL": m, "LATENTS": z} for m, z in zip(models, latents, strict=True)]
+    variants = [
+        {"MODEL": m, "LATENTS": z, "DETECTOR": d}
+        for m, z, d in zip(models, latents, detectors, strict=True)
+    ]
     command = partial(_command, variants=variants)
 
     def save(out: str, variant: int = 0) -> int:
@@ -138,6 +155,7 @@ def writers(inputs: Path) -> list[Writer]:
 
     encode = command("encode", "MODEL", str(images), "--overwrite")
     decode = command("decode", "MODEL", "LATENTS")
+    measure = ("--dataset", "anomaly-folder", "--data", layout, "--no-baseline")
     return [
         *training_writers(images),
         Writer("encode", encode, "latents"),
@@ -153,6 +171,23 @@ def writers(inputs: Path) -> list[Writer]:
         ),
         Writer("sample", command("sample", "MODEL"), "a.png"),
         Writer("leaderboard", command("leaderboard", "MODEL", *data), "a.png"),
+        Writer(
+            "detect fit",
+            command("detect", "fit", "MODEL", *NO_TRAINING, "--data", str(images)),
+            "d.safetensors",
+        ),
+        Writer(
+            "detect run",
+            command("detect", "run", "DETECTOR", str(images), "--overwrite"),
+            "found",
+            folder=True,
+        ),
+        Writer(
+            "detect evaluate",
+            command("detect", "evaluate", "DETECTOR", *measure),
+            "drawn",
+            folder=True,
+        ),
         Writer("pull --out", command("pull", "convae-200.photos"), "w.safetensors"),
         Writer("new-plugin", command("new-plugin", "NAME", "OUT"), "plugin", folder=True),
         Writer("save_model", save, "m.safetensors"),
