@@ -21,8 +21,8 @@ demo: $(VENV)/installed
 	  --out $(DEMO)/reconstructed --overwrite
 	$(BIN)/convae-zoo denoise unet-denoiser.photographs $(UNSEEN) --corruption "gaussian(sigma=50)" \
 	  --out $(DEMO)/denoised --overwrite
-	$(BIN)/convae-zoo detect fit linear-residual-200 --dataset defects \
-	  --score "combined(smoothing=2, blur=0.5)" --out $(DEMO)/detector.safetensors
+	$(BIN)/convae-zoo detect fit linear-residual-200 --dataset defects --set image_size=16 \
+	  --score "reconstruction(smoothing=2)" --out $(DEMO)/detector.safetensors
 	$(BIN)/convae-zoo detect evaluate $(DEMO)/detector.safetensors --dataset defects --out $(DEMO)/defects
 	$(BIN)/convae-zoo train convae-200 --recipe fast --dataset photos --out $(DEMO)/run --overwrite
 	$(BIN)/convae-zoo gallery --no-measure --out $(DEMO)/gallery
