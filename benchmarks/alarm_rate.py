@@ -21,6 +21,7 @@ from convae_zoo.data.one_class import one_class
 from convae_zoo.files import write_text
 
 RATES = (0.01, 0.05)
+DATASETS = ("fashion-mnist", "photos")
 
 Observed = dict[str, dict[str, list[float]]]
 """False-alarm rates of all splits, by dataset and promised rate."""
@@ -79,15 +80,18 @@ def begun(out: Path | None, images: int) -> Observed:
 
 @click.command()
 @click.option("--data", type=click.Path(), help="Folder that holds Fashion-MNIST.")
+@click.option("--dataset", "datasets", multiple=True, type=click.Choice(DATASETS), default=DATASETS)
 @click.option("--splits", default=20, show_default=True)
 @click.option("--images", default=1500, show_default=True, help="Images to fit to, and to score.")
 @click.option("--out", type=click.Path(path_type=Path), help="JSON file to write or go on with.")
-def main(data: str | None, splits: int, images: int, out: Path | None) -> None:
+def main(
+    data: str | None, datasets: tuple[str, ...], splits: int, images: int, out: Path | None
+) -> None:
     """Measure false-alarm rates over random splits of photos and of Fashion-MNIST's classes."""
     observed = begun(out, images)
-    for dataset, folder in (("fashion-mnist", data), ("photos", None)):
+    for dataset in datasets:
         rates = observed.setdefault(dataset, {str(rate): [] for rate in RATES})
-        kinds = pools(dataset, folder)
+        kinds = pools(dataset, data if dataset == "fashion-mnist" else None)
         for split in range(len(rates[str(RATES[0])]), splits):
             found = measure(dataset, split, kinds[split % len(kinds)], images)
             for values, value in zip(rates.values(), found, strict=True):
