@@ -16,7 +16,6 @@ from convae_zoo.app.result import (
 from convae_zoo.data.whole import whole_picture
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.tasks.pictures import denoise
-from convae_zoo.tasks.pictures.apply import sigma_for
 from convae_zoo.tasks.pictures.noise import add_noise, estimate_sigma
 
 
@@ -53,9 +52,7 @@ def denoise_picture(
     if added:
         found, was = quality_of(made, picture), quality_of(given, picture)
         figures = (*quality_figures(found), ("Before", str(was)))
-    read = whole_picture(noisy)
-    used = sigma_for(model, read, known)
-    estimated = used is None or known is None
-    label = "Estimated sigma" if estimated else "Sigma"
-    figures += ((label, f"{estimate_sigma(read.values) if used is None else used:.1f} of 255"),)
+    label = "Estimated sigma" if known is None else "Sigma"
+    used = estimate_sigma(whole_picture(noisy).values) if known is None else known
+    figures += ((label, f"{used:.1f} of 255"),)
     return Result(before=noisy, after=Image.fromarray(made), figures=figures)

@@ -41,7 +41,7 @@ def command(*, models: tuple[str, ...], host: str, port: int, max_pixels: int, d
     """  # noqa: D301 - \b keeps click from wrapping
     from convae_zoo.app.models import load_models
     from convae_zoo.app.server import create_server
-    from convae_zoo.cli.progress import stage_progress
+    from convae_zoo.runtime.progress import stage_progress
 
     with stage_progress() as progress:
         loaded = load_models(models, device, progress)

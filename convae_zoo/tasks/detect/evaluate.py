@@ -128,7 +128,7 @@ def evaluate_detector(
 def examples(images: ImageSet, count: int) -> Tensor:
     """Choose images of all classes in turn, the first one of each class first: indices, int64."""
     labels = torch.zeros(len(images)) if images.labels is None else images.labels
-    classes = [(labels == label).nonzero()[:, 0].tolist() for label in labels.unique()]
+    classes = [(labels == label).nonzero()[:, 0].tolist() for label in torch.unique(labels)]
     turns = itertools.chain.from_iterable(itertools.zip_longest(*classes))
     return torch.tensor([index for index in turns if index is not None][:count])
 
