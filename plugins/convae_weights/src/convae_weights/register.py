@@ -2,7 +2,7 @@
 
 import attrs
 from convae_architectures.register import DEEP, LONG
-from convae_reference.register import FAST
+from convae_reference.register import FAST, PHOTOS
 
 from convae_zoo import Recipe, Registrar, WeightsSpec, hookimpl, shipped_weights
 
@@ -26,10 +26,13 @@ DENOISING = Recipe(
 DEEP_AUGMENTED = attrs.evolve(DEEP, epochs=16, augment="dihedral-colours")
 """The recipe of ``deep-residual-200.photos``."""
 
+FAST_PHOTOS = attrs.evolve(PHOTOS, epochs=6)
+"""The recipe of ``convae-1000.photos``."""
+
 WEIGHTS = (
     WeightsSpec(model="convae-200", tag="fashion-mnist", dataset="fashion-mnist", recipe=FAST),
     WeightsSpec(model="convae-200", tag="cifar10", dataset="cifar10"),
-    WeightsSpec(model="convae-1000", tag="photos", dataset="photos"),
+    WeightsSpec(model="convae-1000", tag="photos", dataset="photos", recipe=FAST_PHOTOS),
     WeightsSpec(model="convae-1000", tag="fashion-mnist", dataset="fashion-mnist", recipe=FAST),
     WeightsSpec(model="convae-1000", tag="cifar10", dataset="cifar10"),
     WeightsSpec(model="deep-residual-200", tag="photos", dataset="photos", recipe=DEEP_AUGMENTED),
