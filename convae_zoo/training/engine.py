@@ -101,6 +101,7 @@ class Engine:
             recipe.learning_rate,
             self.device,
             fused=not is_plain,
+            bf16=self.precision == "bf16" and self.device.type == "cpu",
         )
         self.trainable_losses = TrainableLosses(self.loss, self.world)
         self._objective = self.world.wrap(_Objective(model, self.loss))

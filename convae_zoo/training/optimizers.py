@@ -16,10 +16,10 @@ from convae_zoo.registry.recipe_settings import AdamConfig, AdamWConfig, MuonCon
 from convae_zoo.training.muon import Muon, is_matrix
 
 Parameters = Iterable[nn.Parameter]
-Create = Callable[[Parameters, Any, float | Tensor, bool], torch.optim.Optimizer]
+Create = Callable[[Parameters, Any, float | Tensor, bool, bool], torch.optim.Optimizer]
 
 
-def _adam(parameters: Parameters, config: AdamConfig, rate: Any, fused: bool) -> Any:
+def _adam(parameters: Parameters, config: AdamConfig, rate: Any, fused: bool, bf16: bool) -> Any:  # noqa: ARG001 - as the others
     kind = torch.optim.AdamW if isinstance(config, AdamWConfig) else torch.optim.Adam
     return kind(
         parameters,
@@ -32,18 +32,18 @@ def _adam(parameters: Parameters, config: AdamConfig, rate: Any, fused: bool) ->
     )
 
 
-def _sgd(parameters: Parameters, config: SGDConfig, rate: Any, fused: bool) -> Any:
+def _sgd(parameters: Parameters, config: SGDConfig, rate: Any, fused: bool, bf16: bool) -> Any:  # noqa: ARG001 - as the others
     return torch.optim.SGD(parameters, lr=rate, fused=fused, **attrs.asdict(config))
 
 
-def _muon(parameters: Parameters, config: MuonConfig, rate: Any, fused: bool) -> Any:  # noqa: ARG001 - as the others
+def _muon(parameters: Parameters, config: MuonConfig, rate: Any, fused: bool, bf16: bool) -> Any:  # noqa: ARG001 - as the others
     given = list(parameters)
     if not any(map(is_matrix, given)):
         raise UsageError(
             f"optimizer 'muon' orthogonalises weight matrices, and none of the {len(given)} "
             "parameters has two rows and two columns; use adam"
         )
-    return Muon(given, lr=rate, **attrs.asdict(config))
+    return Muon(given, lr=rate, bf16=bf16, **attrs.asdict(config))
 
 
 OPTIMIZERS: Mapping[str, Create] = MappingProxyType(
@@ -67,7 +67,13 @@ def optimizer_config(text: str) -> tuple[str, Any]:
 
 
 def create_optimizer(
-    text: str, parameters: Parameters, rate: float, device: torch.device, *, fused: bool
+    text: str,
+    parameters: Parameters,
+    rate: float,
+    device: torch.device,
+    *,
+    fused: bool,
+    bf16: bool = False,
 ) -> torch.optim.Optimizer:
     """Create an optimiser from an expression; on CUDA one whose steps can be captured.
 
@@ -77,6 +83,7 @@ def create_optimizer(
         rate: the initial learning rate.
         device: of the parameters.
         fused: use PyTorch's fused kernels where there are any.
+        bf16: compute in bfloat16 where that trains as well.
 
     Raises:
         UnknownNameError: no such optimiser or setting.
@@ -85,4 +92,4 @@ def create_optimizer(
     """
     name, config = optimizer_config(text)
     lr = torch.tensor(rate, device=device) if device.type == "cuda" else rate
-    return OPTIMIZERS[name](parameters, config, lr, fused)
+    return OPTIMIZERS[name](parameters, config, lr, fused, bf16)
