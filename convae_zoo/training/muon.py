@@ -19,7 +19,7 @@ https://arxiv.org/abs/2505.16932.
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, cast, overload
 
 import torch
@@ -44,6 +44,9 @@ BLOCK = 256
 
 _LARGE = 2**18
 """Matrices of fewer entries are not rounded to bfloat16: it would save nothing."""
+
+_PIECE = 2**16
+"""Entries of a matrix that several operations pass over, one after the other."""
 
 _SHIFT = 2.0**-20
 """Added to the Gram matrix, relative to its norm.
@@ -76,7 +79,7 @@ class Muon(torch.optim.Optimizer):
         weight_decay: decoupled, of the matrices.
         adam_ratio: Adam's learning rate divided by that of the matrices.
         betas: of Adam.
-        bf16: round the directions of large matrices to bfloat16, see `orthogonalize`.
+        bf16: round the directions of large matrices to bfloat16, for processors that multiply it.
     """
 
     def __init__(
@@ -131,24 +134,30 @@ class Muon(torch.optim.Optimizer):
     def _step_matrices(self, parameters: list[nn.Parameter], group: dict[str, Any]) -> None:
         if not parameters:
             return
-        gradients = [cast("Tensor", p.grad) for p in parameters]
-        for parameter in parameters:
-            if not self.state[parameter]:
-                self.state[parameter]["momentum"] = torch.zeros_like(parameter)
-        buffers = [self.state[p]["momentum"] for p in parameters]
-        torch._foreach_lerp_(buffers, gradients, 1 - group["momentum"])
-        for buffer in buffers:
-            torch.hardshrink(buffer, _SMALLEST, out=buffer)
-        ahead = [g.lerp(b, group["momentum"]) for g, b in zip(gradients, buffers, strict=True)]
-        updates = orthogonalize([a.flatten(1) for a in ahead], bf16=self.bf16)
-        if group["decay"]:
-            torch._foreach_mul_(parameters, 1 - group["lr"] * group["decay"])
+        directions = [self._direction(parameter, group["momentum"]) for parameter in parameters]
+        updates = orthogonalize([direction.flatten(1) for direction in directions])
         for parameter, update in zip(parameters, updates, strict=True):
+            if group["decay"]:
+                parameter.mul_(1 - group["lr"] * group["decay"])
             rate = group["lr"] * max(1.0, len(update) / update[0].numel()) ** 0.5
             if isinstance(rate, Tensor):  # alpha must be a number
                 parameter.sub_(update.reshape(parameter.shape) * rate)
             else:
                 parameter.sub_(update.reshape(parameter.shape), alpha=rate)
+
+    def _direction(self, parameter: nn.Parameter, momentum: float) -> Tensor:
+        """Update the momentum; return Nesterov's direction, bfloat16 where that is allowed."""
+        gradient = cast("Tensor", parameter.grad)
+        if not self.state[parameter]:
+            self.state[parameter]["momentum"] = torch.zeros_like(parameter)
+        buffer: Tensor = self.state[parameter]["momentum"]
+        is_rounded = self.bf16 and parameter.numel() >= _LARGE
+        direction = torch.empty_like(gradient, dtype=torch.bfloat16 if is_rounded else None)
+        for b, g, d in _pieces(buffer, gradient, direction):
+            b.lerp_(g, 1 - momentum)
+            torch.hardshrink(b, _SMALLEST, out=b)
+            d.copy_(g.lerp(b, momentum))
+        return direction
 
     def _step_others(self, parameters: list[nn.Parameter], group: dict[str, Any]) -> None:
         for parameter in parameters:
@@ -182,24 +191,28 @@ def is_matrix(parameter: Tensor) -> bool:
     return parameter.ndim > 1 and min(parameter.shape[0], parameter[0].numel()) > 1
 
 
-def orthogonalize(matrices: Sequence[Tensor], *, bf16: bool = False) -> list[Tensor]:
+def _pieces(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Divide tensors of one shape into rows that stay in the processor's cache between two uses."""
+    first = tensors[0]
+    rows = max(1, _PIECE // first[0].numel()) if first.is_cpu else len(first)
+    return zip(*(tensor.split(rows) for tensor in tensors), strict=True)
+
+
+def orthogonalize(matrices: Sequence[Tensor]) -> list[Tensor]:
     """Bring the singular values of matrices near 1, and keep their singular vectors.
 
     A matrix with more than `BLOCK` rows, or columns if it is tall, is divided into the fewest equal
     blocks of at most that many; the result is orthogonal within each block.
 
     Args:
-        matrices: R×C each, float32.
-        bf16: round large matrices to bfloat16, which makes their products several times faster on
+        matrices: R×C each, float32, or bfloat16, whose products are several times faster on
             processors that multiply it.
 
     Returns:
-        R×C each, float32; of each block, singular values between 0.8 and 1.2, smaller ones where a
-        singular value is below 0.003 of the largest.
+        R×C each, of the same dtypes; of each block, singular values between 0.8 and 1.2, smaller
+        ones where a singular value is below 0.003 of the largest.
     """
     parts = [_divided(matrix) for matrix in matrices]
-    if bf16:
-        parts = [_rounded(part) if part.numel() >= _LARGE else part for part in parts]
     roots = _inverse_roots([_gram(part) for part in parts])
     products = [
         root.to(part.dtype) @ part if _is_wide(part) else part @ root.to(part.dtype)
@@ -220,18 +233,13 @@ def _divided(matrix: Tensor) -> Tensor:
 
 
 def _joined(parts: Tensor, shape: torch.Size) -> Tensor:
-    """Undo `_divided`, in float32."""
+    """Undo `_divided`."""
     side = 0 if shape[0] <= shape[1] else 1
-    whole = parts.movedim(0, side).flatten(side, side + 1).narrow(side, 0, shape[side])
-    return whole.float()
+    return parts.movedim(0, side).flatten(side, side + 1).narrow(side, 0, shape[side])
 
 
 def _is_wide(parts: Tensor) -> bool:
     return parts.shape[1] <= parts.shape[2]
-
-
-def _rounded(parts: Tensor) -> Tensor:
-    return parts.to(torch.bfloat16, memory_format=torch.contiguous_format)
 
 
 def _gram(parts: Tensor) -> Tensor:
