@@ -20,10 +20,6 @@ from typing import Any
 import attrs
 import click
 import torch
-from matplotlib.ticker import StrMethodFormatter
-
-from benchmarks.conftest import device_name
-from convae_zoo.visuals.figure import COLOURS, DPI, FAINT, Drawing, style, write_figure
 
 ARTICLE_EPOCHS = 10
 MEAN_OF = 50
@@ -145,6 +141,13 @@ def _curve(losses: list[float], began: float, seconds: float) -> Run:
     }
 
 
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
 def summary(article: list[Run], zoo: list[Run], threshold: float | None) -> dict[str, Any]:
     """Compare the runs of both; the threshold is by default the article's mean validation loss."""
     limit = statistics.fmean(r["val_loss"] for r in article) if threshold is None else threshold
@@ -165,6 +168,10 @@ def summary(article: list[Run], zoo: list[Run], threshold: float | None) -> dict
 
 def draw(results: dict[str, Any], path: Path) -> None:
     """Draw loss against seconds, from the start of each process."""
+    from matplotlib.ticker import StrMethodFormatter  # not in the processes that are timed
+
+    from convae_zoo.visuals.figure import COLOURS, DPI, FAINT, Drawing, style, write_figure
+
     figure = Drawing(figsize=(8, 4.8), dpi=DPI, layout="constrained")
     axes = figure.add_subplot()
     found = results["summary"]
@@ -198,6 +205,13 @@ def draw(results: dict[str, Any], path: Path) -> None:
 @click.option("--model", default="convae-200", show_default=True)
 @click.option("--recipe", default="fast", show_default=True)
 @click.option("--epochs", type=int, help="Epochs instead of the recipe's.")
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Another value of a recipe's field, as in warmup_steps=30; repeatable.",
+)
 @click.option("--images", default=0, help="Train on so many images instead of all.")
 @click.option("--seeds", default=3, show_default=True)
 @click.option("--article-epochs", default=ARTICLE_EPOCHS, show_default=True)
@@ -212,6 +226,7 @@ def main(
     model: str,
     recipe: str,
     epochs: int | None,
+    changes: tuple[str, ...],
     images: int,
     seeds: int,
     article_epochs: int,
@@ -227,7 +242,10 @@ def main(
         return
     if article_epochs < ARTICLE_EPOCHS and threshold is None:
         raise click.UsageError("with fewer --article-epochs the --threshold must be given")
+    from benchmarks.conftest import device_name
+
     settings = {"recipe": recipe, **({} if epochs is None else {"epochs": epochs})}
+    settings |= {name: _value(text) for name, _, text in (c.partition("=") for c in changes)}
     common = {"dataset": dataset, "data": data, "model": model, "epochs": article_epochs}
     runs: dict[str, list[Run]] = {"article": [], "zoo": []}
     for seed in range(seeds):
@@ -243,6 +261,7 @@ def main(
         "dataset": dataset,
         "zoo": f"{model}, recipe {recipe}"
         + (f", epochs {epochs}" if epochs else "")
+        + "".join(f", {change}" for change in changes)
         + (f", {images:,} images" if images else ""),
         "article_epochs_run": article_epochs,
         "device_name": device_name(torch.device("cpu")),

@@ -29,7 +29,9 @@ def bench(*arguments):
 def test_both_loops_are_timed_from_the_start_of_their_process(folder, tmp_path):
     out = tmp_path / "time.json"
     options = ("--dataset", "image-folder", "--data", folder, "--seeds", 1, "--images", 16)
-    done = bench(*options, "--article-epochs", 1, "--threshold", 0.5, "--epochs", 2, "--out", out)
+    done = bench(
+        *options, "--article-epochs", 1, "--threshold", 0.5, "--set", "epochs=2", "--out", out
+    )
     assert done.returncode == 0, done.stderr
     results = json.loads(out.read_text())
     (article,), (zoo,) = results["runs"]["article"], results["runs"]["zoo"]
@@ -39,6 +41,7 @@ def test_both_loops_are_timed_from_the_start_of_their_process(folder, tmp_path):
     assert found["ratio"] == pytest.approx(article["seconds"] / zoo["seconds"])
     assert found["reached"] == (zoo["val_loss"] <= 0.5)
     assert results["article_epochs_run"] == 1
+    assert results["zoo"] == "convae-200, recipe fast, epochs=2, 16 images"
     assert Image.open(out.with_suffix(".png")).size == (800, 480)
 
 
