@@ -7,8 +7,8 @@ A matrix whose shorter side is longer than 256 is divided into blocks, each orth
 itself. Smaller blocks are faster and worse: with blocks of 100 rows ``convae-200`` has an MSE of
 0.0125 instead of 0.0104 after an epoch of Fashion-MNIST.
 
-How far small singular values are raised decides the quality. The momentum of a bottleneck has one
-singular value that is ten times the next, and half of them are below a hundredth of the largest.
+How far small singular values are raised decides the quality: the momentum of a bottleneck has one
+singular value several times the next, and half of them are below a hundredth of the largest.
 Gram matrices damped by a hundredth of their norm double the loss.
 
 Sources: Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024,
