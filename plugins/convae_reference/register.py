@@ -30,13 +30,13 @@ FAST = Recipe(
     batch_size=48,
     learning_rate=0.015,
     schedule="linear",
-    warmup_steps=100,
+    warmup_steps=30,
     optimizer="muon",
     shuffle=True,
 )
 """The same network and loss, with Muon on all weight matrices and two epochs."""
 
-PHOTOS = attrs.evolve(FAST, epochs=16, augment="dihedral-colours")
+PHOTOS = attrs.evolve(FAST, epochs=16, warmup_steps=100, augment="dihedral-colours")
 """`FAST`, longer, for few photographs with few colours."""
 
 FEW_IMAGES = Recipe(

@@ -6,6 +6,9 @@ from convae_reference.register import FAST, PHOTOS
 
 from convae_zoo import Recipe, Registrar, WeightsSpec, hookimpl, shipped_weights
 
+MUON = attrs.evolve(FAST, warmup_steps=100)
+"""The recipe of the Fashion-MNIST files that Muon trained in two epochs."""
+
 AUGMENTED = attrs.evolve(LONG, augment="dihedral")
 """The recipe of ``linear-residual-200.photos``: few photographs are soon memorised."""
 
@@ -30,10 +33,10 @@ FAST_PHOTOS = attrs.evolve(PHOTOS, epochs=6)
 """The recipe of ``convae-1000.photos``."""
 
 WEIGHTS = (
-    WeightsSpec(model="convae-200", tag="fashion-mnist", dataset="fashion-mnist", recipe=FAST),
+    WeightsSpec(model="convae-200", tag="fashion-mnist", dataset="fashion-mnist", recipe=MUON),
     WeightsSpec(model="convae-200", tag="cifar10", dataset="cifar10"),
     WeightsSpec(model="convae-1000", tag="photos", dataset="photos", recipe=FAST_PHOTOS),
-    WeightsSpec(model="convae-1000", tag="fashion-mnist", dataset="fashion-mnist", recipe=FAST),
+    WeightsSpec(model="convae-1000", tag="fashion-mnist", dataset="fashion-mnist", recipe=MUON),
     WeightsSpec(model="convae-1000", tag="cifar10", dataset="cifar10"),
     WeightsSpec(model="deep-residual-200", tag="photos", dataset="photos", recipe=DEEP_AUGMENTED),
     WeightsSpec(model="deep-residual-200", tag="fashion-mnist", dataset="fashion-mnist"),
