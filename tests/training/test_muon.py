@@ -1,21 +1,21 @@
 """Muon: its direction against plain steps in float64, and its updates."""
 
 import copy
-import math
 
 import pytest
 import torch
 from torch import nn
 
-from convae_zoo.training.muon import BLOCK, STEPS, Muon, is_matrix, orthogonalize
+from convae_zoo.training.muon import BLOCK, COEFFICIENTS, STEPS, Muon, is_matrix, orthogonalize
 
 
-def plain_direction(matrix):
-    """The steps on the matrix itself, in float64."""
+def newton_schulz(matrix):
+    """The steps as they are published, in float64."""
+    linear, cubic, quintic = COEFFICIENTS
     x = matrix.double()
     x = x.T if x.shape[0] > x.shape[1] else x
-    x = x / (x @ x.T).norm().sqrt()
-    for linear, cubic, quintic in STEPS:
+    x = x / x.norm()
+    for _ in range(STEPS):
         gram = x @ x.T
         x = linear * x + (cubic * gram + quintic * gram @ gram) @ x
     return x.T if matrix.shape[0] > matrix.shape[1] else x
@@ -25,7 +25,7 @@ def plain_direction(matrix):
 @pytest.mark.parametrize("scale", [1e-9, 1.0, 1e6])
 def test_the_direction_is_that_of_the_plain_steps(shape, scale):
     matrix = scale * torch.randn(shape, generator=torch.Generator().manual_seed(1))
-    expected = plain_direction(matrix)
+    expected = newton_schulz(matrix)
     (found,) = orthogonalize([matrix])
     assert (found - expected).norm() <= 1e-3 * expected.norm()
 
@@ -35,15 +35,6 @@ def test_matrices_of_different_shapes_do_not_affect_each_other():
     matrices = [torch.randn(shape, generator=draw) for shape in ((4, 6), (6, 4), (4, 9), (3, 3))]
     for found, matrix in zip(orthogonalize(matrices), matrices, strict=True):
         torch.testing.assert_close(found, *orthogonalize([matrix]))
-
-
-def test_singular_values_from_a_300th_of_the_largest_come_near_1():
-    draw = torch.Generator().manual_seed(7)
-    left = torch.linalg.qr(torch.randn(40, 40, generator=draw)).Q
-    right = torch.linalg.qr(torch.randn(90, 40, generator=draw)).Q
-    (found,) = orthogonalize([left @ torch.logspace(0, math.log10(0.005), 40).diag() @ right.T])
-    values = torch.linalg.svdvals(found)
-    assert 0.8 < values.min() < values.max() < 1.2
 
 
 def decaying(rows, columns, draw):
@@ -61,7 +52,7 @@ def test_bf16_gives_the_direction_of_the_rounded_matrix(shape):
     (expected,) = orthogonalize([matrix.bfloat16().float()])
     (found,) = orthogonalize([matrix.bfloat16()])
     assert found.dtype == torch.bfloat16
-    assert 0 < (found - expected).norm() <= 0.04 * expected.norm()
+    assert 0 < (found - expected).norm() <= 0.06 * expected.norm()
     assert torch.linalg.matrix_norm(found.float(), 2) < 1.8  # two blocks may add up
 
 
@@ -69,7 +60,7 @@ def test_bf16_gives_the_direction_of_the_rounded_matrix(shape):
 @pytest.mark.parametrize("rows", [2 * BLOCK, 2 * BLOCK - 1])
 def test_many_rows_are_orthogonalised_in_blocks(rows, is_tall):
     matrix = torch.randn(rows, 600, generator=torch.Generator().manual_seed(4))
-    expected = torch.cat([plain_direction(block) for block in matrix.split(BLOCK)])
+    expected = torch.cat([newton_schulz(block) for block in matrix.split(BLOCK)])
     (found,) = orthogonalize([matrix.T if is_tall else matrix])
     found = found.T if is_tall else found
     assert found.shape == matrix.shape
@@ -105,19 +96,19 @@ def test_a_unit_without_gradients_leaves_no_subnormal_numbers():
     assert weight[0].tolist() == before.tolist()
 
 
-def test_a_matrix_is_updated_by_orthogonalised_nesterov_momentum():
+def test_two_dimensional_weights_are_updated_like_pytorchs_muon():
     draw = torch.Generator().manual_seed(3)
-    start = torch.randn(50, 20, generator=draw)
-    weight = nn.Parameter(start.clone())
-    muon = Muon([weight], lr=0.02, momentum=0.9, weight_decay=0.1)
-    expected, momentum = start.double(), torch.zeros(50, 20, dtype=torch.float64)
+    start = torch.randn(20, 50, generator=draw)
+    mine, theirs = nn.Parameter(start.clone()), nn.Parameter(start.clone())
+    ours = Muon([mine], lr=0.02, momentum=0.9, weight_decay=0.1)
+    reference = torch.optim.Muon([theirs], lr=0.02, momentum=0.9, weight_decay=0.1)
     for _ in range(5):
-        weight.grad = torch.randn(50, 20, generator=draw)
-        muon.step()
-        momentum = 0.9 * momentum + 0.1 * weight.grad
-        direction = plain_direction(0.9 * momentum + 0.1 * weight.grad)
-        expected = (1 - 0.02 * 0.1) * expected - 0.02 * (50 / 20) ** 0.5 * direction
-    assert (weight - expected).norm() <= 1e-4 * (expected - start).norm()
+        gradient = torch.randn(20, 50, generator=draw)
+        mine.grad, theirs.grad = gradient.clone(), gradient.clone()
+        ours.step()
+        reference.step()
+    moved = (theirs - start).norm()
+    assert (mine - theirs).norm() <= 0.03 * moved  # theirs works in bf16 throughout
 
 
 def test_biases_and_single_rows_are_updated_like_adam():
