@@ -16,7 +16,7 @@ import click
 import torch
 
 import convae_zoo as zoo
-from benchmarks.conftest import device_name
+from convae_zoo.bench.document import device_name
 from convae_zoo.data.one_class import one_class
 from convae_zoo.files import write_text
 

@@ -20,7 +20,7 @@ import click
 import torch
 
 import convae_zoo as zoo
-from benchmarks.conftest import device_name
+from convae_zoo.bench.document import device_name
 from convae_zoo.data.one_class import anomalous, one_class
 from convae_zoo.evaluation.detection import measure_detection
 from convae_zoo.evaluation.detection_baselines import detection_baselines
