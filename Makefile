@@ -17,7 +17,7 @@ UNSEEN = $$($(BIN)/python -c "import skimage as s; print(*(s.__path__[0] + '/dat
 .PHONY: demo test test-pythons lint format bench bench-full docs release clean
 
 demo: $(VENV)/installed
-	$(BIN)/convae-zoo reconstruct linear-residual-200.photos $(UNSEEN) --pca photos \
+	$(BIN)/convae-zoo reconstruct deep-residual-200.photos $(UNSEEN) --pca photos \
 	  --out $(DEMO)/reconstructed --overwrite
 	$(BIN)/convae-zoo denoise unet-denoiser.photographs $(UNSEEN) --corruption "gaussian(sigma=50)" \
 	  --out $(DEMO)/denoised --overwrite

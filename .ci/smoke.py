@@ -29,7 +29,7 @@ def main(version: str) -> None:
         zoo.load_model(name)
     with tempfile.TemporaryDirectory() as folder:
         photo = Path(data.__file__).parent / "coffee.png"
-        run("reconstruct", "linear-residual-200.photos", photo, "--out", f"{folder}/again.png")
+        run("reconstruct", "deep-residual-200.photos", photo, "--out", f"{folder}/again.png")
         run("denoise", "unet-denoiser.photographs", photo, "--out", f"{folder}/clean.png")
         run(
             *("train", "convae-200", "--set", "width=2", "--set", "latent_dim=4"),

@@ -22,8 +22,8 @@ from convae_zoo.visuals.heatmap import draw_heatmap
 
 WIDTH, HEIGHT, GAP, LINE = 400, 266, 16, 30
 PHOTOGRAPHS = Path(data.__file__).parent
-DENOISER, MODEL = "unet-denoiser.photographs", "linear-residual-200.photos"
-SCORE, TILE = "reconstruction(smoothing=2)", {"image_size": 16}
+DENOISER, MODEL = "unet-denoiser.photographs", "deep-residual-200.photos"
+SCORE = "combined(smoothing=2, blur=0.5)"
 SIGMA = 50
 DEFECTS = ("blot", "hole", "scratch")
 
