@@ -1,5 +1,6 @@
 """Collecting what the gallery shows from everything installed."""
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -72,10 +73,7 @@ def build_gallery(settings: Settings, progress: Progress = lambda *_: None) -> G
         try:
             specs[name] = spec_of(name)
             model = load_model(name, device=choose_device(settings.device))
-            made = [
-                reconstruct_picture(name, specs[name].dataset_name, model, image)
-                for _, image in pictures
-            ]
+            made = reconstructions(name, specs[name].dataset_name, model, pictures)
             if model.corruption:
                 denoised += [denoise_picture(name, model, image) for _, image in pictures]
             if hasattr(model.encoder, "sample_latent"):
@@ -84,7 +82,7 @@ def build_gallery(settings: Settings, progress: Progress = lambda *_: None) -> G
             left_out.append(f"{name}: {error}")
         else:
             models[name] = model
-            for scene, reconstruction in zip(shown, made, strict=True):
+            for scene, reconstruction in zip(shown, made, strict=False):
                 scene.append(reconstruction)
     progress("measuring on datasets", len(names), len(names))
     measured = boards(models, specs, measure=settings.measure, device=settings.device)
@@ -118,6 +116,15 @@ def build_gallery(settings: Settings, progress: Progress = lambda *_: None) -> G
         plugins=tuple(plugin_rows()),
         left_out=tuple(left_out),
     )
+
+
+def reconstructions(
+    name: str, dataset: str, model: Autoencoder, pictures: Sequence[tuple[str, Tensor]]
+) -> list[Reconstruction]:
+    """Reconstruct named pictures; none by a model whose latent holds the whole image."""
+    if math.prod(model.latent_shape) >= math.prod(model.image_shape):
+        return []
+    return [reconstruct_picture(name, dataset, model, image) for _, image in pictures]
 
 
 def _paths(given: Sequence[str | Path]) -> list[Path]:

@@ -14,6 +14,7 @@ from convae_zoo.errors import UsageError
 from convae_zoo.tasks.gallery import write as writing
 from convae_zoo.tasks.gallery import write_gallery
 from convae_zoo.tasks.gallery.boards import boards, spec_of
+from convae_zoo.tasks.gallery.build import reconstructions
 
 
 class Tags(HTMLParser):
@@ -37,6 +38,11 @@ def test_a_picture_of_any_size_goes_through_every_model_whole(gallery, photo):
     psnrs = [each.psnr for each in scene.reconstructions]
     assert psnrs == sorted(psnrs, reverse=True)
     assert not scene.best.is_baseline
+
+
+def test_a_model_whose_latent_holds_the_image_is_not_among_the_reconstructions():
+    model = zoo.create_model("unet-denoiser", width=8, image_size=16)
+    assert reconstructions("d", "photos", model, [("p", torch.zeros(3, 20, 20).byte())]) == []
 
 
 def test_weights_that_do_not_load_are_left_out_and_named(gallery):
