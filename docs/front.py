@@ -23,7 +23,7 @@ from convae_zoo.visuals.heatmap import draw_heatmap
 WIDTH, HEIGHT, GAP, LINE = 400, 266, 16, 30
 PHOTOGRAPHS = Path(data.__file__).parent
 DENOISER, MODEL = "unet-denoiser.photographs", "deep-residual-200.photos"
-SCORE = "combined(smoothing=2, blur=0.5)"
+SCORE = "reconstruction(smoothing=2)"
 SIGMA = 50
 DEFECTS = ("blot", "hole", "scratch")
 
@@ -53,7 +53,9 @@ def noise_removed() -> tuple[str, Image.Image]:
 def defects_found() -> tuple[str, Image.Image]:
     """Fit a detector on pictures of a wall, and show it defects."""
     normal, test = (zoo.load_dataset("defects", split) for split in ("train", "test"))
-    detector = zoo.AnomalyDetector("linear-residual-200", score=SCORE, overrides=TILE).fit(normal)
+    detector = zoo.AnomalyDetector(
+        "linear-residual-200", overrides={"image_size": 16}, score=SCORE
+    ).fit(normal)
     classes = [test.label_name(index) for index in range(len(test))]
     chosen = test.images[[classes.index(name) for name in DEFECTS]]
     side = (WIDTH - 2 * 2) // 3

@@ -283,6 +283,13 @@ class WeightsSpec(Spec):
         return self.dataset.partition("(")[0].strip()
 
     @property
+    def measured_on(self) -> str:
+        """The dataset of its metrics, as its card names it: one may have changed its split."""
+        described = self.card.get("dataset")
+        is_named = isinstance(described, Mapping) and "name" in described
+        return str(described["name"]) if is_named else self.dataset_name
+
+    @property
     def trained(self) -> bool:
         """Whether trained weights exist, in a package or elsewhere."""
         return self.file is not None or self.remote

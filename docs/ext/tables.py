@@ -15,7 +15,6 @@ import convae_zoo as zoo
 from convae_zoo.models.plan import plan_model
 from convae_zoo.registry import find_model, get_registry
 from convae_zoo.registry.kinds import KINDS
-from convae_zoo.registry.specs import WeightsSpec
 
 Cells = tuple[str, ...]
 
@@ -41,7 +40,7 @@ def weights_table() -> tuple[Cells, list[Cells]]:
                 f"{found['mse']:.6f}",
                 f"{found['psnr']:.2f} dB",
                 f"{found['ssim']:.4f}",
-                f"{found['images']:,.0f} of {_measured_on(weights)}",
+                f"{found['images']:,.0f} of {weights.measured_on}",
             )
         )
     return head, rows
@@ -99,11 +98,6 @@ def _by_mse() -> list[str]:
         if weights is not None and "mse" in weights.metrics
     }
     return sorted(keys, key=lambda name: keys[name])
-
-
-def _measured_on(weights: WeightsSpec) -> str:
-    """Return the dataset as the weights' card names it: older ones have another split of it."""
-    return str(weights.card.get("dataset", {}).get("name", weights.dataset))
 
 
 def _latent_floats(model: str) -> str:

@@ -39,8 +39,8 @@ def boards(
         made = _measured(group, dataset, device) if measure else None
         if made is not None:
             found.append(Board(board=made, measured=True))
-        elif stated := _stated(group, weights, dataset):
-            found.append(Board(board=stated, measured=False))
+        else:
+            found += [Board(board=stated, measured=False) for stated in _stated(group, weights)]
     return sorted(found, key=lambda each: (not each.measured, -len(each.board.rows)))
 
 
@@ -52,11 +52,22 @@ def _measured(models: Mapping[str, Autoencoder], dataset: str, device: str) -> L
 
 
 def _stated(
-    models: Mapping[str, Autoencoder], weights: Mapping[str, WeightsSpec], dataset: str
+    models: Mapping[str, Autoencoder], weights: Mapping[str, WeightsSpec]
+) -> list[Leaderboard]:
+    """Collect what the cards state, by the dataset that each was measured on."""
+    datasets = sorted({weights[name].measured_on for name in models})
+    found = (_stated_on(dataset, models, weights) for dataset in datasets)
+    return [board for board in found if board is not None]
+
+
+def _stated_on(
+    dataset: str, models: Mapping[str, Autoencoder], weights: Mapping[str, WeightsSpec]
 ) -> Leaderboard | None:
-    """Collect what the cards state; None if none states anything."""
+    """Collect what the cards state of a dataset; None if none states anything."""
     rows, pca = [], {}
     for name, model in models.items():
+        if weights[name].measured_on != dataset:
+            continue
         stated = weights[name].metrics
         if "mse" not in stated or "psnr" not in stated:
             continue

@@ -4,6 +4,7 @@ import html
 import re
 from html.parser import HTMLParser
 
+import attrs
 import pytest
 import torch
 
@@ -68,6 +69,18 @@ def test_without_measuring_the_cards_are_quoted(rogue_registry):  # noqa: ARG001
     assert not found.measured
     assert found.board.rows[0].metrics.mse == 0.01
     assert found.board.pca == ()
+
+
+def test_cards_that_state_figures_of_different_datasets_are_not_in_one_leaderboard(
+    rogue_registry,  # noqa: ARG001 - it must be in place
+):
+    model, spec = zoo.load_model("plain.one"), spec_of("plain.one")
+    other = attrs.evolve(spec, card={"dataset": {"name": "old-waves"}})
+    found = boards(
+        {"one": model, "two": model}, {"one": spec, "two": other}, measure=False, device="cpu"
+    )
+    assert [board.board.dataset for board in found] == ["old-waves", "waves"]
+    assert [[row.name for row in board.board.rows] for board in found] == [["two"], ["one"]]
 
 
 def test_a_model_with_a_prior_has_samples_and_the_best_one_a_map(gallery):
