@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from convae_zoo.data.corrupt import Corruption, keyed_generator
-from convae_zoo.errors import ZooWarning
+from convae_zoo.errors import UnknownNameError, ZooWarning
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.tasks.pictures.noise import estimate_sigma
 from convae_zoo.tasks.pictures.picture_model import PictureModel, Progress
@@ -30,9 +30,7 @@ class Denoiser(PictureModel):
     def __init__(self, model: Autoencoder, precision: str = "auto") -> None:
         super().__init__(model, precision)
         self._has_warned = False
-        self._knows_white_noise = (
-            bool(model.corruption) and Corruption(model.corruption).states_sigma
-        )
+        self._knows_white_noise = _states_sigma(model.corruption)
 
     def needs_sigma(self, values: Tensor) -> bool:
         """Whether the noise's standard deviation is needed for a picture C×H×W."""
@@ -75,6 +73,14 @@ class Denoiser(PictureModel):
         if not (self._knows_white_noise and self.model.image_shape[0] == _COLOUR):
             return False
         return all(torch.equal(values[0], other) for other in values[1:])
+
+
+def _states_sigma(corruption: str) -> bool:
+    """Whether a corruption is white noise of known sigma; not if its plugin is not installed."""
+    try:
+        return bool(corruption) and Corruption(corruption).states_sigma
+    except UnknownNameError:
+        return False
 
 
 def whitened(values: Tensor, sigma: float) -> Tensor:

@@ -42,8 +42,12 @@ def test_a_picture_of_any_size_goes_through_every_model_whole(gallery, photo):
 
 
 def test_a_model_whose_latent_holds_the_image_is_not_among_the_reconstructions():
-    model = zoo.create_model("unet-denoiser", width=8, image_size=16)
-    assert reconstructions("d", "photos", model, [("p", torch.zeros(3, 20, 20).byte())]) == []
+    config = {"width": 8, "image_size": 16}
+    model = zoo.compose(
+        encoder="unet", decoder="unet", encoder_config=config, decoder_config=config
+    )
+    picture = torch.zeros(3, 20, 20, dtype=torch.uint8)
+    assert reconstructions("d", "photos", model, [("p", picture)]) == []
 
 
 def test_weights_that_do_not_load_are_left_out_and_named(gallery):

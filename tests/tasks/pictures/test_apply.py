@@ -175,3 +175,10 @@ def test_quality_is_that_of_the_whole_picture_in_any_number_of_strips(monkeypatc
     assert quality(original[:1], original).psnr < 100
     with pytest.raises(DataError, match="the picture has 64×50 pixels and the clean one 50×64"):
         quality(original, original.transpose(1, 2))
+
+
+def test_a_denoiser_whose_corruption_is_not_installed_still_denoises(monkeypatch):
+    model = identity(monkeypatch, corruption="noise-of-another-plugin(strength=3)")
+    picture = DRAW.integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    (made,) = zoo.denoise(model, picture)
+    assert np.array_equal(made, picture)
