@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 @click.option(
     "--sigma",
     type=float,
-    help="Standard deviation of the noise in units of 255, for models that take it, and for "
-    "grey pictures; by default estimated and printed for each picture.",
+    help="Standard deviation of the noise in units of 255, for models that take it and for noise "
+    "without colour, as in grey pictures; by default estimated and printed for each picture.",
 )
 @click.option(
     "--corruption",

@@ -70,8 +70,8 @@ def denoise(
         model: as `reconstruct` takes it; it should have been trained with a corruption, or a
             warning says so.
         pictures: as `reconstruct` takes them; the noise of float arrays may leave [0, 1].
-        sigma: standard deviation of the noise in units of 255, for models that take it and for grey
-            pictures in a colour model; estimated for each picture if it is not given.
+        sigma: standard deviation of the noise in units of 255, for models that take it and for
+            noise without colour, as in grey pictures; by default estimated for each picture.
         device: as `reconstruct` takes it.
         progress: as `reconstruct` takes it.
 

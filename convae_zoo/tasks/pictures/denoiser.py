@@ -1,4 +1,4 @@
-"""A model applied to noisy pictures; grey ones get the white noise that a colour model knows."""
+"""A model applied to noisy pictures, whose noise is made white where it is without colour."""
 
 import math
 import warnings
@@ -9,7 +9,7 @@ from torch import Tensor
 from convae_zoo.data.corrupt import Corruption, keyed_generator
 from convae_zoo.errors import UnknownNameError, ZooWarning
 from convae_zoo.models.autoencoder import Autoencoder
-from convae_zoo.tasks.pictures.noise import estimate_sigma
+from convae_zoo.tasks.pictures.noise import estimate_sigma, is_noise_without_colour
 from convae_zoo.tasks.pictures.picture_model import PictureModel, Progress
 
 _COLOUR = 3
@@ -19,8 +19,9 @@ class Denoiser(PictureModel):
     """A model that removes the noise of pictures of any size.
 
     A colour model that was trained on white noise takes noise that is the same in all channels for
-    a part of the picture. A picture without colour therefore gets noise of its own in the chroma
-    first, so that all channels have white noise, of √3 times its sigma; their mean is the picture.
+    a part of the picture. Grey pictures have such noise, and JPEG files that store colour at half
+    the resolution nearly. They get noise of their own in the colours first, so that all channels
+    have white noise, of √3 times the sigma; their mean stays as it was.
 
     Args:
         model: as `PictureModel` takes it.
@@ -34,7 +35,7 @@ class Denoiser(PictureModel):
 
     def needs_sigma(self, values: Tensor) -> bool:
         """Whether the noise's standard deviation is needed for a picture C×H×W."""
-        return self.model.plan.takes_sigma or self._lacks_colour(values)
+        return self.model.plan.takes_sigma or self._must_whiten(values)
 
     def __call__(
         self,
@@ -63,16 +64,16 @@ class Denoiser(PictureModel):
                 )
             return super().__call__(values, None, progress)
         known = estimate_sigma(values) if sigma is None else sigma
-        if not self._lacks_colour(values):
+        if not self._must_whiten(values):
             return super().__call__(values, known, progress)
-        white = whitened(values[:1], known)
-        made = super().__call__(white, math.sqrt(_COLOUR) * known, progress)
-        return made.mean(0, keepdim=True).expand(len(values), -1, -1)
+        made = super().__call__(whitened(values, known), math.sqrt(_COLOUR) * known, progress)
+        if all(torch.equal(values[0], other) for other in values[1:]):  # grey, in any form
+            return made.mean(0, keepdim=True).expand(len(values), -1, -1)
+        return made
 
-    def _lacks_colour(self, values: Tensor) -> bool:
-        if not (self._knows_white_noise and self.model.image_shape[0] == _COLOUR):
-            return False
-        return all(torch.equal(values[0], other) for other in values[1:])
+    def _must_whiten(self, values: Tensor) -> bool:
+        is_of_white_noise = self._knows_white_noise and self.model.image_shape[0] == _COLOUR
+        return is_of_white_noise and is_noise_without_colour(values)
 
 
 def _states_sigma(corruption: str) -> bool:
@@ -84,18 +85,20 @@ def _states_sigma(corruption: str) -> bool:
 
 
 def whitened(values: Tensor, sigma: float) -> Tensor:
-    """Return three channels whose mean is a grey picture and whose noise is white.
+    """Return three channels whose noise is white, with the mean that they had.
 
     Args:
-        values: 1×H×W, with noise of standard deviation sigma.
+        values: C×H×W with C of 1 or 3, with noise of standard deviation sigma that is the same in
+            all channels.
         sigma: in the units of the values. The noise of each channel has √3 times as much.
 
     Returns:
         Float32 3×H×W, always the same for the same picture.
     """
     height, width = values.shape[1:]
-    generator = keyed_generator("grey")
+    generator = keyed_generator("colours")
     channels = torch.randn((_COLOUR, height, width), generator=generator, dtype=torch.float32)
     channels *= math.sqrt(_COLOUR) * sigma
-    channels += values - channels.mean(0, keepdim=True)
+    channels -= channels.mean(0, keepdim=True)
+    channels += values
     return channels

@@ -5,13 +5,14 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from skimage import data
 from torch import nn
 
 import convae_zoo as zoo
 from convae_zoo.errors import ConfigError, DataError, UsageError, ZooWarning
 from convae_zoo.tasks.pictures import PictureModel, picture_model
-from convae_zoo.tasks.pictures.noise import estimate_sigma
+from convae_zoo.tasks.pictures.noise import estimate_sigma, is_noise_without_colour
 from convae_zoo.tasks.pictures.quality import quality
 
 DRAW = np.random.default_rng(0)
@@ -120,6 +121,18 @@ def test_the_shipped_denoiser_removes_the_noise_of_grey_pictures():
     (denoised,) = zoo.denoise("unet-denoiser.photographs", noisy)
     assert denoised.shape == clean.shape
     assert np.square(denoised - clean).mean() < np.square(noisy - clean).mean() / 6
+
+
+def test_the_shipped_denoiser_removes_noise_that_jpeg_has_taken_the_colour_of(tmp_path):
+    clean = data.chelsea()[40:136, 100:196]
+    noisy = (clean + DRAW.normal(0, 25, clean.shape)).round().clip(0, 255).astype(np.uint8)
+    Image.fromarray(noisy).save(tmp_path / "noisy.jpg", quality=90)
+    stored = np.asarray(Image.open(tmp_path / "noisy.jpg"))
+    assert is_noise_without_colour(torch.from_numpy(stored.transpose(2, 0, 1).copy()))
+    assert not is_noise_without_colour(torch.from_numpy(noisy.transpose(2, 0, 1).copy()))
+    (denoised,) = zoo.denoise("unet-denoiser.photographs", tmp_path / "noisy.jpg")
+    before, after = (np.square(x - clean.astype(float)).mean() for x in (stored, denoised))
+    assert after < before / 3
 
 
 def test_a_model_that_was_not_trained_to_denoise_is_warned_of(monkeypatch):
