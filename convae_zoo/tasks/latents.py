@@ -178,6 +178,6 @@ def _images(pictures: Pictures, layout: Layout) -> Tensor:
         return layout.images(pictures)
     images = empty_images(len(pictures), layout.image_shape)
     for index, picture in enumerate(pictures):
-        layout.check(picture, index)
+        layout.check(picture, pictures.name(index))
         images[index] = pixels.fit(picture[None], layout.image_shape)[0]
     return images

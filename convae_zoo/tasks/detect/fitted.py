@@ -101,7 +101,7 @@ class Scorer:
         """
         if self.layout.picture_size is None:
             for index, picture in enumerate(pictures):
-                self.layout.check(picture, index)
+                self.layout.check(picture, pictures.name(index))
                 yield self._by_tiles(picture)
                 progress(1)
             return

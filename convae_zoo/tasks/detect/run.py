@@ -139,12 +139,12 @@ def _scored(
         read: list[tuple[str, Tensor]] = []
         part = range(start, min(start + size, len(images)))
         for index in part:
-            name, path = images[index]
+            name = images[index][0]
             try:
                 picture = reader[index]
-                layout.check(picture, index)
+                layout.check(picture, reader.name(index))
             except InputError as error:
-                yield name, f"{path}: {error}"
+                yield name, str(error)
             else:
                 read.append((name, picture))
         scored = detector.scored([picture for _, picture in read]) if read else ()

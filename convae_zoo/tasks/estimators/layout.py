@@ -51,8 +51,8 @@ class Layout:
             image_shape=image_shape,
         )
 
-    def check(self, picture: Tensor, index: int) -> None:
-        """Check the size of one picture, C×H×W.
+    def check(self, picture: Tensor, name: str) -> None:
+        """Check the size of one picture, C×H×W; `name` is for the error.
 
         Raises:
             InputError: it is not the size of the others, or smaller than a tile.
@@ -60,14 +60,14 @@ class Layout:
         height, width = picture.shape[1:]
         if self.picture_size is not None and (height, width) != self.picture_size:
             raise InputError(
-                f"picture {index} is {height}×{width}, expected {shape_text(self.picture_size)}, "
+                f"{name} is {height}×{width}, expected {shape_text(self.picture_size)}, "
                 "as the first one in fit; bring small pictures to one size"
             )
         if self.picture_size is None and (
             height < self.image_shape[1] or width < self.image_shape[2]
         ):
             raise InputError(
-                f"picture {index} is {height}×{width}, smaller than a tile of "
+                f"{name} is {height}×{width}, smaller than a tile of "
                 f"{shape_text(self.image_shape[1:])}; leave it out or enlarge it"
             )
 
@@ -75,7 +75,7 @@ class Layout:
         """Turn whole pictures into images, uint8 N×C×H×W."""
         made = empty_images(len(pictures), self.image_shape)
         for index, picture in enumerate(pictures):
-            self.check(picture, index)
+            self.check(picture, pictures.name(index))
             made[index] = self.padded(picture[None])[0]
             progress(1)
         return made
@@ -133,7 +133,7 @@ class Layout:
         _, h, w = self.image_shape
         count = 0
         for index, picture in enumerate(pictures):
-            self.check(picture, index)
+            self.check(picture, pictures.name(index))
             covering = math.ceil(picture.shape[1] * picture.shape[2] / (h * w))
             for tile in self._random_tiles(picture, min(each, covering * COVER), generator):
                 made[count] = tile

@@ -30,11 +30,13 @@ class Pictures:
         items: uint8 N×C×H×W; or paths, PIL images, arrays and tensors.
         channels: channels of every picture; None for those that the pictures have.
         max_pixels: image files with more pixels are refused.
+        numbers: of the pictures among all that were given; None for 0, 1, 2, …
     """
 
     items: Tensor | Sequence[Any]
     channels: int | None = None
     max_pixels: int = MAX_PIXELS
+    numbers: Sequence[int] | None = None
 
     def __len__(self) -> int:
         return len(self.items)
@@ -56,21 +58,32 @@ class Pictures:
         except InputError:
             raise
         except (DataError, ValueError) as error:
-            raise InputError(f"picture {index}: {error}") from error
+            is_file = isinstance(item, str | Path)  # which the error names
+            raise InputError(f"{error}" if is_file else f"{self.name(index)}: {error}") from error
         if len(picture) not in _known(self.channels):
             raise InputError(
-                f"picture {index} has {len(picture)} channels, expected {_expected(self.channels)}"
+                f"{self.name(index)} has {len(picture)} channels, expected "
+                f"{_expected(self.channels)}"
             )
         return picture
+
+    def name(self, index: int) -> str:
+        """Name a picture for an error: its path, or its number among all that were given."""
+        item = self.items[index]
+        if isinstance(item, str | Path):
+            return str(item)
+        return f"picture {index if self.numbers is None else self.numbers[index]}"
 
     def __iter__(self) -> Iterator[Tensor]:
         return (self[index] for index in range(len(self)))
 
     def chosen(self, indices: Sequence[int]) -> "Pictures":
         """Return some of the pictures."""
+        numbers = [index if self.numbers is None else self.numbers[index] for index in indices]
         if isinstance(self.items, Tensor):
-            return attrs.evolve(self, items=self.items[list(indices)])
-        return attrs.evolve(self, items=[self.items[index] for index in indices])
+            return attrs.evolve(self, items=self.items[list(indices)], numbers=numbers)
+        items = [self.items[index] for index in indices]
+        return attrs.evolve(self, items=items, numbers=numbers)
 
     def _colour(self, picture: Tensor) -> Tensor:
         """Make a picture from a file grey if one channel is expected."""

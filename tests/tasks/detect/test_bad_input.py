@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import convae_zoo as zoo
 from convae_zoo.errors import DataError, InputError, UsageError, ZooError
@@ -42,7 +43,7 @@ def test_one_image_is_refused(normal):
         (np.zeros((20, 1, 1, 8, 8), dtype=np.uint8), "got uint8 of shape 20×1×1×8×8"),
         (torch.zeros(0, 1, 8, 8, dtype=torch.uint8), "X has no pictures"),
         (np.zeros((20, 64)), r"image_shape is not set; pass image_shape=\(C, H, W\)"),
-        (["gone.png"], "picture 0: no image file at gone.png"),
+        (["gone.png"], "no image file at gone.png"),
         ([np.zeros((8, 8, 2), dtype=np.uint8)] * 20, "picture 0 has 2 channels, expected 1 or 3"),
         ([np.zeros((8, 8), dtype=np.uint8), np.zeros((9, 8), dtype=np.uint8)] * 9, "expected 8×8"),
         (smooth(20)[:1].expand(20, -1, -1, -1), "the images themselves are all the same"),
@@ -109,6 +110,19 @@ def test_a_picture_smaller_than_a_tile_is_refused(tiled):
         train=False,
         overrides={},
     )
+
+
+def test_a_picture_that_cannot_be_used_is_named_by_its_path_or_its_place_in_x(tmp_path):
+    pictures = [*smooth(20, size=40, channels=3)]
+    pictures[13] = pictures[13][:, :9]
+    changes = {"overrides": FAST["overrides"] | {"image_size": 16}}
+    refused(pictures, "^picture 13 is 9×40, smaller than a tile of 16×16", **changes)
+    paths = [tmp_path / f"{number}.png" for number in range(20)]
+    for path, picture in zip(paths, pictures, strict=True):
+        Image.fromarray(picture.permute(1, 2, 0).numpy()).save(path)
+    refused(paths, r"^\S+/13.png is 9×40, smaller than a tile of 16×16", **changes)
+    paths[13].write_bytes(b"no picture")
+    refused(paths, r"^\S+/13.png is not an image that can be read", **changes)
 
 
 def collapsed(change):
