@@ -286,8 +286,8 @@ class WeightsSpec(Spec):
     def measured_on(self) -> str:
         """The dataset of its metrics, as its card names it: one may have changed its split."""
         described = self.card.get("dataset")
-        is_named = isinstance(described, Mapping) and "name" in described
-        return str(described["name"]) if is_named else self.dataset_name
+        name = described.get("name") if isinstance(described, Mapping) else None
+        return self.dataset_name if name is None else str(name)
 
     @property
     def trained(self) -> bool:

@@ -186,7 +186,7 @@ def _pieces(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """Divide tensors of one shape into rows that stay in the processor's cache between two uses."""
     first = tensors[0]
     rows = max(1, _PIECE // first[0].numel()) if first.is_cpu else len(first)
-    return zip(*(tensor.split(rows) for tensor in tensors), strict=True)
+    return zip(*(torch.split(tensor, rows) for tensor in tensors), strict=True)
 
 
 def orthogonalize(matrices: Sequence[Tensor]) -> list[Tensor]:
@@ -220,7 +220,10 @@ def _divided(matrix: Tensor) -> Tensor:
     height = math.ceil(size / blocks)
     if padding := blocks * height - size:  # zeros stay zero
         matrix = functional.pad(matrix, (0, 0, 0, padding) if side == 0 else (0, padding))
-    return matrix.unflatten(side, (blocks, height)).movedim(side, 0)
+    rows, columns = matrix.shape
+    if side == 0:
+        return matrix.reshape(blocks, height, columns)
+    return matrix.reshape(rows, blocks, height).movedim(1, 0)
 
 
 def _joined(parts: Tensor, shape: torch.Size) -> Tensor:
@@ -256,7 +259,7 @@ def _inverse_roots(grams: list[Tensor]) -> list[Tensor]:
     for chosen in alike.values():
         together = _inverse_root(torch.cat([grams[index] for index in chosen]))
         counts = [len(grams[index]) for index in chosen]
-        for index, root in zip(chosen, together.split(counts), strict=True):
+        for index, root in zip(chosen, torch.split(together, counts), strict=True):
             roots[index] = root
     return roots
 
