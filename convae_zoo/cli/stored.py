@@ -58,14 +58,14 @@ def _describe_detector(name: str, file: Path) -> dict[str, Any]:
     from convae_zoo.weights.download.cache import digest
 
     found = describe(file)
-    model = label_of(found["model"])
+    weights, model = found.pop("weights"), label_of(found["model"])
     return {
         "kind": "detector",
         "name": name,
         "summary": f"anomaly detector: {found['score']['name']} of {model}",
         **_parts(found, str(file)),
         **found,
-        "model": found["weights"] or model,
+        "model": weights or model,
         "file": str(file),
         "sha256": digest(file),
         "card": {"storage": {"dtype": "fp32", "bytes": file.stat().st_size}},

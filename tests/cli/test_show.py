@@ -279,6 +279,14 @@ def test_a_detector_file_is_shown_with_what_it_takes_and_its_threshold(tmp_path,
         assert "score reconstruction  (convae-zoo" in text
 
 
+def test_a_detector_with_registered_weights_is_shown_with_their_name(tmp_path, capsys):
+    given = {"score": "reconstruction", "alarm_rate": 0.2, "device": "cpu"}
+    detector = convae_zoo.AnomalyDetector("convae-200.photos", train=False, **given)
+    detector.fit(detectors.smooth(10, size=32)).save(tmp_path / "d.safetensors")
+    assert main(["show", str(tmp_path / "d.safetensors")]) == 0
+    assert "  model         convae-200.photos\n" in capsys.readouterr().out
+
+
 def test_a_detector_file_that_describes_none_is_one_line_of_error(tmp_path, capsys):
     path = tmp_path / "d.safetensors"
     detectors.whole().save(path)
