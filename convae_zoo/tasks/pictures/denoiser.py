@@ -1,10 +1,11 @@
 """A model applied to noisy pictures, whose noise is made white where it is without colour."""
 
+import functools
 import math
 import warnings
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from convae_zoo.data.corrupt import Corruption, keyed_generator
 from convae_zoo.errors import UnknownNameError, ZooWarning
@@ -62,11 +63,14 @@ class Denoiser(PictureModel):
                     ZooWarning,
                     stacklevel=2,
                 )
-            return super().__call__(values, None, progress)
+            return self._applied(values, None, progress)
         known = estimate_sigma(values) if sigma is None else sigma
         if not self._must_whiten(values):
-            return super().__call__(values, known, progress)
-        made = super().__call__(whitened(values, known), math.sqrt(_COLOUR) * known, progress)
+            return self._applied(values, known, progress)
+        white = functools.partial(whitened, sigma=known, generator=keyed_generator("colours"))
+        made = self._applied(
+            values.expand(_COLOUR, -1, -1), math.sqrt(_COLOUR) * known, progress, white
+        )
         if all(torch.equal(values[0], other) for other in values[1:]):  # grey, in any form
             return made.mean(0, keepdim=True).expand(len(values), -1, -1)
         return made
@@ -84,21 +88,19 @@ def _states_sigma(corruption: str) -> bool:
         return False
 
 
-def whitened(values: Tensor, sigma: float) -> Tensor:
-    """Return three channels whose noise is white, with the mean that they had.
+def whitened(images: Tensor, sigma: float, generator: Generator) -> Tensor:
+    """Make noise that is the same in all channels white; the mean of the channels stays.
 
     Args:
-        values: C×H×W with C of 1 or 3, with noise of standard deviation sigma that is the same in
-            all channels.
-        sigma: in the units of the values. The noise of each channel has √3 times as much.
+        images: N×3×H×W.
+        sigma: standard deviation of the noise in the units of the images. That of the result is √3
+            times as large in each channel.
+        generator: of the noise that is added, on the CPU.
 
     Returns:
-        Float32 3×H×W, always the same for the same picture.
+        Float32 of the same shape.
     """
-    height, width = values.shape[1:]
-    generator = keyed_generator("colours")
-    channels = torch.randn((_COLOUR, height, width), generator=generator, dtype=torch.float32)
-    channels *= math.sqrt(_COLOUR) * sigma
-    channels -= channels.mean(0, keepdim=True)
-    channels += values
-    return channels
+    noise = torch.randn(images.shape, generator=generator, dtype=torch.float32)
+    noise *= math.sqrt(_COLOUR) * sigma
+    noise -= noise.mean(1, keepdim=True)
+    return noise.to(images.device).add_(images)

@@ -58,10 +58,20 @@ class PictureModel:
         Returns:
             Float32 C×H×W in units of 255, on the CPU.
         """
+        return self._applied(values, sigma, progress)
+
+    def _applied(
+        self,
+        values: Tensor,
+        sigma: float | None,
+        progress: Progress,
+        prepare: Callable[[Tensor], Tensor] = lambda tiles: tiles,
+    ) -> Tensor:
+        """Apply the model to what `prepare` makes of each batch of tiles N×C×H×W."""
         low, high = self.model.value_range
 
         def run(tiles: Tensor) -> Tensor:
-            x = pixels.to_float(tiles.to(self.model.device), (low, high))
+            x = pixels.to_float(prepare(tiles).to(self.model.device), (low, high))
             known = None
             if sigma is not None and self.model.plan.takes_sigma:
                 known = torch.full((len(x),), sigma / 255, device=x.device)
