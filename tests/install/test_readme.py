@@ -76,7 +76,7 @@ def reader(fresh_environment):
     pip.write_text(PIP)
     pip.chmod(0o755)
     yield fresh_environment
-    fresh_environment.pip("uninstall", "--yes", "tiny-encoder", "my-zoo-parts")
+    fresh_environment.pip("uninstall", "--yes", "tiny-encoder", "my-encoders")
 
 
 @pytest.fixture(scope="module")
