@@ -4,19 +4,25 @@ import torch
 
 from convae_zoo.data import load_dataset
 from convae_zoo.models.autoencoder import Autoencoder
+from convae_zoo.registry import list_models
+from convae_zoo.tasks.detect import AnomalyDetector
 from convae_zoo.tasks.detect.example import DATASET, fit_example
 from convae_zoo.visuals.gallery.content import Heatmaps
 from convae_zoo.visuals.heatmap import draw_heatmap
 
 _PER_CLASS = 2  # pictures shown
+_MODEL = "linear-residual-200"  # trained on the texture's own tiles, in half a minute
+_SCORE, _TILE = "reconstruction(smoothing=2)", {"image_size": 16}
 
 
 def show_defects(name: str, model: Autoencoder, device: str) -> Heatmaps:
     """Fit a detector on normal pictures, and score some of each kind of defect.
 
+    It trains a small model on them; if that model is not installed, the given one is used as it is.
+
     Args:
-        name: of the model's weights.
-        model: used as it is.
+        name: of the given model's weights.
+        model: the given model.
         device: ``auto``, ``cpu`` or ``cuda``.
 
     Raises:
@@ -25,7 +31,12 @@ def show_defects(name: str, model: Autoencoder, device: str) -> Heatmaps:
     test = load_dataset(DATASET, split="test")
     classes = test.exemplars(len(test.class_names)).tolist()
     tested = [index + number * len(classes) for number in range(_PER_CLASS) for index in classes]
-    detector = fit_example(model, device)
+    if is_trained := _MODEL in list_models():
+        detector = AnomalyDetector(
+            _MODEL, overrides=_TILE, score=_SCORE, alarm_rate=0.05, device=device
+        ).fit(load_dataset(DATASET, split="train"))
+    else:
+        detector = fit_example(model, device)
     pairs, notes, ratios = [], [], []
     images = test.images[tested]
     for index, image, scored in zip(tested, images, detector.scored(images), strict=True):
@@ -37,7 +48,7 @@ def show_defects(name: str, model: Autoencoder, device: str) -> Heatmaps:
         verdict = "flagged" if ratio > 1 else "passed"
         notes.append(f"{test.label_name(index)}: {ratio:.2f} of the threshold, {verdict}")
     return Heatmaps(
-        title=f"A detector with {name}, fitted on pictures without defects",
+        title=f"A detector with {_MODEL if is_trained else name}, fitted on pictures without defects",
         pairs=tuple(pairs),
         notes=tuple(notes),
         best=ratios.index(max(ratios)),
