@@ -33,7 +33,7 @@ def show_defects(name: str, model: Autoencoder, device: str) -> Heatmaps:
     tested = [index + number * len(classes) for number in range(_PER_CLASS) for index in classes]
     if is_trained := _MODEL in list_models():
         detector = AnomalyDetector(
-            _MODEL, overrides=_TILE, score=_SCORE, alarm_rate=0.05, device=device
+            _MODEL, overrides=_TILE, score=_SCORE, alarm_rate=0.01, device=device
         ).fit(load_dataset(DATASET, split="train"))
     else:
         detector = fit_example(model, device)
@@ -47,8 +47,9 @@ def show_defects(name: str, model: Autoencoder, device: str) -> Heatmaps:
         ratios.append(ratio)
         verdict = "flagged" if ratio > 1 else "passed"
         notes.append(f"{test.label_name(index)}: {ratio:.2f} of the threshold, {verdict}")
+    used = _MODEL if is_trained else name
     return Heatmaps(
-        title=f"A detector with {_MODEL if is_trained else name}, fitted on pictures without defects",
+        title=f"A detector with {used}, fitted on pictures without defects",
         pairs=tuple(pairs),
         notes=tuple(notes),
         best=ratios.index(max(ratios)),
