@@ -4,6 +4,7 @@
 # make lint     checks format, lint, types and which room imports which
 # make bench    times the core, the parts, whole runs: a short set, a table and a chart
 # make docs     builds the pages in docs/, without a network; a warning is an error
+# make notebook runs docs/notebooks/article.py into the notebook beside it, which takes minutes
 # make release  builds every distribution, checks it, installs it elsewhere and tries it
 # Each makes .venv and installs what it needs first.
 
@@ -14,7 +15,7 @@ DEMO := runs/demo
 # Photographs that come with scikit-image and are kept out of training.
 UNSEEN = $$($(BIN)/python -c "import skimage as s; print(*(s.__path__[0] + '/data/' + n for n in ('chelsea.png', 'coffee.png')))")
 
-.PHONY: demo test test-pythons lint format bench bench-full docs release clean
+.PHONY: demo test test-pythons lint format bench bench-full docs notebook release clean
 
 demo: $(VENV)/installed
 	$(BIN)/convae-zoo reconstruct deep-residual-200.photos $(UNSEEN) --pca photos \
@@ -57,6 +58,10 @@ bench bench-full: $(VENV)/installed
 
 docs: $(VENV)/installed
 	$(BIN)/python -m sphinx -b html -W --keep-going -q docs docs/_build/html
+
+notebook: $(VENV)/installed
+	cd docs/notebooks && $(abspath $(BIN))/python -m jupytext --to ipynb --execute article.py
+	$(BIN)/python docs/notebooks/shrink.py
 
 release: $(VENV)/installed
 	.ci/release
