@@ -213,7 +213,8 @@ def draw(results: dict[str, Any], path: Path) -> None:
     help="Another value of a recipe's field, as in warmup_steps=30; repeatable.",
 )
 @click.option("--images", default=0, help="Train on so many images instead of all.")
-@click.option("--seeds", default=3, show_default=True)
+@click.option("--seeds", default=3, show_default=True, help="How many.")
+@click.option("--first-seed", default=0, show_default=True)
 @click.option("--article-epochs", default=ARTICLE_EPOCHS, show_default=True)
 @click.option("--article-seeds", type=int, help="Seeds of the article's loop, if fewer.")
 @click.option("--threshold", type=float, help="Loss to reach; by default the article's mean.")
@@ -229,6 +230,7 @@ def main(
     changes: tuple[str, ...],
     images: int,
     seeds: int,
+    first_seed: int,
     article_epochs: int,
     article_seeds: int | None,
     threshold: float | None,
@@ -248,9 +250,9 @@ def main(
     settings |= {name: _value(text) for name, _, text in (c.partition("=") for c in changes)}
     common = {"dataset": dataset, "data": data, "model": model, "epochs": article_epochs}
     runs: dict[str, list[Run]] = {"article": [], "zoo": []}
-    for seed in range(seeds):
+    for number, seed in enumerate(range(first_seed, first_seed + seeds)):
         for who, found in runs.items():
-            if who == "article" and article_seeds is not None and seed >= article_seeds:
+            if who == "article" and article_seeds is not None and number >= article_seeds:
                 continue
             used = images if who == "zoo" else 0
             task = Task(who=who, settings=settings, images=used, seed=seed, **common)
