@@ -87,8 +87,12 @@ def as_text(result):
 def choose_model(browser, name):
     (box,) = find(browser, "input[role=listbox], input[role=combobox]")
     box.click()
-    options = wait(browser, lambda: find(browser, "[role=option]"))
-    next(option for option in options if option.text.strip().endswith(name)).click()
+
+    def offered():
+        options = find(browser, "[role=option]")
+        return next((each for each in options if each.text.strip().endswith(name)), None)
+
+    wait(browser, offered).click()
 
 
 def pixels(browser, place):

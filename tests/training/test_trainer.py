@@ -88,7 +88,7 @@ def test_a_state_dict_continues_bit_for_bit_in_another_trainer():
 
     first, second = trainer(), trainer()
     states = []
-    first.recorder.checkpoint = lambda state: states.append(copy.deepcopy(state))
+    first.recorder.checkpoint = lambda get_state: states.append(copy.deepcopy(get_state()))
     first.train()
     second.load_state_dict(states[0])
     second.recorder.history.steps = first.recorder.history.steps[:7]
