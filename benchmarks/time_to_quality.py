@@ -13,6 +13,7 @@ import json
 import statistics
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 from typing import Any
@@ -175,7 +176,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
     figure = Drawing(figsize=(8, 4.8), dpi=DPI, layout="constrained")
     axes = figure.add_subplot()
     found = results["summary"]
-    labels = {"article": "the article's loop, Adam", "zoo": results["zoo"]}
+    labels = {"article": "the article's loop, Adam", "zoo": textwrap.fill(results["zoo"], 34)}
     for (who, label), colour in zip(labels.items(), COLOURS, strict=False):
         for number, one in enumerate(results["runs"][who]):
             text = label if number == 0 else None
@@ -187,6 +188,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
     axes.set_yscale("log")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.yaxis.set_minor_formatter(StrMethodFormatter("{x:g}"))
     axes.set_xlabel("seconds from the start of the process")
     axes.set_ylabel("MSE in [-1, 1]")
     axes.set_title(
@@ -194,7 +196,12 @@ def draw(results: dict[str, Any], path: Path) -> None:
         f"{found['zoo_seconds']:,.0f} s to {found['threshold']:.4f}",
         fontsize=12,
     )
-    axes.legend(frameon=False, title="line: training, dot: validation, dashed: threshold")
+    axes.legend(
+        frameon=False,
+        fontsize=8,
+        title="line: training, dot: validation\ndashed: threshold",
+        title_fontsize=8,
+    )
     style(axes)
     write_figure(path, figure)
 
