@@ -3,13 +3,12 @@
 import socket
 import threading
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 import convae_zoo as zoo
 from convae_zoo.app.models import Model, Models
+from image_files import marked_photo
 
 MARKUP = "<script>document.title = 'owned'</script><img src=x onerror=\"hit()\">${1}{{2}}"
 SMALL = {"width": 2, "latent_dim": 8, "image_size": 16}
@@ -50,13 +49,7 @@ def models():
 
 @pytest.fixture(scope="session")
 def photo(tmp_path_factory):
-    """A picture whose sides are no multiples of a model's, with markup in its name."""
-    pixels = np.zeros((50, 70, 3), np.uint8)
-    pixels[..., 0] = np.arange(70) * 3
-    pixels[20:30, 20:40] = 255
-    path = tmp_path_factory.mktemp("pictures") / "<b>photo.png"
-    Image.fromarray(pixels).save(path)
-    return path
+    return marked_photo(tmp_path_factory.mktemp("pictures"))
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,11 @@
-"""Image files that a careful reader must refuse, skip or decode in little memory."""
+"""Image files that test their reader: by their size, their name or what they hold."""
 
 import struct
 import zlib
 from pathlib import Path
+
+import numpy as np
+from PIL import Image
 
 
 def flat_png(path: Path, width: int, height: int, *, bits: int = 8, colour: bool = False) -> Path:
@@ -16,4 +19,14 @@ def flat_png(path: Path, width: int, height: int, *, bits: int = 8, colour: bool
         for kind, content in ((b"IHDR", header), (b"IDAT", data), (b"IEND", b"")):
             file.write(struct.pack(">I", len(content)) + kind + content)
             file.write(struct.pack(">I", zlib.crc32(kind + content)))
+    return path
+
+
+def marked_photo(folder: Path) -> Path:
+    """Write a picture whose sides are no multiples of a model's, with markup in its name."""
+    pixels = np.zeros((50, 70, 3), np.uint8)
+    pixels[..., 0] = np.arange(70) * 3
+    pixels[20:30, 20:40] = 255
+    path = folder / "<b>photo.png"
+    Image.fromarray(pixels).save(path)
     return path

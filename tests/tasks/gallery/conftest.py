@@ -5,10 +5,8 @@ import importlib
 import sys
 import types
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 import convae_zoo as zoo
 from convae_zoo import registry
@@ -18,6 +16,7 @@ from convae_zoo.registry.discovery import new_manager
 from convae_zoo.registry.registry import build_registry
 from convae_zoo.registry.specs import Provenance
 from convae_zoo.tasks.gallery import Settings, build_gallery, write_gallery
+from image_files import marked_photo
 
 MARKUP = (
     "<script>document.title = 'owned'</script><img src=\"http://evil.invalid/x\" onerror='hit()'>"
@@ -128,13 +127,7 @@ def rogue_registry(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def photo(tmp_path_factory):
-    """A picture whose sides are no multiples of a model's, with markup in its name."""
-    pixels = np.zeros((50, 70, 3), np.uint8)
-    pixels[..., 0] = np.arange(70) * 3
-    pixels[20:30, 20:40] = 255
-    path = tmp_path_factory.mktemp("pictures") / "<b>photo.png"
-    Image.fromarray(pixels).save(path)
-    return path
+    return marked_photo(tmp_path_factory.mktemp("pictures"))
 
 
 @pytest.fixture(scope="module")
