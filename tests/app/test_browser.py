@@ -144,7 +144,8 @@ def test_what_is_no_picture_or_too_large_is_one_line(opened, photo, tmp_path):
     upload(opened, "#picture", photo)
 
 
-def test_a_picture_is_compressed_to_a_file(opened):
+def test_a_picture_is_compressed_to_a_file(opened, photo):
+    upload(opened, "#picture", photo)
     open_tab(opened, "Compress")
     text = press(opened)
     assert "Latent\n16 bytes\nPixels\n768 bytes\nRatio\n48.00" in text
@@ -153,6 +154,7 @@ def test_a_picture_is_compressed_to_a_file(opened):
 
 
 def test_the_slider_of_sigma_is_that_of_models_that_take_it(opened, models, photo):
+    upload(opened, "#picture", photo)
     open_tab(opened, "Denoise")
     assert len(find(opened, "#denoise input[type=range]")) == 1
     choose_model(opened, "told")
