@@ -19,6 +19,7 @@ COMMANDS = {
     "decode": "Decode a file of latents into image files.",
     "denoise": "Remove the noise of image files.",
     "detect": "Detect anomalous images.",
+    "doctor": "Check the installation.",
     "encode": "Encode image files into one file of latents.",
     "evaluate": "Measure a model against PCA on a dataset.",
     "export": "Write a model for use without the zoo.",
