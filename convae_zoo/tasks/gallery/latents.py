@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from convae_zoo.data import ImageSet
 from convae_zoo.models.autoencoder import Autoencoder
@@ -28,7 +29,7 @@ def map_latents(name: str, model: Autoencoder, images: ImageSet, count: int = 16
         model=name,
         dataset=images.name,
         images=chosen,
-        points=_spread(left[:, :2]),
+        points=_spread(pad(left, (0, 1))[:, :2]),  # a latent of one float has one direction
         explained=float(variance[:2].sum() / variance.sum().clamp_min(1e-12)),
     )
 

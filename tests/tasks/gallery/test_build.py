@@ -10,12 +10,14 @@ import torch
 
 import convae_zoo as zoo
 from convae_zoo.cli import main
+from convae_zoo.data import ImageSet
 from convae_zoo.data.image_file import read_image
 from convae_zoo.errors import UsageError
 from convae_zoo.tasks.gallery import write as writing
 from convae_zoo.tasks.gallery import write_gallery
 from convae_zoo.tasks.gallery.boards import boards, spec_of
 from convae_zoo.tasks.gallery.build import reconstructions
+from convae_zoo.tasks.gallery.latents import map_latents
 
 
 class Tags(HTMLParser):
@@ -48,6 +50,17 @@ def test_a_model_whose_latent_holds_the_image_is_not_among_the_reconstructions()
     )
     picture = torch.zeros(3, 20, 20, dtype=torch.uint8)
     assert reconstructions("d", "photos", model, [("p", picture)]) == []
+
+
+def test_a_latent_of_one_float_is_placed_too():
+    config = {"width": 2, "latent_dim": 1, "image_size": 16}
+    model = zoo.compose(
+        encoder="convae", decoder="convae", encoder_config=config, decoder_config=config
+    )
+    images = torch.randint(256, (5, 3, 16, 16), dtype=torch.uint8)
+    placed = map_latents("one", model, ImageSet(name="noise", split="val", images=images))
+    assert placed.points.shape == (5, 2)
+    assert placed.points.isfinite().all()
 
 
 def test_weights_that_do_not_load_are_left_out_and_named(gallery):
