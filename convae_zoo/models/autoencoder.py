@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Union
 import torch
 from torch import Tensor, nn
 
-from convae_zoo.data import pixels
 from convae_zoo.errors import ContractError, UsageError, ZooError, device_failures, is_of_machine
 from convae_zoo.layers import use_fast_layers
 from convae_zoo.models.card import model_html
@@ -301,14 +300,20 @@ class Autoencoder(nn.Module):
         Raises:
             DataError: a picture cannot be read, or is in none of these forms.
         """
+        from convae_zoo.data import pixels  # imports Pillow, which loading does not need
+
         return self.to_float(pixels.load_pictures(images, self.image_shape))
 
     def postprocess(self, x: Tensor) -> Tensor:
         """Turn images in the model's value range into uint8, N×C×H×W, clipped."""
+        from convae_zoo.data import pixels
+
         return pixels.to_uint8(x, self.value_range)
 
     def to_float(self, images: Tensor) -> Tensor:
         """Map images N×C×H×W in units of 255 to the model's value range, device and dtype."""
+        from convae_zoo.data import pixels
+
         return pixels.to_float(images.to(self.device), self.value_range).to(self.dtype)
 
     @property

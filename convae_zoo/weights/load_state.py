@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
@@ -14,6 +15,8 @@ from convae_zoo.models.create import build_plan
 from convae_zoo.models.loading import loading_state
 from convae_zoo.models.plan import Plan
 from convae_zoo.registry.specs import shape_text
+
+_FLOAT32_BYTES = 4
 
 _ROOM = 2**22
 """Values that a part may allocate while it is built, beside its tensors."""
@@ -54,8 +57,10 @@ def is_finite(tensor: Tensor) -> bool:
         return True
     if tensor.is_complex():
         tensor = torch.view_as_real(tensor)
-    low, high = torch.aminmax(tensor)  # NaN comes through; much faster than isfinite
-    return bool(torch.isfinite(low) & torch.isfinite(high))
+    tensor = tensor.detach().cpu()
+    values = (tensor.float() if tensor.itemsize < _FLOAT32_BYTES else tensor).numpy()
+    # NaN comes through both. NumPy starts no threads, which would take longer than the work.
+    return bool(np.isfinite(values.min()) and np.isfinite(values.max()))
 
 
 class _TooLargeError(Exception):
@@ -63,18 +68,20 @@ class _TooLargeError(Exception):
 
 
 class _NoStartValues(TorchFunctionMode):
-    """Leaves out the random start values of parameters, which loading overwrites anyway.
+    """Leaves out the random and constant start values of parameters, which loading overwrites.
 
-    Everything else, constants and buffers for instance, is computed as always.
+    Everything else, such as buffers, is computed as always.
 
     Args:
         most_values: how many values may be allocated in all; None for any number.
     """
 
-    _RANDOM: frozenset[Callable[..., Any]] = frozenset(
+    _SETTING: frozenset[Callable[..., Any]] = frozenset(
         {
             Tensor.uniform_,
             Tensor.normal_,
+            Tensor.zero_,
+            Tensor.fill_,
             nn.init.uniform_,
             nn.init.normal_,
             nn.init.kaiming_uniform_,
@@ -96,7 +103,7 @@ class _NoStartValues(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         given = kwargs or {}
-        if func in self._RANDOM:
+        if func in self._SETTING:
             target = args[0] if args else given["tensor"]
             if isinstance(target, nn.Parameter):
                 return target

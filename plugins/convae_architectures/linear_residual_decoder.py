@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from convae_architectures.basis import Basis, cosine_basis, principal_basis
 from convae_architectures.blocks import DenseBlock, ResidualBlock, init_linear_path
 from convae_architectures.slow_linear import SlowLinear
+from convae_zoo import is_loading
 from convae_zoo.layers import make_activation
 
 
@@ -61,7 +62,8 @@ class LinearResidualDecoder(nn.Module):
             init_linear_path(layer)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(detail.weight)
-        self._set(cosine_basis(latent_dim, in_channels, image_size))
+        if not is_loading():
+            self._set(cosine_basis(latent_dim, in_channels, image_size))
 
     def forward(self, z: Tensor) -> Tensor:
         """Map latents N×latent_dim to images N×C×S×S."""

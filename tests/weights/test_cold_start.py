@@ -31,13 +31,13 @@ def imported(script):
 
 
 def test_loading_imports_no_slow_package():
-    """``linear-residual-200`` computes a cosine basis when it is built."""
+    """``linear-residual-200`` computes a cosine basis when it is built without weights."""
     script = """
         import convae_zoo as zoo
         for name in ("convae-200.photos", "linear-residual-200.photos"):
             zoo.load_model(name)
     """
-    assert SLOW & imported(script) == set()
+    assert (SLOW | {"PIL", "packaging"}) & imported(script) == set()
 
 
 def test_training_with_muon_imports_no_slow_package():
