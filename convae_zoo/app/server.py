@@ -59,6 +59,17 @@ class Server:
         self._server.should_exit = True
 
 
+_NAMED_BY_TEXT = """<script>
+new MutationObserver(() => {
+  for (const button of document.querySelectorAll("button[aria-label]")) {
+    const text = button.textContent.trim();
+    if (text && !button.ariaLabel.includes(text)) button.removeAttribute("aria-label");
+  }
+}).observe(document, { childList: true, subtree: true });
+</script>"""
+"""Names a button by its text where Gradio names it otherwise: speech input takes what is seen."""
+
+
 @contextlib.contextmanager
 def create_server(
     models: Models, *, host: str = HOST, port: int = PORT, max_pixels: int = MAX_PIXELS
@@ -92,6 +103,7 @@ def create_server(
             show_error=False,
             theme=_theme(),
             css=CSS,
+            head=_NAMED_BY_TEXT,
         )
         config = uvicorn.Config(app, log_level="warning", access_log=False)
         shown = f"[{host}]" if ":" in host else host

@@ -50,8 +50,8 @@ def requested(browser: Any) -> list[str]:
     return [url for url in found if not url.startswith(("data:", "blob:"))]
 
 
-def serious(browser: Any, *known: str) -> list[tuple[str, str]]:
-    """Return what axe finds serious or critical but for known rules: each with an element."""
+def serious(browser: Any) -> list[tuple[str, str]]:
+    """Return what axe finds serious or critical: each with an element."""
     browser.execute_script(AXE.read_text(encoding="utf-8"))
     found = browser.execute_async_script(
         "const done = arguments[0]; axe.run().then((result) => done(result.violations));"
@@ -59,5 +59,5 @@ def serious(browser: Any, *known: str) -> list[tuple[str, str]]:
     return [
         (each["id"], each["nodes"][0]["html"])
         for each in found
-        if each["impact"] in {"serious", "critical"} and each["id"] not in known
+        if each["impact"] in {"serious", "critical"}
     ]
