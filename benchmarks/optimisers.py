@@ -16,9 +16,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
-from convae_zoo.runs.history import Epoch, read_history
-
-Curve = tuple[NDArray[np.float64], list[Epoch]]
+from convae_zoo.runs.history import read_history
 
 
 @click.command()

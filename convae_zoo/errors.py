@@ -102,7 +102,14 @@ def reason(error: BaseException, limit: int = 300) -> str:
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether memory ran out; on a CPU torch raises a plain RuntimeError for that."""
     kind, text = type(error).__name__, str(error)
-    return isinstance(error, MemoryError) or kind == "OutOfMemoryError" or "allocate" in text
+    known = isinstance(error, MemoryError) or kind == "OutOfMemoryError"
+    return known or _OUT_OF_MEMORY.search(text) is not None
+
+
+_OUT_OF_MEMORY = re.compile(
+    r"(out of|not enough) memory|bad_alloc|(tried to|can't|cannot|unable to) allocate",
+    re.IGNORECASE,
+)
 
 
 def is_of_machine(error: BaseException) -> bool:

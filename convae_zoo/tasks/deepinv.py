@@ -27,7 +27,8 @@ class DeepinvDenoiser(Denoiser):  # type: ignore[misc]  # deepinv is not typed
     ``deepinv.optim.prior.PnP(denoiser=...)``.
 
     Args:
-        model: a fully convolutional denoiser, or its name such as ``unet-denoiser.photographs``.
+        model: a fully convolutional denoiser, which is put into evaluation mode; or its name, such
+            as ``unet-denoiser.photographs``.
 
     Raises:
         UsageError: the model takes images of one size only.

@@ -268,6 +268,8 @@ def _images(
     shape = model.image_shape
     if isinstance(dataset, str):
         return training_sets(dataset, recipe.augment, shape, data=data, download=download)
+    if data is not None or download:
+        raise UsageError("data and download are for datasets by name; leave them out for a pair")
     crops = Augmentation.parse(recipe.augment).crop is not None
     try:
         train_set, val_set = dataset

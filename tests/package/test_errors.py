@@ -1,6 +1,7 @@
 """Errors: one line, with the nearest known names, and an exit status."""
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -81,8 +82,19 @@ def test_a_failure_of_memory_or_device_is_one_line_that_names_the_work(error, me
     assert caught.value.__cause__ is error
 
 
+def test_torch_running_out_of_memory_on_a_cpu_is_told_by_its_message():
+    with pytest.raises(DeviceError, match="ran out of memory"), device_failures("training"):
+        torch.empty(2**60, dtype=torch.uint8)
+
+
 @pytest.mark.parametrize(
-    "error", [UsageError("allocate less"), KeyboardInterrupt(), RuntimeError("sizes differ")]
+    "error",
+    [
+        UsageError("allocate less"),
+        KeyboardInterrupt(),
+        RuntimeError("sizes differ"),
+        RuntimeError("allocate the buffer first"),
+    ],
 )
 def test_any_other_exception_is_no_failure_of_the_device(error):
     with pytest.raises(type(error)) as caught, device_failures("training"):

@@ -62,6 +62,8 @@ def test_a_recipe_can_be_an_object_or_a_models_name_with_changed_settings(tmp_pa
         ({"loss": "msee"}, UnknownNameError, "unknown loss 'msee'; did you mean 'mse'"),
         ({"device": "tpu"}, UnknownNameError, "unknown device 'tpu'"),
         ({"dataset": "fotos"}, UnknownNameError, "unknown dataset 'fotos'"),
+        ({"data": "a-folder"}, UsageError, "data and download are for datasets by name"),
+        ({"download": True}, UsageError, "data and download are for datasets by name"),
         ({"dataset": None}, UsageError, "dataset must be a name, or a pair of ImageSets, got None"),
         ({"model": "convae-20"}, UnknownNameError, "did you mean 'convae-200'"),
         ({"model": None}, UsageError, "model must be a name, a path or an Autoencoder, got None"),
