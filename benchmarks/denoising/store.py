@@ -2,15 +2,16 @@
 
 import hashlib
 import json
+import tempfile
 from pathlib import Path
 
 import click
 
 import convae_zoo as zoo
 from benchmarks.denoising.train import MODEL
-from convae_zoo.files import atomic_path
+from convae_zoo.files import write_bytes
 from convae_zoo.registry import find_model
-from convae_zoo.registry.shipped_weights import add_to_index
+from convae_zoo.registry.shipped_weights import replacing
 
 TAG = "photographs"
 LICENSES = (
@@ -40,10 +41,11 @@ def main(model: Path, results: Path, folder: Path, steps: int, minutes: tuple[fl
         "steps": steps,
     }
     name = f"{MODEL}.{TAG}"
-    with atomic_path(folder / f"{name}.safetensors") as temporary:
+    with tempfile.TemporaryDirectory() as scratch:
+        written = Path(scratch, f"{name}.safetensors")
         zoo.save_model(
             zoo.load_model(model),
-            temporary,
+            written,
             dtype="fp16",
             recipe=find_model(MODEL)[0].recipe,
             dataset=dataset,
@@ -51,11 +53,12 @@ def main(model: Path, results: Path, folder: Path, steps: int, minutes: tuple[fl
             license="Apache-2.0",
             extra={"training": training},
         )
-        data = temporary.read_bytes()
+        data = written.read_bytes()
     storage = {"bytes": len(data), "dtype": "fp16"}
     card = {"dataset": dataset, "storage": storage, "training": training}
     digest = hashlib.sha256(data).hexdigest()
-    add_to_index(folder, name, {"sha256": digest, "metrics": metrics, "card": card})
+    with replacing(folder, name, {"sha256": digest, "metrics": metrics, "card": card}):
+        write_bytes(folder / f"{name}.safetensors", data)
 
 
 if __name__ == "__main__":

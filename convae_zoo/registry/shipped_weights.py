@@ -103,21 +103,6 @@ def open_folder(folder: str | Path) -> dict[str, Entry]:
         raise WeightsError(f"{path} {error}; repair it or remove it") from error
 
 
-def add_to_index(folder: str | Path, name: str, entry: Entry) -> None:
-    """Add a weights file to the index of its folder.
-
-    Args:
-        folder: the package's ``weights``.
-        name: ``model.tag``.
-        entry: ``sha256``, ``metrics`` and ``card``, as JSON values.
-
-    Raises:
-        WeightsError: the existing index cannot be read.
-        FileError: it cannot be written.
-    """
-    _write_index(folder, {**open_folder(folder), name: entry})
-
-
 @contextlib.contextmanager
 def replacing(folder: str | Path, name: str, entry: Entry) -> Iterator[None]:
     """Add a weights file to the index of its folder; the block puts the file in place.
@@ -129,7 +114,7 @@ def replacing(folder: str | Path, name: str, entry: Entry) -> Iterator[None]:
     Args:
         folder: the package's ``weights``.
         name: ``model.tag``.
-        entry: as `add_to_index` takes it.
+        entry: ``sha256``, ``metrics`` and ``card``, as JSON values.
 
     Raises:
         WeightsError: the existing index cannot be read.

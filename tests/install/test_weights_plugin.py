@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import convae_zoo as zoo
-from convae_zoo.registry.shipped_weights import add_to_index
+from convae_zoo.registry.shipped_weights import replacing
 
 pytestmark = pytest.mark.slow
 
@@ -54,7 +54,8 @@ def installed(fresh_environment, tmp_path):
     file = weights / "convae-200.mine.safetensors"
     zoo.save_model(model, file, dataset={"name": "photos"}, license="MIT")
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    add_to_index(weights, "convae-200.mine", {"sha256": digest, "metrics": {}, "card": {}})
+    with replacing(weights, "convae-200.mine", {"sha256": digest, "metrics": {}, "card": {}}):
+        pass
     fresh_environment.install(tmp_path)
     yield model
     fresh_environment.pip("uninstall", "--yes", "somebodys-weights")

@@ -11,7 +11,7 @@ import pytest
 import convae_zoo as zoo
 from convae_zoo.errors import FileError, PluginError, WeightsError
 from convae_zoo.registry import find_model
-from convae_zoo.registry.shipped_weights import add_to_index, open_folder, shipped_weights
+from convae_zoo.registry.shipped_weights import open_folder, replacing, shipped_weights
 from convae_zoo.registry.specs import Recipe, WeightsSpec
 from convae_zoo.tasks.retrain import LARGEST_FILE
 from convae_zoo.weights.load import read_metadata
@@ -39,7 +39,8 @@ def test_a_package_without_an_index_ships_none(package):
 
 
 def test_what_the_index_lists_is_trained_and_the_rest_is_as_declared(package):
-    add_to_index(package, "m.photos", ENTRY)
+    with replacing(package, "m.photos", ENTRY):
+        pass
     shipped = shipped_weights("stall")
     filled = shipped.fill("m", WeightsSpec(tag="photos", dataset="photos", license="CC0-1.0"))
     assert filled.trained
@@ -67,8 +68,11 @@ def test_a_damaged_index_is_reported_and_never_overwritten(package, text, reason
     with pytest.raises(PluginError, match=r"weights/index.json of package 'stall'") as told:
         shipped_weights("stall")
     assert reason in str(told.value)
-    with pytest.raises(WeightsError, match=r"index\.json"):
-        add_to_index(package, "m.photos", ENTRY)
+    with (
+        pytest.raises(WeightsError, match=r"index\.json"),
+        replacing(package, "m.photos", ENTRY),
+    ):
+        pass
     assert (package / "index.json").read_text() == text
 
 

@@ -22,7 +22,7 @@ from convae_zoo.evaluation.leaderboard import trained_on
 from convae_zoo.files import claim_output, write_bytes
 from convae_zoo.registry.discovery import load_entry_points
 from convae_zoo.registry.registry import build_registry
-from convae_zoo.registry.shipped_weights import add_to_index, shipped_weights
+from convae_zoo.registry.shipped_weights import replacing, shipped_weights
 from convae_zoo.registry.specs import DatasetSpec, ModelSpec, Provenance, Recipe, WeightsSpec
 from convae_zoo.tasks import retrain
 from convae_zoo.weights.load import read_metadata
@@ -134,7 +134,8 @@ def test_a_recipe_with_crops_trains_on_whole_pictures_and_pca_on_the_datasets_im
 
 def test_weights_that_another_command_trained_are_refused_with_that_command(shop):
     card = {"training": {"command": "python -m mine", "seconds": 1, "device": "cpu"}}
-    add_to_index(shop(), "small.waves", {"sha256": "0" * 64, "metrics": {}, "card": card})
+    with replacing(shop(), "small.waves", {"sha256": "0" * 64, "metrics": {}, "card": card}):
+        pass
     shop()
     with pytest.raises(UsageError, match=r"by 'python -m mine'; run that, or 'convae-zoo train sm"):
         retrain.retrain("small.waves")
