@@ -193,7 +193,7 @@ visuals.save_rows(None, [("image", tested), ("anomaly map", heat)], title="squar
 # are the samples and the blurrier the reconstructions.
 
 # %%
-variational = fit("variational-200", overrides={"beta": 0.5}).model
+variational = fit("variational-200").model
 made = variational.sample(20, generator=torch.Generator().manual_seed(0))
 visuals.save_images(None, variational.postprocess(made), title="samples of the prior")
 

@@ -43,6 +43,7 @@ WEIGHTS = (
     WeightsSpec(model="linear-residual-200", tag="photos", dataset="photos", recipe=AUGMENTED),
     WeightsSpec(model="linear-residual-200", tag="fashion-mnist", dataset="fashion-mnist"),
     WeightsSpec(model="linear-residual-200", tag="cifar10", dataset="cifar10"),
+    WeightsSpec(model="variational-200", tag="fashion-mnist", dataset="fashion-mnist"),
     WeightsSpec(model="unet-denoiser", tag="photographs", dataset="image-folder", recipe=DENOISING),
 )
 """The recipe is given where it differs from the model's."""
