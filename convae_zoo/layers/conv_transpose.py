@@ -136,7 +136,7 @@ def _conv_transpose(
             x, weight, bias, stride, padding, output_padding, groups, dilation
         )
     if pays_to_widen(x, weight, around, dilation):
-        return _few_channels(x, weight.flip(2, 3).transpose(0, 1), bias, around)
+        return few_channels(x, weight.flip(2, 3).transpose(0, 1), bias, around)
     return _convolve(x, weight, bias, around, dilation)
 
 
@@ -192,7 +192,7 @@ class _ConvTranspose(torch.autograd.Function):
         return for_x, for_weight, for_bias, *[None] * 6
 
 
-def _few_channels(x: Tensor, weight: Tensor, bias: Tensor | None, padding: list[int]) -> Tensor:
+def few_channels(x: Tensor, weight: Tensor, bias: Tensor | None, padding: list[int]) -> Tensor:
     """Convolve channels_last images with stride 1, four neighbouring pixels at once."""
     wide = widen(weight).contiguous(memory_format=torch.channels_last)
     repeated = bias.repeat(NEIGHBOURS) if bias is not None else None

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from convae_zoo.data import pixels
 from convae_zoo.data.corrupt import Corrupted
 from convae_zoo.errors import UsageError
+from convae_zoo.layers import ChainedSequences
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.models.losses import call_loss
 from convae_zoo.models.modes import eval_mode
@@ -107,6 +108,8 @@ class Engine:
         self._objective = self.world.wrap(_Objective(model, self.loss))
         swaps = self.precision == "bf16" and self.world.size == 1
         self._bf16_weights = Bf16Weights(model) if swaps else None
+        chains = swaps and self.device.type == "cpu" and self._layout == torch.channels_last
+        self._chains = ChainedSequences(model) if chains else None
         if self.device.type == "cpu":
             keep_freed_memory()
         elif self.device.type == "cuda" and self.world.size == 1 and not self.trainable_losses:
@@ -128,13 +131,17 @@ class Engine:
         """
         self.optimizer.zero_grad(set_to_none=True)
         x, target, sigma = self._inputs(images, corrupted)
-        with self._bf16_weights.swapped_in() if self._bf16_weights else contextlib.nullcontext():
+        with contextlib.ExitStack() as stack:
+            for swaps in (self._bf16_weights, self._chains):
+                if swaps is not None:
+                    stack.enter_context(swaps.swapped_in())
             objective, reconstruction = self._objective(
                 x, target, sigma, bf16=self.precision == "bf16"
             )
-        loss: Tensor = weight * objective
-        # The processes' gradients are averaged, but those of the shards must be summed.
-        (loss * self.world.size).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            loss: Tensor = weight * objective
+            # The processes' gradients are averaged, but those of the shards must be summed. A part
+            # that is checkpointed computes its forward pass again here, so the swaps stay.
+            (loss * self.world.size).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         if self._bf16_weights is not None:
             self._bf16_weights.copy_gradients()
         self.optimizer.step()
