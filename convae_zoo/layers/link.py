@@ -142,7 +142,7 @@ class TransposedLink(Link):
 
     def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """Compute the output in one kernel."""
-        if self._around is not None and not self.relu:
+        if self._around is not None and not self.relu and not _has_amx():
             dilation = tuple(self._geometry[3])
             if pays_to_widen(x, weight, self._around, dilation):
                 return few_channels(x, weight.flip(2, 3).transpose(0, 1), bias, self._around)
@@ -165,6 +165,12 @@ class TransposedLink(Link):
             x, weight, bias, stride, padding, more, groups, tuple(dilation)
         )
         return y.relu() if self.relu else y
+
+
+@functools.cache
+def _has_amx() -> bool:
+    """Return whether the processor multiplies tiles; there four neighbours as one are no faster."""
+    return bool(torch.cpu._is_amx_tile_supported())  # noqa: SLF001 - there is no public way to ask
 
 
 def _lists(*sizes: Any) -> list[list[int]]:
