@@ -1,7 +1,8 @@
 """What the plugin registers: trained weights, and tags that are not trained yet; no torch here."""
 
 import attrs
-from convae_architectures.register import DEEP, LONG
+from convae_architectures.register import DEEP
+from convae_architectures.register import FAST as FROM_PCA
 from convae_reference.register import FAST, PHOTOS
 
 from convae_zoo import Recipe, Registrar, WeightsSpec, hookimpl, shipped_weights
@@ -9,7 +10,7 @@ from convae_zoo import Recipe, Registrar, WeightsSpec, hookimpl, shipped_weights
 MUON = attrs.evolve(FAST, warmup_steps=100)
 """The recipe of the Fashion-MNIST files that Muon trained in two epochs."""
 
-AUGMENTED = attrs.evolve(LONG, augment="dihedral")
+AUGMENTED = attrs.evolve(FROM_PCA, epochs=8, augment="dihedral-colours")
 """The recipe of ``linear-residual-200.photos``: few photographs are soon memorised."""
 
 DENOISING = Recipe(
