@@ -1,5 +1,6 @@
-"""Which rows of two results files differ by more than their spread."""
+"""Which rows of two results differ by more than their spread."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,8 +13,15 @@ from convae_zoo.errors import UsageError
 TOLERANCE = 1.05
 """Ratio within which two times count as equal: two runs of the same code differ that much."""
 
+RESOLUTION = 1.10
+"""Ratio that runs in turns must be able to tell from 1; else a row is not called equal."""
+
+LEAST_PAIRS = 4
+"""Undisturbed pairs of runs that a verdict needs."""
+
 _RESAMPLES = 2000
 _CONFIDENCE = 0.998
+_CONFIDENCE_OF_RUNS = 0.999
 
 
 @attrs.frozen(kw_only=True)
@@ -45,6 +53,55 @@ def compare(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) 
     if not found:
         raise UsageError("the two files have no row in common; compare results of the same cases")
     return found
+
+
+def compare_runs(
+    old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]
+) -> list[Verdict]:
+    """Compare the documents of runs that were made in turns, old and new.
+
+    A row is slower if its first quartile grew by more than 5% in the mean of the pairs of runs, and
+    by Student's t-test of the pairs' logarithms grew at all, at a confidence of 99.9%. If the pairs
+    differ so much that this test would not see 10%, it must have grown twice as clearly. What slows
+    a pair of runs slows both. A row that was disturbed in a run is left out of that pair, and with
+    less than four pairs gets no verdict.
+
+    Raises:
+        UsageError: they have no row in common.
+    """
+    before, after = ([_rows(document) for document in runs] for runs in (old, new))
+    found = [
+        _verdict_of_pairs(name, [(a[name], b[name]) for a, b in zip(before, after, strict=True)])
+        for name in after[0]
+        if all(name in run for run in (*before, *after))
+    ]
+    if not found:
+        raise UsageError("the two checkouts have no row in common")
+    return found
+
+
+def _rows(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {record["fullname"]: record for record in document["benchmarks"]}
+
+
+def _verdict_of_pairs(
+    name: str, pairs: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]
+) -> Verdict:
+    from scipy.special import stdtrit  # not needed for two files
+
+    calm = [pair for pair in pairs if not any(row["extra_info"].get("disturbed") for row in pair)]
+    changes = np.log([new["stats"]["q1"] / old["stats"]["q1"] for old, new in calm or pairs])
+    mean, verdict = float(changes.mean()), "disturbed"
+    if len(calm) >= LEAST_PAIRS:
+        error = float(changes.std(ddof=1)) / math.sqrt(len(changes))
+        uncertainty = float(stdtrit(len(changes) - 1, _CONFIDENCE_OF_RUNS)) * error
+        is_precise = uncertainty < math.log(RESOLUTION)
+        needed = uncertainty if is_precise else 2 * uncertainty
+        if abs(mean) > max(needed, math.log(TOLERANCE)):
+            verdict = "slower" if mean > 0 else "faster"
+        elif is_precise:
+            verdict = "equal"
+    return Verdict(name=name, ratio=math.exp(mean), verdict=verdict)
 
 
 def hardware(document: Mapping[str, Any]) -> str:

@@ -1,11 +1,15 @@
-"""Interleaved timing: a disturbance of the machine affects every candidate alike."""
+"""Interleaved timing: a disturbance of the machine affects every candidate alike.
+
+Rounds in which other work took the processor away are left out.
+"""
 
 import contextlib
 import gc
+import os
 import resource
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import attrs
@@ -18,13 +22,16 @@ MIN_ROUNDS = 5
 DISTURBED = 1.25
 """Third quartile over minimum above which the rounds were disturbed, by other work for example."""
 
-INTERRUPTED = 20.0
-"""Involuntary context switches per second above which other work took the processor away.
+WAITED = 0.02
+"""Share of a round that the process's threads may wait for a processor that other work has."""
 
-Two processes on one core switch 100 times a second or more; then all rounds are slow alike.
-"""
+CALM = 0.9
+"""Share of the rounds that must pass without such a wait."""
 
 ATTEMPTS = 3
+
+Round = tuple[float, float]
+"""The seconds that a call took, and those that the process's threads waited for a processor."""
 
 
 @attrs.frozen(kw_only=True)
@@ -32,16 +39,17 @@ class Timing:
     """The times of one candidate.
 
     Attributes:
-        seconds: one per round.
+        seconds: one per round; only of those in which no thread waited for a processor, unless
+            these are less than five.
         warm_up: seconds of the first call: compiling, choosing kernels, first allocations.
         peak_bytes: peak memory in use: of the device, or of the whole process on a CPU.
-        interruptions: involuntary context switches per second.
+        waited: whether there were less than five such rounds, or nine tenths of all.
     """
 
     seconds: list[float]
     warm_up: float
     peak_bytes: int
-    interruptions: float = 0.0
+    waited: bool = False
 
     @property
     def spread(self) -> float:
@@ -51,7 +59,7 @@ class Timing:
     @property
     def is_disturbed(self) -> bool:
         """Whether other work took the processor away, or the rounds differ too much."""
-        return self.interruptions > INTERRUPTED or self.spread > DISTURBED
+        return self.waited or self.spread > DISTURBED
 
 
 def time_until_stable(
@@ -60,20 +68,19 @@ def time_until_stable(
     """Time candidates as `time_interleaved` does, up to three times until none is disturbed.
 
     Returns:
-        The attempt with the smallest spread, of those that were not interrupted if there are any;
-        it may be disturbed.
+        The undisturbed attempt; or the rounds of all attempts, which may be disturbed.
     """
-    attempts = []
+    first: dict[str, float] = {}
+    every: dict[str, list[Round]] = {name: [] for name in work}
     for _ in range(ATTEMPTS):
-        attempts.append(time_interleaved(work, device, seconds))
-        if not any(timing.is_disturbed for timing in attempts[-1].values()):
-            break
-
-    def disturbance(timings: dict[str, Timing]) -> tuple[bool, float]:
-        is_interrupted = any(t.interruptions > INTERRUPTED for t in timings.values())
-        return is_interrupted, max(t.spread for t in timings.values())
-
-    return min(attempts, key=disturbance)
+        warm, rounds = _rounds(work, device, seconds)
+        first = first or warm
+        timings = _timings(first, rounds, device)
+        if not any(timing.is_disturbed for timing in timings.values()):
+            return timings
+        for name, found in rounds.items():
+            every[name] += found
+    return _timings(first, every, device)
 
 
 def time_interleaved(
@@ -83,26 +90,83 @@ def time_interleaved(
 
     Work on a GPU is finished before the clock is read.
     """
+    return _timings(*_rounds(work, device, seconds), device)
+
+
+def _rounds(
+    work: Mapping[str, Callable[[], object]], device: torch.device, seconds: float
+) -> tuple[dict[str, float], dict[str, list[Round]]]:
+    """Return the seconds of each candidate's first call, and its rounds."""
     reset_peak(device)
     warm = {name: _time(call, device) for name, call in work.items()}
-    rounds: dict[str, list[float]] = {name: [] for name in work}
+    rounds: dict[str, list[Round]] = {name: [] for name in work}
     for call in work.values():
         call()
-    gc.collect()
-    started, switches = time.perf_counter(), _involuntary_switches()
-    for done in range(MAX_ROUNDS):
-        if done >= MIN_ROUNDS and time.perf_counter() - started > seconds:
-            break
-        for name, call in work.items():
-            rounds[name].append(_time(call, device))
-    interruptions = (_involuntary_switches() - switches) / (time.perf_counter() - started)
+    started = time.perf_counter()
+    with _no_garbage_collection(), processor_waits() as waits:
+        for done in range(MAX_ROUNDS):
+            if done >= MIN_ROUNDS and time.perf_counter() - started > seconds:
+                break
+            for name, call in work.items():
+                before = waits()
+                elapsed = _time(call, device)
+                rounds[name].append((elapsed, waits() - before))
+    return warm, rounds
+
+
+def _timings(
+    warm: Mapping[str, float], rounds: Mapping[str, list[Round]], device: torch.device
+) -> dict[str, Timing]:
     peak = peak_bytes(device)
-    return {
-        name: Timing(
-            seconds=times, warm_up=warm[name], peak_bytes=peak, interruptions=interruptions
+    timings = {}
+    for name, found in rounds.items():
+        calm = [elapsed for elapsed, waited in found if waited <= WAITED * elapsed]
+        timings[name] = Timing(
+            seconds=calm if len(calm) >= MIN_ROUNDS else [elapsed for elapsed, _ in found],
+            warm_up=warm[name],
+            peak_bytes=peak,
+            # Where many rounds were interrupted, the others are slower, too.
+            waited=len(calm) < max(MIN_ROUNDS, CALM * len(found)),
         )
-        for name, times in rounds.items()
-    }
+    return timings
+
+
+@contextlib.contextmanager
+def processor_waits() -> Iterator[Callable[[], float]]:
+    """Give a function that returns the seconds that the present threads waited for a processor.
+
+    Linux counts them per thread. Elsewhere each involuntary context switch counts as a second.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            threads = [
+                stack.enter_context((task / "schedstat").open("rb", buffering=0))
+                for task in Path("/proc/self/task").iterdir()
+            ]
+        except OSError:
+            yield lambda: float(resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw)
+        else:
+            yield lambda: sum(_waited(thread.fileno()) for thread in threads) / 1e9
+
+
+def _waited(descriptor: int) -> int:
+    """Return the nanoseconds that a thread waited; 0 if it has ended."""
+    try:
+        return int(os.pread(descriptor, 64, 0).split()[1])
+    except (OSError, IndexError):
+        return 0
+
+
+@contextlib.contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Let no collection fall into a round; one before each case would take longer than the case."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _time(call: Callable[[], object], device: torch.device) -> float:
@@ -111,10 +175,6 @@ def _time(call: Callable[[], object], device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter() - started
-
-
-def _involuntary_switches() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
 
 
 def reset_peak(device: torch.device) -> None:

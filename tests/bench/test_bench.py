@@ -1,7 +1,11 @@
 """`convae-zoo bench`: rows, limits and files, on small shapes."""
 
+import contextlib
 import itertools
 import json
+import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -43,11 +47,12 @@ def test_a_transposed_convolution_gives_rows_of_both_ways_layouts_and_precisions
     assert "of limit" in printed.lower()
 
 
-def test_a_model_is_timed_forward_and_backward(capsys):
-    call = ["bench", "--model", "convae-200.photos", "--batch", "1", "--seconds", "0.01"]
-    assert main(call) == 0
+def test_a_model_is_timed_forward_and_backward_at_each_batch_size(capsys):
+    call = ["bench", "--model", "convae-200.photos", "--batch", "1", "--batch", "2"]
+    assert main([*call, "--seconds", "0.01"]) == 0
     printed = capsys.readouterr().out
-    assert "convae-200 batch 1 bf16 channels_last backward ours" in printed
+    for batch in (1, 2):
+        assert f"convae-200 batch {batch} bf16 channels_last backward ours" in printed
 
 
 def test_the_work_of_a_convolution_is_counted_by_hand():
@@ -65,24 +70,76 @@ def test_a_row_above_its_limit_is_a_fault_of_the_limit():
     assert shares(work, 2.0, "cpu", "fp32")["share_of_limit"] == pytest.approx(0.5, abs=0.01)
 
 
+def test_a_limit_that_a_row_exceeds_is_measured_again(monkeypatch):
+    peak, rate = limits.matmul_peak("cpu", "fp32"), limits.memory_rate("cpu", 2**20)
+    monkeypatch.setattr(limits, "_best", {("cpu", "fp32"): peak / 100, ("cpu", 21): rate / 100})
+    for work, seconds in (
+        (Work(gflop=peak, bytes=1.0), 2.0),
+        (Work(gflop=1e-9, bytes=2**20), 2 * 2**20 / rate / 1e9),
+    ):
+        assert shares(work, seconds, "cpu", "fp32")["limit_too_low"] is True
+        limits.settle(work, seconds, "cpu", "fp32")
+        assert shares(work, seconds, "cpu", "fp32")["limit_too_low"] is False
+
+
+def timed(monkeypatch, *attempts, waits=()):
+    """Time work whose calls take so long: in each attempt the warm-up, then five rounds.
+
+    In the rounds of the numbers in `waits`, over all attempts, a thread waits for a processor.
+    """
+    seconds = iter([s for attempt in attempts for s in attempt])
+    readings = (float(reading // 2 in waits and reading % 2) for reading in itertools.count())
+
+    @contextlib.contextmanager
+    def processor_waits():
+        yield lambda: next(readings)
+
+    monkeypatch.setattr(timing, "processor_waits", processor_waits)
+    monkeypatch.setattr(timing, "_time", lambda *_: next(seconds))
+    found = timing.time_until_stable({"work": lambda: None}, CPU, 0)["work"]
+    assert next(seconds, None) is None
+    return found
+
+
+RESTLESS, STEADY = [9, 1, 1, 2, 2, 2], [9, 1, 1, 1, 1, 5]
+
+
 def test_disturbed_rounds_are_repeated_and_marked_if_no_attempt_is_steady(monkeypatch):
-    restless, steady = [9, 1, 1, 2, 2, 2], [9, 1, 1, 1, 1, 5]  # the warm-up, then five rounds
+    assert timed(monkeypatch, RESTLESS, STEADY).seconds == STEADY[1:]
+    assert not timed(monkeypatch, STEADY).is_disturbed
+    assert timed(monkeypatch, RESTLESS, [9, 1, 1, 3, 3, 3], RESTLESS).is_disturbed
 
-    monkeypatch.setattr(timing, "_involuntary_switches", lambda: 0)
 
-    def timed(*attempts):
-        seconds = iter([s for attempt in attempts for s in attempt])
-        monkeypatch.setattr(timing, "_time", lambda *_: next(seconds))
-        found = timing.time_until_stable({"work": lambda: None}, CPU, 0)["work"]
-        assert next(seconds, None) is None
-        return found
+def test_rounds_in_which_a_thread_waited_for_a_processor_are_left_out(monkeypatch):
+    calm = timed(monkeypatch, [9, 1, 7, 1, 1, 1], [9, 1, 1, 1, 1, 1], waits={1})
+    assert calm.seconds == [1] * 5
+    assert not calm.is_disturbed
+    pooled = timed(monkeypatch, [9, 1, 7, 1, 1, 1], *[[9, 1, 1, 1, 2, 2]] * 2, waits={1})
+    assert pooled.seconds == [1, 1, 1, 1, *[1, 1, 1, 2, 2] * 2]
+    assert pooled.is_disturbed
+    waited = timed(monkeypatch, STEADY, STEADY, STEADY, waits=set(range(11)))
+    assert waited.seconds == STEADY[1:] * 3
+    assert waited.is_disturbed
 
-    assert timed(restless, steady).seconds == steady[1:]
-    assert not timed(steady).is_disturbed
-    assert timed(restless, [9, 1, 1, 3, 3, 3], restless).is_disturbed
-    switches = itertools.count(step=100)
-    monkeypatch.setattr(timing, "_involuntary_switches", lambda: next(switches))
-    assert timed(steady, steady, steady).is_disturbed
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux counts the waits")
+def test_a_thread_that_shares_its_core_is_seen_to_wait():
+    core = {min(os.sched_getaffinity(0))}
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, core)
+    try:
+        spin = subprocess.Popen([sys.executable, "-c", "while True: pass"])  # inherits the core
+        try:
+            with timing.processor_waits() as waits:
+                started, until = waits(), time.perf_counter() + 0.5
+                while time.perf_counter() < until:
+                    pass
+                assert waits() - started > 0.05
+        finally:
+            spin.kill()
+            spin.wait()
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def test_real_measurements_of_equal_work_are_equal_and_of_slower_work_slower():

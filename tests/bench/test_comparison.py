@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from convae_zoo.bench.comparison import compare, hardware
+from convae_zoo.bench.comparison import compare, compare_runs, hardware
 from convae_zoo.bench.document import read
 from convae_zoo.cli import main
 from convae_zoo.errors import DataError, UsageError
@@ -47,6 +47,46 @@ def test_a_disturbed_row_gets_no_verdict_and_rows_of_one_file_are_left_out():
     assert [(v.name, v.verdict) for v in compare(old, new)] == [("a", "disturbed"), ("b", "slower")]
 
 
+def runs(draw, factor, drift, noise):
+    """Draw the documents of runs: 100 rows, slowed by `drift` together and by `noise` each."""
+    shape = (len(drift), 100)
+    quartiles = factor * drift[:, None] * np.exp(noise * draw.standard_normal(shape))
+    return [
+        {"benchmarks": [row(str(n), [q] * 5) for n, q in enumerate(quartiles_of_run)]}
+        for quartiles_of_run in quartiles
+    ]
+
+
+@pytest.mark.parametrize(("noise", "verdicts"), [(0.005, {"equal"}), (0.2, {"disturbed"})])
+def test_runs_in_turns_of_equal_code_are_not_slower_whatever_the_noise(noise, verdicts):
+    draw = np.random.default_rng(0)
+    for _ in range(5):
+        drift = np.exp(0.3 * draw.standard_normal(6))
+        same = compare_runs(runs(draw, 1, drift, noise), runs(draw, 1, drift, noise))
+        assert {each.verdict for each in same} == verdicts
+
+
+def test_runs_in_turns_find_a_slowdown_of_10_percent_on_a_machine_whose_speed_drifts():
+    draw = np.random.default_rng(0)
+    drift = np.exp(0.3 * draw.standard_normal(6))
+    old, new = runs(draw, 1, drift, 0.005), runs(draw, 1.1, drift, 0.005)
+    assert {v.verdict for v in compare_runs(old, new)} == {"slower"}
+    assert {v.verdict for v in compare_runs(new, old)} == {"faster"}
+    assert compare_runs(old, new)[0].ratio == pytest.approx(1.1, abs=0.03)
+
+
+def test_a_run_that_was_disturbed_is_left_out_and_four_pairs_are_needed():
+    def documents(seconds, disturbed=()):
+        return [
+            {"benchmarks": [row("a", [s + i / 1e4] * 5, disturbed=i in disturbed)]}
+            for i, s in enumerate(seconds)
+        ]
+
+    old = documents([1.0] * 6)
+    two, three = documents([1.0] * 4 + [9.0] * 2, {4, 5}), documents([9.0] * 6, {1, 3, 5})
+    assert [compare_runs(old, new)[0].verdict for new in (two, three)] == ["equal", "disturbed"]
+
+
 @pytest.fixture
 def files(tmp_path):
     from convae_zoo.bench.document import write
@@ -77,6 +117,17 @@ def test_different_hardware_is_said_first_and_is_no_slowdown(files, capsys):
     assert "a CPU" in second
     assert "another CPU" in third
     assert hardware(read(old)) == "a CPU, 2 threads, torch 2.11"
+
+
+def test_two_files_take_no_case_and_a_folder_without_source_is_no_checkout(files, tmp_path, capsys):
+    one = files("one.json", [1.0] * 9)
+    for call, message in (
+        ([one, one, "--model", "convae-200"], "go with two folders"),
+        ([str(tmp_path), str(tmp_path)], "pass either --conv CxHxW or --model NAME"),
+        ([str(tmp_path), str(tmp_path), "--model", "convae-200"], "is no checkout of convae_zoo"),
+    ):
+        assert main(["bench", "compare", *call]) == 2
+        assert message in capsys.readouterr().err
 
 
 def test_files_without_a_common_row_are_not_compared():
