@@ -35,6 +35,9 @@ from convae_zoo.training.schedule import learning_rate_at
 READ_EVERY = 50
 """Steps between two readings of the loss: reading waits for the device."""
 
+VALIDATED_AT_ONCE = 256
+"""Images per batch of the validation: larger ones are no faster."""
+
 
 class Trainer:
     """Trains a model by a recipe; it can be stopped after any step and resumed.
@@ -256,8 +259,10 @@ class Trainer:
         """Return the mean loss over the validation images."""
         total = torch.zeros((), dtype=torch.float64)
         shard = self.world.shard(torch.arange(len(self.val_set)))
+        # Without gradients a few batches at once take less memory than one does in training.
+        size = max(self.recipe.batch_size, min(4 * self.recipe.batch_size, VALIDATED_AT_ONCE))
         with self.engine.evaluating():
-            for chosen in torch.split(shard, self.recipe.batch_size) if len(shard) else ():
+            for chosen in torch.split(shard, size) if len(shard) else ():
                 images = self.val_set.images[chosen]
                 corrupted = None
                 if self.corruption is not None:

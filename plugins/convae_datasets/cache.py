@@ -5,7 +5,8 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-from safetensors.torch import load, save
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor
 
 from convae_zoo import files
@@ -14,7 +15,8 @@ from convae_zoo.errors import FileError
 MOST_BYTES = 128 * 2**20
 """Larger tensors are computed each time."""
 
-_DIGEST = hashlib.sha256().digest_size
+_DIGEST = "sha256"
+"""Of the key and the tensors, in the file's metadata."""
 
 Tensors = dict[str, Tensor]
 
@@ -26,11 +28,11 @@ def cached(name: str, key: str, compute: Callable[[], Tensors]) -> Tensors:
     written, nothing is stored.
 
     Args:
-        name: of the file, in the folder ``datasets`` of the cache.
+        name: of the file, without its suffix, in the folder ``datasets`` of the cache.
         key: stands for all that the tensors depend on.
         compute: computes them.
     """
-    path = files.cache_folder() / "datasets" / name
+    path = files.cache_folder() / "datasets" / f"{name}.safetensors"
     found = _read(path, key)
     if found is None:
         found = compute()
@@ -40,22 +42,26 @@ def cached(name: str, key: str, compute: Callable[[], Tensors]) -> Tensors:
 
 
 def _read(path: Path, key: str) -> Tensors | None:
+    """Map a file's tensors into memory; None if it is missing, damaged or of another key."""
     try:
-        stored = path.read_bytes()
-    except OSError:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            recorded = (file.metadata() or {}).get(_DIGEST)
+    except (OSError, SafetensorError):
         return None
-    content = stored[_DIGEST:]
-    return load(content) if stored[:_DIGEST] == _digest(key, content) else None
+    return tensors if recorded == _digest(key, tensors) else None
 
 
 def _write(path: Path, key: str, tensors: Tensors) -> None:
-    content = save(tensors)
+    content = save(tensors, {_DIGEST: _digest(key, tensors)})
     with contextlib.suppress(OSError, FileError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        files.write_bytes(path, _digest(key, content), content)
+        files.write_bytes(path, content)
 
 
-def _digest(key: str, content: bytes) -> bytes:
+def _digest(key: str, tensors: Tensors) -> str:
     digest = hashlib.sha256(key.encode())
-    digest.update(content)
-    return digest.digest()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.numpy().data)
+    return digest.hexdigest()

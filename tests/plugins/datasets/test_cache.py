@@ -27,7 +27,7 @@ def test_tensors_are_computed_once(folder):
     first, second = (cached("set", "key", compute)["images"] for _ in range(2))
     assert compute.calls == 1
     assert second.equal(first)
-    assert [path.name for path in folder.iterdir()] == ["set"]
+    assert [path.name for path in folder.iterdir()] == ["set.safetensors"]
 
 
 @pytest.mark.parametrize(
@@ -43,11 +43,11 @@ def test_tensors_are_computed_once(folder):
 def test_a_damaged_file_is_replaced(folder, damage):
     compute = Compute()
     expected = cached("set", "key", compute)["images"]
-    whole = (folder / "set").read_bytes()
-    (folder / "set").write_bytes(damage(whole))
+    whole = (folder / "set.safetensors").read_bytes()
+    (folder / "set.safetensors").write_bytes(damage(whole))
     assert cached("set", "key", compute)["images"].equal(expected)
     assert compute.calls == 2
-    assert (folder / "set").read_bytes() == whole
+    assert (folder / "set.safetensors").read_bytes() == whole
 
 
 @pytest.mark.usefixtures("folder")
