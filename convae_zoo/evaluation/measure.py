@@ -18,6 +18,7 @@ from convae_zoo.evaluation.pca import Baseline, fit_pca, why_no_pca
 from convae_zoo.evaluation.records import Records
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.runtime.device import choose_device
+from convae_zoo.runtime.inference import Inference
 from convae_zoo.runtime.modes import BATCH_SIZE, check_model, cpu_by_default, evaluating
 
 Progress = Callable[[str, int, int], None]
@@ -228,10 +229,11 @@ def _model_pairs(
     model: Autoencoder, parts: Iterable[tuple[Tensor, Corrupted]]
 ) -> Iterator[tuple[Tensor, Tensor]]:
     low, high = model.value_range
+    run = Inference(model, repeatable=True)
     for part, given in parts:
         sigma = None if given.sigma is None else given.sigma.to(model.device) / 255
-        raw = model(model.to_float(given.images), sigma)
-        yield _unit(part.to(model.device)), (raw.float() - low) / (high - low)
+        raw = run(model.to_float(given.images), sigma)
+        yield _unit(part.to(model.device)), (raw - low) / (high - low)
 
 
 def _unit(images: Tensor) -> Tensor:

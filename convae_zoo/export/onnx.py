@@ -62,11 +62,12 @@ def translate(program: torch.export.ExportedProgram, input_name: str, *output_na
     return translated
 
 
-def onnx_session(model: bytes | Path) -> "onnxruntime.InferenceSession":
-    """Load an ONNX model into onnxruntime, on the CPU."""
+def onnx_session(model: bytes | Path, *, threads: int = 0) -> "onnxruntime.InferenceSession":
+    """Load an ONNX model into onnxruntime, on the CPU; 0 threads are as many as it has cores."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
     options.log_severity_level = 3
     source = model if isinstance(model, bytes) else str(model)
     return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])

@@ -2,7 +2,6 @@
 
 from convae_zoo.layers.activation import make_activation
 from convae_zoo.layers.conv_transpose import ConvTranspose2d
-from convae_zoo.layers.fused import fuse
 from convae_zoo.layers.init import he_normal_, lecun_normal_, xavier_uniform_
 from convae_zoo.layers.sequences import ChainedSequences
 from convae_zoo.layers.swap import use_fast_layers
@@ -10,7 +9,6 @@ from convae_zoo.layers.swap import use_fast_layers
 __all__ = [
     "ChainedSequences",
     "ConvTranspose2d",
-    "fuse",
     "he_normal_",
     "lecun_normal_",
     "make_activation",

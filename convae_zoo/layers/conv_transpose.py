@@ -66,6 +66,8 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         return output
 
     def _is_faster(self, x: Tensor, output_size: list[int] | None) -> bool:
+        if not isinstance(x, Tensor):  # a proxy of torch.fx
+            return False
         if torch.jit.is_tracing() or torch.compiler.is_compiling():  # type: ignore[attr-defined,no-untyped-call]  # torch leaves it untyped
             return False
         if torch._C._are_functorch_transforms_active():  # noqa: SLF001 - there is no public way to ask

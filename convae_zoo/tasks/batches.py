@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from convae_zoo.models.autoencoder import Autoencoder
+from convae_zoo.runtime.inference import Inference
 from convae_zoo.runtime.modes import BATCH_SIZE, evaluating
 
 
@@ -15,8 +16,8 @@ def reconstruct_batches(
     The model runs in eval mode; its own mode is restored.
     """
     with evaluating(model):
+        run = Inference(model, repeatable=True)
         batches = [
-            model.postprocess(model(model.to_float(part)))
-            for part in torch.split(images, batch_size)
+            model.postprocess(run(model.to_float(part))) for part in torch.split(images, batch_size)
         ]
     return torch.cat([batch.cpu() for batch in batches]).clone()

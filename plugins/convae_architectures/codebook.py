@@ -39,7 +39,7 @@ class Codebook(nn.Module):
     def nearest(self, x: Tensor) -> Tensor:
         """Return for vectors M×D the indices of their nearest codes, int64 M."""
         # |x|² is the same for every code. In float32, since bf16 would confuse codes.
-        with torch.autocast(x.device.type, enabled=False):
+        with torch.autocast(self.vectors.device.type, enabled=False):
             x = x.float()
             return torch.addmm(self.vectors.square().sum(1), x, self.vectors.T, alpha=-2).argmin(1)
 

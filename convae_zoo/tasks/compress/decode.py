@@ -8,6 +8,7 @@ from torch import Tensor
 from convae_zoo import files
 from convae_zoo.errors import ContractError, DataError, UsageError
 from convae_zoo.models.autoencoder import Autoencoder
+from convae_zoo.runtime.inference import Inference
 from convae_zoo.runtime.modes import evaluating
 from convae_zoo.tasks.compress.codes import Codes, codes_of, from_codes
 from convae_zoo.tasks.compress.latents import LatentsFile, open_latents
@@ -86,7 +87,7 @@ def _decoded(
     model: Autoencoder, latents: LatentsFile, codes: Codes | None, finished: set[int]
 ) -> Iterator[list[tuple[int, Tensor]]]:
     """Decode in batches; yield the index and image, uint8, of each that is not finished."""
-    start = 0
+    start, fast = 0, Inference(model, repeatable=True)
     for batch in latents.batches(BATCH):
         places = range(start, start + len(batch))
         start += len(batch)
@@ -97,7 +98,7 @@ def _decoded(
             z = batch.to(model.device) if codes is None else from_codes(model, codes.unpack(batch))
         except DataError as error:
             raise DataError(f"{latents.path} is damaged: {error}") from error
-        images = model.postprocess(model.decode(z)).cpu()
+        images = model.postprocess(fast.decode(z)).cpu()
         yield [(p, i) for p, i in zip(places, images, strict=True) if p not in finished]
 
 

@@ -16,6 +16,7 @@ from convae_zoo.data.image_file import MAX_PIXELS
 from convae_zoo.errors import ConfigError, DataError, UsageError
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.runtime.distributed import World
+from convae_zoo.runtime.inference import Inference
 from convae_zoo.runtime.modes import evaluating
 from convae_zoo.tasks.compress import latents
 from convae_zoo.tasks.compress.codes import Codes, checked_codes, codes_of
@@ -56,6 +57,7 @@ class _Job:
     """How each part is encoded."""
 
     model: Autoencoder
+    fast: Inference
     codes: Codes | None
     dtype: torch.dtype
     max_pixels: int
@@ -111,7 +113,6 @@ def encode_files(
     if out.exists() and not overwrite:
         raise UsageError(f"{out} already exists; choose another --out, or pass --overwrite")
     codes = codes_of(model) if dtype == "auto" else None
-    job = _Job(model, codes, _TORCH_DTYPES[dtype], max_pixels, progress)
     document = {"model": model.plan.describe(), "weights_sha256": weights}
     if codes is not None:
         document["codes"] = codes.describe()
@@ -119,6 +120,8 @@ def encode_files(
         if world.is_main:
             held.enter_context(files.claim_output(out, [path for _, path in images]))
         held.enter_context(evaluating(model))
+        fast = Inference(model, repeatable=True)
+        job = _Job(model, fast, codes, _TORCH_DTYPES[dtype], max_pixels, progress)
         return _encode(job, images, out, document, world)
 
 
@@ -173,7 +176,7 @@ def _encode_part(job: _Job, images: Sequence[tuple[str, Path]], path: Path) -> N
                 read.append((name, source, image))
         if read:
             stacked = torch.cat([image for _, _, image in read]).to(job.model.device)
-            latent = job.model.encode(job.model.to_float(stacked)).float()
+            latent = job.fast.encode(job.model.to_float(stacked))
             finite = latent.cpu().to(job.dtype).isfinite().flatten(1).all(1)
             for (name, source, _), whole in zip(read, finite.tolist(), strict=True):
                 if whole:

@@ -10,6 +10,7 @@ from convae_zoo.data.tiles import map_tiles
 from convae_zoo.errors import UsageError
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.runtime.inference import Inference
+from convae_zoo.runtime.precision import choose_precision
 
 TILE = 640
 """The longest side of a tile, in pixels, for models that accept images of any size."""
@@ -31,7 +32,8 @@ class PictureModel:
 
     def __init__(self, model: Autoencoder, precision: str = "auto") -> None:
         self.model = model
-        self._run = Inference(model, precision)
+        chosen = choose_precision(precision, model.device)
+        self._run = Inference(model, chosen, repeatable=True)
         channels, *self._size = model.image_shape
         if channels not in {1, 3}:
             raise UsageError(

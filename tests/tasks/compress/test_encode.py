@@ -337,7 +337,7 @@ def test_an_image_whose_latent_is_no_number_is_skipped_and_named(
 
     def forward(x):
         latent = whole(x).abs() + 1
-        latent[3] *= factor
+        latent[3:4] *= factor
         return latent
 
     model.encoder.forward = forward

@@ -1,0 +1,217 @@
+"""The ways to run a frozen model on a CPU, and the fastest of them, by measuring it."""
+
+import contextlib
+import functools
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Literal, TypeAlias
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from convae_zoo.errors import ZooError
+from convae_zoo.layers import packing
+from convae_zoo.layers.program import Program, assemble
+from convae_zoo.layers.tracing import trace
+from convae_zoo.models.autoencoder import Autoencoder
+
+Job: TypeAlias = Literal["reconstruct", "encode", "decode"]
+
+BUDGET = 0.1
+"""Seconds for which the candidates of one batch size are timed, and at least once each."""
+
+MOST_TURNS = 20
+_IN_A_ROW, _LONG = 3, 0.01
+
+HOPELESS = 1.5
+"""How many times slower than the best one a candidate may be after two turns."""
+
+_DEVIATION = {torch.float32: 1e-3, torch.bfloat16: 0.03}
+"""Root mean square of the deviation from the model, relative to its output, that is accepted.
+
+It finds a wrong program, such as one of a part that draws random numbers. Rounding is far below.
+"""
+
+
+@attrs.frozen
+class Candidate:
+    """One way to run a model.
+
+    Attributes:
+        dtype: of the packed layers and the features between them.
+        packed: whether the parts run as programs of packed layers, or as they are.
+        layout: of images, if the parts run as they are.
+        one_thread: whether to use one thread, or as many as the caller.
+    """
+
+    dtype: torch.dtype = torch.float32
+    packed: bool = False
+    layout: torch.memory_format = torch.contiguous_format
+    one_thread: bool = False
+
+
+EAGER = Candidate()
+
+
+class Runner:
+    """Runs a frozen model by any candidate; programs are made when they are first used.
+
+    Args:
+        model: in eval mode, float32, on the CPU, channels_last if `layout` is.
+        layout: the layout that the model's images may have.
+    """
+
+    def __init__(self, model: Autoencoder, layout: torch.memory_format) -> None:
+        self._model = model
+        self._layout = layout
+        self._programs: dict[tuple[object, ...], Program] = {}
+
+    def _candidates(self, dtypes: tuple[torch.dtype, ...]) -> list[Candidate]:
+        """List the candidates of the given dtypes, the most promising ones first."""
+        found = []
+        if packing.is_available() and self._layout == torch.channels_last:
+            found += [Candidate(dtype, packed=True) for dtype in dtypes]
+        if torch.float32 in dtypes:
+            found += [Candidate(layout=layout) for layout in {self._layout, EAGER.layout}]
+        if torch.get_num_threads() > 1:
+            found += [attrs.evolve(each, one_thread=True) for each in found]
+        return found
+
+    def run(self, job: Job, candidate: Candidate, x: Tensor, sigma: Tensor | None) -> Tensor:
+        """Do a job: float32 images or latents to float32 latents or images."""
+        with threads(1 if candidate.one_thread else torch.get_num_threads()):
+            if candidate.packed:
+                return self._run_programs(job, candidate.dtype, x, sigma).float()
+            if x.ndim == 4:  # noqa: PLR2004 - N×C×H×W
+                x = x.contiguous(memory_format=candidate.layout)
+            return run_model(self._model, job, x, sigma)
+
+    def fastest(
+        self,
+        job: Job,
+        dtypes: tuple[torch.dtype, ...],
+        x: Tensor,
+        sigma: Tensor | None,
+        *,
+        measured: bool,
+    ) -> Candidate:
+        """Return the fastest candidate for batches like `x` that agrees with the model.
+
+        Args:
+            job: what is done.
+            dtypes: of the candidates.
+            x: an example.
+            sigma: as the model takes it.
+            measured: time the candidates; otherwise the first one that agrees is returned.
+
+        Raises:
+            ZooError: the model itself fails.
+        """
+        expected = run_model(self._model, job, x, sigma)
+        calls: dict[Candidate, Callable[[], Tensor]] = {}
+        for candidate in self._candidates(dtypes):
+            call = functools.partial(self.run, job, candidate, x, sigma)
+            with contextlib.suppress(RuntimeError, ZooError):  # does not take this layout or dtype
+                if _agrees(call(), expected, candidate.dtype):
+                    calls[candidate] = call
+                    if not measured:
+                        break
+        return _fastest(calls) if len(calls) > 1 else next(iter(calls), EAGER)
+
+    def _run_programs(
+        self, job: Job, dtype: torch.dtype, x: Tensor, sigma: Tensor | None
+    ) -> Tensor:
+        if job != "decode":
+            inputs = (x,) if sigma is None else (x, sigma)
+            x = self._program("encoder", dtype, *inputs)(*inputs)
+            if job == "encode":
+                return x
+        x = x.to(dtype)
+        return self._program("decoder", dtype, x)(x)
+
+    def _program(self, part: str, dtype: torch.dtype, *inputs: Tensor) -> Program:
+        """Return a part as a program; one image is packed for apart from several."""
+        key = (part, dtype, len(inputs), len(inputs[0]) == 1)
+        program = self._programs.get(key)
+        if program is None:
+            program = self._assembled(getattr(self._model, part), dtype, *inputs)
+            self._programs[key] = program
+        return program
+
+    def _assembled(self, part: nn.Module, dtype: torch.dtype, *inputs: Tensor) -> Program:
+        traced = trace(part, takes_sigma=len(inputs) > 1)
+        if traced is not None:
+            with contextlib.suppress(RuntimeError, AttributeError):  # operators are not public
+                return assemble(traced, *inputs, dtype=dtype)
+
+        def as_it_is(x: Tensor, *more: Tensor) -> Tensor:
+            if x.ndim == 4:  # noqa: PLR2004 - N×C×H×W
+                x = x.contiguous(memory_format=torch.channels_last)
+            is_low = dtype != torch.float32
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=is_low):
+                output: Tensor = part(x.float(), *more)
+                return output
+
+        return as_it_is
+
+
+def run_model(model: Autoencoder, job: Job, x: Tensor, sigma: Tensor | None) -> Tensor:
+    """Do a job with the model itself."""
+    if job == "decode":
+        return model.decode(x)
+    return model.encode(x, sigma) if job == "encode" else model(x, sigma)
+
+
+@contextlib.contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Let PyTorch compute on so many threads for a while."""
+    before = torch.get_num_threads()
+    if count == before:
+        yield
+        return
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _agrees(output: Tensor, expected: Tensor, dtype: torch.dtype) -> bool:
+    if output.shape != expected.shape:
+        return False
+    far = (output - expected).square().mean().sqrt()
+    return bool(far <= _DEVIATION[dtype] * expected.square().mean().sqrt())
+
+
+def _fastest(calls: Mapping[Candidate, Callable[[], object]]) -> Candidate:
+    """Time candidates that were called before, in turns; return the one of the smallest minimum.
+
+    The minimum, because other work may disturb most of the calls. A candidate that is clearly
+    slower than the best one is dropped, so that the others have more turns.
+    """
+    times = dict.fromkeys(calls, float("inf"))
+    ends = time.perf_counter() + BUDGET
+    for turn in range(MOST_TURNS):
+        for candidate, fastest in times.items():
+            if turn > 0 and time.perf_counter() > ends:
+                break
+            times[candidate] = min(fastest, _seconds(calls[candidate]))
+        if turn > 0:
+            best = min(times.values())
+            times = {each: t for each, t in times.items() if t <= HOPELESS * best}
+        if len(times) == 1 or time.perf_counter() > ends:
+            break
+    return min(times, key=times.__getitem__)
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    """Return the fastest of several calls in a row: the first ones bring the weights into cache."""
+    fastest = float("inf")
+    for _ in range(_IN_A_ROW):
+        started = time.perf_counter()
+        call()
+        fastest = min(fastest, time.perf_counter() - started)
+        if fastest > _LONG:
+            break
+    return fastest
