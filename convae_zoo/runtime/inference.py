@@ -14,7 +14,7 @@ from convae_zoo.layers import packing
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.runtime.candidates import EAGER, Candidate, Job, Runner, run_model
 from convae_zoo.runtime.memory import fastest_layout, keep_freed_memory
-from convae_zoo.runtime.modes import check_model, cpu_by_default, default_modes, one_thread
+from convae_zoo.runtime.modes import check_model, default_modes, one_thread
 from convae_zoo.runtime.precision import choose_precision
 
 MOST_MEASURED = 64
@@ -66,7 +66,7 @@ class Inference(nn.Module):
         )
         self.repeatable = repeatable
         self.model = copy.deepcopy(model).float().eval().requires_grad_(requires_grad=False)
-        with cpu_by_default():
+        with default_modes():
             self._layout = fastest_layout(self.model)
         self.model.to(memory_format=self._layout)
         self._runner = Runner(self.model, self._layout)
