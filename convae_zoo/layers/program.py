@@ -52,13 +52,21 @@ class _Packer(fx.Interpreter):
         self._kernels: dict[fx.Node, tuple[Kernel, tuple[fx.Node, ...]]] = {}
         self._absorbed: dict[fx.Node, fx.Node] = {}  # what another node's kernel computes as well
         self._computed: dict[fx.Node, Tensor] = {}  # its value, until the node's turn
+        self._cast: set[fx.Node] = set()  # nodes whose values have this dtype for every input
         self._flattened: dict[fx.Node, torch.Size] = {}  # from channels_last, with the shape before
         self._unflattened: dict[fx.Node, tuple[int, int, int]] = {}  # the same, with the one after
 
     def run_node(self, n: fx.Node) -> Any:
         """Compute a node's value; remember a kernel if there is a faster one."""
-        if n in self._absorbed:
-            return self._computed.pop(n)
+        value = self._computed.pop(n) if n in self._absorbed else self._run(n)
+        sources = n.all_input_nodes
+        follows = bool(sources) and all(source in self._cast for source in sources)
+        is_always = follows or n in self._absorbed or self._dtype == torch.float32
+        if is_always and isinstance(value, Tensor) and value.dtype == self._dtype:
+            self._cast.add(n)
+        return value
+
+    def _run(self, n: fx.Node) -> Any:
         source = n.args[0] if n.op.startswith("call") and n.args else None
         x = self.env.get(source) if isinstance(source, fx.Node) else None
         if not isinstance(x, Tensor) or not isinstance(source, fx.Node):
@@ -93,7 +101,7 @@ class _Packer(fx.Interpreter):
         return tracing.only_user(n)
 
     def _pack(self, n: fx.Node, layer: Layer, source: fx.Node, given: Tensor) -> Tensor:
-        prepare = self._preparation(layer, given)
+        prepare = self._preparation(layer, source, given)
         x = given if prepare is None else prepare(given)
         is_packed = packing.is_worth_packing(layer, x)
         last, after, activation = n, tracing.only_user(n), NO_ACTIVATION
@@ -126,26 +134,28 @@ class _Packer(fx.Interpreter):
             kernel = packing.pack_with_addition(layer, x, activation)
             inputs.append(other)
             y = kernel(x, self.env[other])
+        self._cast.add(n)
         self._kernels[n] = (kernel if prepare is None else _after(prepare, kernel), tuple(inputs))
         self._computed |= {node: y for node, by in self._absorbed.items() if by is n}
         return y
 
-    def _preparation(self, layer: Layer, x: Tensor) -> Kernel | None:
+    def _preparation(self, layer: Layer, source: fx.Node, x: Tensor) -> Kernel | None:
         """Return what gives a layer's input the dtype and layout that the kernel needs."""
         dtype = self._dtype
         is_laid_out = layer.kind == "linear" or rearrange.is_channels_last(x)
-        if is_laid_out and x.dtype == dtype:
+        is_cast = source in self._cast
+        if is_laid_out and is_cast:
             return None
         if is_laid_out:
             return lambda x: x.to(dtype)
-        if x.dtype == dtype:
+        if is_cast:
             return rearrange.to_channels_last
         return lambda x: rearrange.to_channels_last(x).to(dtype)
 
     def _is_like(self, other: fx.Node, y: Tensor) -> bool:
         """Return whether a node has a value of another's shape, dtype and layout."""
         value = self.env.get(other)
-        if not isinstance(value, Tensor) or (value.shape, value.dtype) != (y.shape, y.dtype):
+        if not isinstance(value, Tensor) or value.shape != y.shape or other not in self._cast:
             return False
         return y.ndim != rearrange.IMAGES or rearrange.is_channels_last(value)
 

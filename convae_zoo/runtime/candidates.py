@@ -127,7 +127,6 @@ class Runner:
             x = self._program("encoder", dtype, *inputs)(*inputs)
             if job == "encode":
                 return x
-        x = x.to(dtype)
         return self._program("decoder", dtype, x)(x)
 
     def _program(self, part: str, dtype: torch.dtype, *inputs: Tensor) -> Program:

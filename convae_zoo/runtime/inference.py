@@ -31,8 +31,8 @@ class Inference(nn.Module):
     """A frozen copy of a model that runs faster; the model itself stays as it is.
 
     On a CPU it measures several ways of running, once for each power of two that batch sizes round
-    up to, up to 64 images, and keeps the fastest one: the model as it is or with packed layers, in
-    float32 or bfloat16, on one thread or on all. A measurement takes a fraction of a second and
+    down to, up to 64 images, and keeps the fastest one: the model as it is or with packed layers,
+    in float32 or bfloat16, on one thread or on all. A measurement takes a fraction of a second and
     uses noise, so the choice does not depend on the images.
 
     Images, latents and reconstructions are float32, in the model's value range.
@@ -65,10 +65,10 @@ class Inference(nn.Module):
             else choose_precision(precision, model.device)
         )
         self.repeatable = repeatable
-        self.model = copy.deepcopy(model).float().eval().requires_grad_(requires_grad=False)
         with default_modes():
+            self.model = copy.deepcopy(model).float().eval().requires_grad_(requires_grad=False)
             self._layout = fastest_layout(self.model)
-        self.model.to(memory_format=self._layout)
+            self.model.to(memory_format=self._layout)
         self._runner = Runner(self.model, self._layout)
         self._choices: dict[tuple[Job, bool, int], Candidate] = {}
         self._most_measured: int | None = None
@@ -152,8 +152,8 @@ class Inference(nn.Module):
 
     def _choice(self, job: Job, x: Tensor, sigma: Tensor | None) -> Candidate:
         shape = self.model.latent_shape if job == "decode" else self.model.image_shape
-        images = max(1, -(-x.numel() // math.prod(shape)))
-        size = 1 << (min(images, self._most_measured or MOST_MEASURED) - 1).bit_length()
+        images = max(1, x.numel() // math.prod(shape))
+        size = 1 << (min(images, self._most_measured or MOST_MEASURED).bit_length() - 1)
         choice = self._choices.get((job, sigma is not None, size))
         if choice is None:
             with _CHOOSING, default_modes(), torch.inference_mode():
