@@ -16,6 +16,10 @@ from convae_zoo.errors import UsageError
 Document = dict[str, Any]
 
 
+def _absolute(folder: Path) -> Path:
+    return folder.absolute()
+
+
 @attrs.frozen
 class Checkout:
     """A folder of the zoo's source.
@@ -24,7 +28,7 @@ class Checkout:
         folder: the folder, with ``convae_zoo`` and ``plugins`` in it.
     """
 
-    folder: Path = attrs.field(converter=lambda folder: Path(folder).absolute())
+    folder: Path = attrs.field(converter=_absolute)
 
     @property
     def python(self) -> Path:

@@ -46,8 +46,8 @@ def command(*, old: str, new: str, rounds: int, **options: Any) -> None:
 
         checkouts = Checkout(Path(old)), Checkout(Path(new))
         arguments = Choice(**options).arguments()
-        runs = run_in_turns(*checkouts, arguments, rounds, say=print_line)
-        _tell(*(documents[0] for documents in runs), compare_runs(*runs))
+        olds, news = run_in_turns(*checkouts, arguments, rounds, say=print_line)
+        _tell(olds[0], news[0], compare_runs(olds, news))
         return
     if options["conv"] is not None or options["model"] is not None:
         raise UsageError("--conv and --model go with two folders, not with two results files")
