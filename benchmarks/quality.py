@@ -7,12 +7,15 @@ chooses, and compares the means of the last validation losses.
 import json
 import statistics
 from pathlib import Path
+from typing import Any
 
+import attrs
 import click
 import torch
 
 import convae_zoo as zoo
 from convae_zoo.bench.document import device_name
+from convae_zoo.data.load import train_and_val
 
 
 @click.command()
@@ -21,6 +24,7 @@ from convae_zoo.bench.document import device_name
 @click.option("--model", default="convae-200", show_default=True)
 @click.option("--epochs", default=5, show_default=True)
 @click.option("--seeds", default=3, show_default=True)
+@click.option("--images", default=0, help="Train on the first so many images instead of all.")
 @click.option("--device", default="auto", show_default=True)
 @click.option("--precision", default="auto", show_default=True, help="Compared with fp32.")
 @click.option("--out", type=click.Path(path_type=Path), help="JSON file to write.")
@@ -30,18 +34,23 @@ def main(
     model: str,
     epochs: int,
     seeds: int,
+    images: int,
     device: str,
     precision: str,
     out: Path | None,
 ) -> None:
     """Compare the validation loss of the fast precision with that of fp32."""
     losses: dict[str, list[float]] = {"fp32": [], precision: []}
+    given: Any = dataset
+    if images:
+        train_set, val_set = train_and_val(dataset, (3, 32, 32), data=data)
+        given = attrs.evolve(train_set, images=train_set.images[:images], labels=None), val_set
     for seed in range(seeds):
         for chosen, found in losses.items():
             result = zoo.train(
                 model,
-                dataset=dataset,
-                data=data,
+                dataset=given,
+                data=None if images else data,
                 epochs=epochs,
                 seed=seed,
                 precision=chosen,
@@ -56,6 +65,7 @@ def main(
             "dataset": dataset,
             "model": model,
             "epochs": epochs,
+            "images": images or "all",
             "device_name": device_name(where),
             "torch": torch.__version__,
             "val_losses": losses,

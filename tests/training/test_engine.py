@@ -186,11 +186,12 @@ def test_a_part_that_fails_in_channels_last_is_trained_contiguous():
     assert make_engine(model).step(batch()).isfinite()
 
 
-def test_a_state_restored_from_a_contiguous_copy_gives_the_same_next_steps():
-    engine = make_engine(small_model())
+@pytest.mark.parametrize("arithmetic", ["fp32", "bf16"])
+def test_a_state_restored_from_a_contiguous_copy_gives_the_same_next_steps(arithmetic):
+    engine = make_engine(small_model(), precision=arithmetic)
     for seed in range(3):
         engine.step(batch(seed=seed))
-    other = make_engine(copy.deepcopy(engine.model))
+    other = make_engine(copy.deepcopy(engine.model), precision=arithmetic)
     state = copy.deepcopy(engine.state_dict())
     for kept in state["optimizer"]["state"].values():
         kept.update({k: v.contiguous() for k, v in kept.items()})
