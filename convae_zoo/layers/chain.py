@@ -62,7 +62,9 @@ class _Chain(torch.autograd.Function):
             assert weight is not None  # noqa: S101 - for the type checker
             values.append(link.forward(values[-1], weight, bias))
         ctx.links = links
-        ctx.save_for_backward(x, *weights, *values)
+        # The last output is needed for its ReLU only; without one it may be changed in place.
+        kept = values if links[-1].relu else values[:-1]
+        ctx.save_for_backward(x, *weights, *kept)
         return values[-1]
 
     @staticmethod
@@ -80,7 +82,9 @@ class _Chain(torch.autograd.Function):
                 break
             link, weight = links[index], _bf16(weights[2 * index])
             assert weight is not None  # noqa: S101 - for the type checker
-            g = link.mask(_prepared(g), values[index + 1])
+            g = _prepared(g)
+            if link.relu:
+                g = link.mask(g, values[index + 1])
             needs_x = any(needs[: 2 * index + 1])
             needed = [needs_x, *needs[2 * index + 1 : 2 * index + 3]]
             g, *own = link.gradients(g, values[index], weight, needed)

@@ -52,8 +52,6 @@ class Link:
         A bfloat16 is positive where its bits are a positive integer. Compared as integers, the
         values need no conversion to float32 and back, which takes twice as long.
         """
-        if not self.relu:
-            return g
         masked: Tensor = torch.ops.aten.threshold_backward.default(
             g.view(torch.int16), y.view(torch.int16), 0
         )
@@ -196,17 +194,21 @@ def create_link(layer: nn.Module, *, relu: bool) -> Link | None:
 
 @functools.cache
 def links_work() -> bool:
-    """Return whether this PyTorch and this processor have the operators, by calling each."""
-    x = torch.ones(1, 1, 2, 2, dtype=torch.bfloat16)
-    layers: list[Layer] = [nn.Conv2d(1, 1, 1), nn.ConvTranspose2d(1, 1, 1), nn.Linear(2, 2)]
-    try:
-        for layer in layers:
-            link = create_link(layer, relu=True)
-            assert link is not None  # noqa: S101 - for the type checker
-            given = x[0, 0] if isinstance(layer, nn.Linear) else x
-            weight = torch.ones_like(layer.weight, dtype=torch.bfloat16)
-            y = link.forward(given, weight, weight.new_zeros(len(weight)))
-            link.gradients(link.mask(y, y), given, weight, [True, True, True])
-    except (AttributeError, RuntimeError):
-        return False
+    """Return whether this PyTorch and this processor have the operators, by calling each.
+
+    The random generator is left as it was.
+    """
+    with torch.random.fork_rng([]), torch.no_grad(), torch.device("cpu"):
+        layers: list[Layer] = [nn.Conv2d(1, 1, 1), nn.ConvTranspose2d(1, 1, 1), nn.Linear(2, 2)]
+        x = torch.ones(1, 1, 2, 2, dtype=torch.bfloat16)
+        try:
+            for layer in layers:
+                link = create_link(layer, relu=True)
+                assert link is not None  # noqa: S101 - for the type checker
+                given = x[0, 0] if isinstance(layer, nn.Linear) else x
+                weight = torch.ones_like(layer.weight, dtype=torch.bfloat16)
+                y = link.forward(given, weight, weight.new_zeros(len(weight)))
+                link.gradients(link.mask(y, y), given, weight, [True, True, True])
+        except (AttributeError, RuntimeError):
+            return False
     return True

@@ -31,13 +31,15 @@ class ChainedSequences:
     @contextlib.contextmanager
     def swapped_in(self) -> Iterator[None]:
         """Let the chains compute for a while."""
-        for sequence, own in self._sequences:
-            sequence.__dict__["forward"] = own
+        # A forward pass of someone else's in the same place stays.
+        plain = [(s, own) for s, own in self._sequences if "forward" not in vars(s)]
+        for sequence, own in plain:
+            vars(sequence)["forward"] = own
         try:
             yield
         finally:
-            for sequence, _ in self._sequences:
-                del sequence.__dict__["forward"]
+            for sequence, _ in plain:
+                del vars(sequence)["forward"]
 
 
 class _Sequence:

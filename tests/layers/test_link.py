@@ -20,3 +20,11 @@ def test_few_output_channels_agree_with_and_without_amx(monkeypatch, has_amx):
         )
     torch.testing.assert_close(y.float(), exact, rtol=0.01, atol=0.01)
     assert y.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_asking_for_the_operators_leaves_the_random_generator_as_it_was():
+    link.links_work.cache_clear()
+    before = torch.get_rng_state()
+    with torch.device("meta"):
+        assert isinstance(link.links_work(), bool)
+    assert torch.equal(torch.get_rng_state(), before)
