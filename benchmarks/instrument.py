@@ -124,6 +124,7 @@ def main(comparisons: int, rounds: int, seconds: float, out: Path | None) -> Non
     keep_freed_memory()
     every = cases()
     done, counts = begun(out)
+    measure(every, CPU, seconds)  # the first run after the start is slower
     for number in range(done, comparisons):
         for name, verdicts in compare_once(every, rounds, seconds).items():
             counts.setdefault(name, Counter()).update(each.verdict for each in verdicts)
