@@ -130,6 +130,39 @@ def test_two_files_take_no_case_and_a_folder_without_source_is_no_checkout(files
         assert message in capsys.readouterr().err
 
 
+CHECKOUT = """
+import json, sys
+from pathlib import Path
+
+out = next(a.removeprefix("--out=") for a in sys.argv if a.startswith("--out="))
+turns = Path(__file__).parents[2] / "turns"
+with turns.open("a") as file:
+    file.write(Path(__file__).parents[1].name + " ")
+count = len(turns.read_text().split())
+seconds = SECONDS * (1 + count / 1000)
+stats = dict.fromkeys(("min", "q1", "median", "q3"), seconds)
+info = {"device_name": "a CPU", "threads": 2, "torch": "2.11"}
+row = {"fullname": " ".join(sys.argv[1:-1]), "stats": stats, "extra_info": info}
+Path(out).write_text(json.dumps({"benchmarks": [row]}))
+"""
+
+
+def test_two_checkouts_run_their_own_code_in_turns(tmp_path, capsys):
+    for name, seconds in (("old", 1.0), ("new", 1.3)):
+        package = tmp_path / name / "convae_zoo"
+        package.mkdir(parents=True)
+        (package / "__init__.py").touch()
+        (package / "__main__.py").write_text(CHECKOUT.replace("SECONDS", str(seconds)))
+    call = ["bench", "compare", str(tmp_path / "old"), str(tmp_path / "new"), "--rounds", "4"]
+    assert main([*call, "--conv", "3x8x8", "--batch", "1", "--batch", "2", "--transposed"]) == 1
+    assert (tmp_path / "turns").read_text().split() == ["old", "new", "new", "old"] * 2
+    arguments = (
+        "bench --conv=3x8x8 --kernel=3 --stride=1 --seconds=1.0 --device=auto --batch=1 --batch=2 "
+        "--transposed"
+    )
+    assert f"slower, 1.30 times the time: {arguments}" in capsys.readouterr().out.splitlines()
+
+
 def test_files_without_a_common_row_are_not_compared():
     with pytest.raises(UsageError, match="have no row in common"):
         compare([row("a", [1.0] * 9)], [row("b", [1.0] * 9)])
