@@ -43,7 +43,8 @@ def compare(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) 
     """Compare the rows that two results have in common.
 
     A row is slower if both the minimum and, by a bootstrap over the rounds, the median grew by
-    more than 5%. A row that was disturbed in either file gets no verdict.
+    more than 5%, and three quarters of the new rounds are as much above the old median. A row that
+    was disturbed in either file gets no verdict.
 
     Raises:
         UsageError: there are none.
@@ -129,7 +130,7 @@ def _verdict(old: Mapping[str, Any], new: Mapping[str, Any]) -> Verdict:
 
 
 def _is_slower(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    if new["min"] <= TOLERANCE * old["min"]:
+    if new["min"] <= TOLERANCE * old["min"] or new["q1"] <= TOLERANCE * old["median"]:
         return False
     if "data" not in old or "data" not in new:  # a file without rounds has their quartiles
         return bool(new["q1"] > old["q3"] and new["median"] > TOLERANCE * old["median"])
