@@ -159,6 +159,16 @@ class _Packer(fx.Interpreter):
             return False
         return y.ndim != rearrange.IMAGES or rearrange.is_channels_last(value)
 
+    def _leads_to_convolution(self, n: fx.Node) -> bool:
+        followers, seen = list(n.users), set(n.users)
+        while followers:
+            layer = self._layer(follower := followers.pop())
+            if layer is not None and layer.kind != "linear":
+                return True
+            followers += [user for user in follower.users if user not in seen]
+            seen |= set(follower.users)
+        return False
+
     def _rearrangement(self, n: fx.Node, x: Tensor) -> Kernel | None:
         """Return a kernel for a node that only moves values."""
         if n in self._unflattened:
@@ -167,8 +177,8 @@ class _Packer(fx.Interpreter):
             case (int(factor),) if n.target is functional.pixel_unshuffle:
                 return rearrange.pixel_unshuffle(factor, x)
             case (int(factor),) if n.target is functional.pixel_shuffle:
-                feeds_layer = any(self._layer(user) is not None for user in n.users)
-                return None if feeds_layer else rearrange.pixel_shuffle(factor, x)
+                leads_on = self._leads_to_convolution(n)
+                return None if leads_on else rearrange.pixel_shuffle(factor, x)
         if tracing.is_flatten(n) and rearrange.is_channels_last(x):
             layers = [self._layer(user) for user in n.users]
             if all(layer is not None and layer.kind == "linear" for layer in layers):

@@ -19,18 +19,19 @@ from convae_zoo.models.autoencoder import Autoencoder
 Job: TypeAlias = Literal["reconstruct", "encode", "decode"]
 
 BUDGET = 0.1
-"""Seconds for which the candidates of one batch size are timed, and at least once each."""
+"""Seconds for which the candidates of one batch size are timed, after `FEWEST_TURNS`."""
 
-MOST_TURNS = 20
+FEWEST_TURNS, MOST_TURNS = 3, 20
 _IN_A_ROW, _LONG = 3, 0.01
 
 HOPELESS = 1.5
 """How many times slower than the best one a candidate may be after two turns."""
 
 _DEVIATION = {torch.float32: 1e-3, torch.bfloat16: 0.03}
-"""Root mean square of the deviation from the model, relative to its output, that is accepted.
+"""Root mean square of the deviation from the model that is accepted.
 
-It finds a wrong program, such as one of a part that draws random numbers. Rounding is far below.
+It is relative to that of the output or, for images, to a quarter of the value range. It finds a
+wrong program, such as one of a part that draws random numbers. Rounding is far below.
 """
 
 
@@ -109,11 +110,13 @@ class Runner:
             ZooError: the model itself fails.
         """
         expected = run_model(self._model, job, x, sigma)
+        low, high = self._model.value_range
+        scale = max(_size(expected), 0.0 if job == "encode" else (high - low) / 4)
         calls: dict[Candidate, Callable[[], Tensor]] = {}
         for candidate in self._candidates(dtypes):
             call = functools.partial(self.run, job, candidate, x, sigma)
             with contextlib.suppress(RuntimeError, ZooError):  # does not take this layout or dtype
-                if _agrees(call(), expected, candidate.dtype):
+                if _agrees(call(), expected, scale, candidate.dtype):
                     calls[candidate] = call
                     if not measured:
                         break
@@ -176,11 +179,13 @@ def threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _agrees(output: Tensor, expected: Tensor, dtype: torch.dtype) -> bool:
-    if output.shape != expected.shape:
-        return False
-    far = (output - expected).square().mean().sqrt()
-    return bool(far <= _DEVIATION[dtype] * expected.square().mean().sqrt())
+def _agrees(output: Tensor, expected: Tensor, scale: float, dtype: torch.dtype) -> bool:
+    is_alike = output.shape == expected.shape
+    return is_alike and _size(output - expected) <= _DEVIATION[dtype] * scale
+
+
+def _size(x: Tensor) -> float:
+    return float(x.square().mean().sqrt())
 
 
 def _fastest(calls: Mapping[Candidate, Callable[[], object]]) -> Candidate:
@@ -193,13 +198,13 @@ def _fastest(calls: Mapping[Candidate, Callable[[], object]]) -> Candidate:
     ends = time.perf_counter() + BUDGET
     for turn in range(MOST_TURNS):
         for candidate, fastest in times.items():
-            if turn > 0 and time.perf_counter() > ends:
+            if turn >= FEWEST_TURNS and time.perf_counter() > ends:
                 break
             times[candidate] = min(fastest, _seconds(calls[candidate]))
         if turn > 0:
             best = min(times.values())
             times = {each: t for each, t in times.items() if t <= HOPELESS * best}
-        if len(times) == 1 or time.perf_counter() > ends:
+        if len(times) == 1 or (turn >= FEWEST_TURNS and time.perf_counter() > ends):
             break
     return min(times, key=times.__getitem__)
 

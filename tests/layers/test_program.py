@@ -54,6 +54,18 @@ class TwoHeads(nn.Module):
         return self.first(features) + self.second(features).sigmoid()
 
 
+class Denoiser(nn.Module):
+    """The image passes by the convolutions, in float32 whatever they compute in."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Conv2d(12, 16, 3, padding=1), nn.Conv2d(4, 3, 3, padding=1)
+
+    def forward(self, x):
+        features = torch.pixel_shuffle(self.first(torch.pixel_unshuffle(x, 2)), 2)
+        return x - self.last(features + features.relu())
+
+
 PARTS = {
     "encoder": (
         lambda: nn.Sequential(
@@ -90,6 +102,7 @@ PARTS = {
         ),
         (3, 8, 8),
     ),
+    "denoiser": (Denoiser, (3, 8, 8)),
     "sub-pixel": (
         lambda: nn.Sequential(
             nn.PixelUnshuffle(2), nn.Conv2d(12, 16, 3, padding=1), nn.PixelShuffle(2)
