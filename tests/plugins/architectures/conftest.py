@@ -12,7 +12,8 @@ OVERRIDES = {
     "residual-200": {"width": 4, "latent_dim": 12},
     "residual-1000": {"width": 4, "latent_dim": 20, "norm": "group", "depth": 2},
     "residual-spatial-192": {"width": 4, "latent_channels": 2},
-    "variational-200": {"width": 4, "latent_dim": 12},
+    # The KL term is divided by the values of an image, of which there are few here.
+    "variational-200": {"width": 4, "latent_dim": 12, "beta": 0.02},
     "vector-quantised-512": {"width": 4, "latent_channels": 6, "codes": 10},
     "linear-residual-200": {"width": 4, "latent_dim": 12, "hidden": 16, "depth": 1},
     "linear-residual-1000": {"width": 4, "latent_dim": 20, "hidden": 16, "depth": 1},
