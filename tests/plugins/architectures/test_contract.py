@@ -114,6 +114,7 @@ def test_training_lowers_the_validation_loss(autoencoder, small_model, image_set
         dataset=sets,
         epochs=8,
         batch_size=16,
+        optimizer="adam",
         learning_rate=2e-3,
         device="cpu",
         precision="fp32",
