@@ -40,7 +40,7 @@ class Inference(nn.Module):
     Args:
         model: what is copied.
         precision: ``fp32`` agrees with the model to rounding, ``bf16`` to about 1% of the value
-            range, ``auto`` is the fastest of both.
+            range in the root mean square, ``auto`` is the fastest of both.
         repeatable: measure nothing, so that equal inputs give equal outputs in every process on
             this machine with the same number of threads: packed layers, on all threads, at every
             batch size. ``auto`` is then fp32.
