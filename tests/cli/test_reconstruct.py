@@ -130,14 +130,9 @@ def test_a_corruption_that_cannot_be_is_one_line(
     assert words in err
 
 
-def test_an_estimated_sigma_is_printed_for_models_that_take_one(
-    run, trained, photographs, tmp_path, monkeypatch
-):
-    from convae_zoo.models.plan import Plan
-
-    weights = trained(activation="relu")
-    monkeypatch.setattr(Plan, "takes_sigma", True)
-    monkeypatch.setattr("convae_zoo.models.autoencoder.Autoencoder._known", lambda *_: ())
+def test_an_estimated_sigma_is_printed_for_models_that_take_one(run, photographs, tmp_path):
+    weights = tmp_path / "takes.safetensors"
+    zoo.save_model(zoo.create_model("unet-denoiser-sigma", width=2, image_size=16), weights)
     call = ("denoise", weights, photographs["wide.png"], "--out", tmp_path / "a.png")
     status, printed, _ = run(*call)
     assert status == 0
