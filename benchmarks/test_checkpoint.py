@@ -15,7 +15,7 @@ from benchmarks.candidate import noise
 from benchmarks.conftest import Report
 from convae_zoo.bench.timing import CLOCK, Timing, peak_bytes
 from convae_zoo.data import ImageSet
-from convae_zoo.training.recorder import Recorder
+from convae_zoo.runs.checkpoint import Checkpoints
 
 INTERVAL: int = inspect.signature(zoo.train).parameters["checkpoint_every"].default
 BATCH = 64
@@ -40,11 +40,11 @@ def test_a_checkpoint(
     pytestconfig: pytest.Config,
     report: Report,
 ) -> None:
-    """What a checkpoint holds up the training; `cost` is its share of the steps between two."""
+    """Writing a checkpoint while a run trains; `cost` is its share of the steps between two."""
     steps, every = (400, 40) if pytestconfig.getoption("full") else (40, 8)
     images = noise(steps * BATCH)
     seconds: list[float] = []
-    monkeypatch.setattr(Recorder, "checkpoint", _timed(Recorder.checkpoint, seconds))
+    monkeypatch.setattr(Checkpoints, "write", _timed(Checkpoints.write, seconds))
     result = zoo.train(
         model,
         dataset=(

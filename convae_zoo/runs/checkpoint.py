@@ -7,8 +7,6 @@ its metadata has the rest of the state as JSON, and a digest over both.
 import hashlib
 import json
 import re
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,21 +44,18 @@ class Checkpoints:
 
     folder: Path
 
-    def prepare(self, steps: int, state: dict[str, Any]) -> Callable[[], None]:
-        """Copy the state after so many steps, and return the function that writes it.
-
-        That function also removes checkpoints that are too old. It raises FileError if the file
-        cannot be written; the earlier checkpoints stay.
+    def write(self, steps: int, state: dict[str, Any]) -> None:
+        """Write the state after so many steps, and remove checkpoints that are too old.
 
         Args:
             steps: optimiser steps since the beginning.
             state: nested dicts and lists of tensors, numbers, strings and None.
+
+        Raises:
+            FileError: it cannot be written; the earlier checkpoints stay.
         """
         tensors: dict[str, Tensor] = {}
         outline = json.dumps(_flatten(state, "", tensors))
-        return partial(self._write, steps, outline, tensors)
-
-    def _write(self, steps: int, outline: str, tensors: dict[str, Tensor]) -> None:
         document = {
             "format_version": FORMAT_VERSION,
             "state": outline,

@@ -3,7 +3,6 @@
 import os
 import shutil
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,9 @@ from convae_zoo.models.plan import label_of
 from convae_zoo.runs.history import Epoch, History, read_history
 from convae_zoo.runs.record import RunRecord
 from convae_zoo.runs.run_folder import RunFolder
-from convae_zoo.training.background import Background
 from convae_zoo.training.engine import Engine
 from convae_zoo.training.resume import run_key
-from convae_zoo.weights.save import pack_model
+from convae_zoo.weights.save import save_model
 
 
 class NullRecorder:
@@ -42,19 +40,13 @@ class NullRecorder:
     def checkpoint(self, get_state: Callable[[], dict[str, Any]]) -> None:
         """Keep the trainer's state, which `get_state` returns."""
 
-    def finish(self) -> None:
-        """Complete the records of a run that has reached its end."""
-
     def close(self, state: str) -> None:  # noqa: ARG002 - a `Recorder` uses it
         """Record the state in which the run has ended, one of `record.STATES`."""
         self.history.close()
 
 
 class Recorder(NullRecorder):
-    """Writes a run folder, its larger files beside the training.
-
-    What a file holds is copied at once; it is written in a thread, in the order of the calls. So an
-    error of writing is raised by a later call, by `finish` at the latest.
+    """Writes a run folder.
 
     Args:
         folder: open and locked.
@@ -74,7 +66,6 @@ class Recorder(NullRecorder):
         self.folder, self.record, self.val_set = folder, record, val_set
         self.history = History(folder.history)
         self.corruption = corruption
-        self._background = Background()
 
     def resume(self, history: Path, *, epochs: int, steps: int, digest: str | None) -> None:
         """Go on with the folder's own history, cut back to so many epochs and steps."""
@@ -87,59 +78,41 @@ class Recorder(NullRecorder):
     def end_epoch(self, epoch: Epoch, engine: Engine) -> None:
         """Write the epoch's losses, the weights and a picture."""
         super().end_epoch(epoch, engine)
-        weights = pack_model(
+        save_model(
             engine.model,
+            self.folder.model,
             recipe=self.record.recipe,
             dataset=self.record.dataset,
             metrics={"epoch": epoch.epoch, "val_loss": epoch.val_loss},
             license=None,
         )
-        is_best = epoch.val_loss == min(e.val_loss for e in self.history.epochs)
-        draw = self._prepare_picture(epoch, engine)
-
-        def write() -> None:
-            files.write_bytes(self.folder.model, *weights)
-            if epoch.epoch == 1:
-                self._keep(self.folder.first_epoch)
-            if is_best:
-                self._keep(self.folder.best)
-            draw()
-            self._update(epochs_done=epoch.epoch)
-
-        self._background.run(write)
+        if epoch.epoch == 1:
+            self._keep(self.folder.first_epoch)
+        if epoch.val_loss == min(e.val_loss for e in self.history.epochs):
+            self._keep(self.folder.best)
+        self._draw(epoch, engine)
+        self._update(epochs_done=epoch.epoch)
 
     def checkpoint(self, get_state: Callable[[], dict[str, Any]]) -> None:
         """Write a checkpoint."""
+        self.history.sync()
         state = {**get_state(), "run": run_key(self.record), "history": self.history.digest}
-        write_state = self.folder.checkpoints.prepare(state["steps"], state)
-
-        def write() -> None:
-            self.history.sync()
-            write_state()
-
-        self._background.run(write)
-
-    def finish(self) -> None:
-        """Draw the curves, and wait until everything is written."""
-        from convae_zoo import visuals
-
-        visuals.save_curves(
-            self.folder.curves,
-            self.history.steps,
-            [e.val_loss for e in self.history.epochs],
-            title=f"{label_of(self.record.model)} on {self.record.dataset['name']}",
-        )
-        self._background.wait()
+        self.folder.checkpoints.write(state["steps"], state)
 
     def close(self, state: str) -> None:
-        """Write the run's state; of a finished run keep one checkpoint."""
-        try:
-            self._background.close()
-        finally:
-            super().close(state)
-            self._update(state=state)
+        """Write the run's state; after a finished run draw its curves and keep one checkpoint."""
+        super().close(state)
+        self._update(state=state)
         if state == "finished":
+            from convae_zoo import visuals
+
             self.folder.checkpoints.remove(keep=1)
+            visuals.save_curves(
+                self.folder.curves,
+                self.history.steps,
+                [e.val_loss for e in self.history.epochs],
+                title=f"{label_of(self.record.model)} on {self.record.dataset['name']}",
+            )
 
     def _keep(self, path: Path) -> None:
         """Keep the present weights under another name; they take no space twice where links work.
@@ -152,8 +125,7 @@ class Recorder(NullRecorder):
             except OSError:
                 shutil.copyfile(self.folder.model, copy)
 
-    def _prepare_picture(self, epoch: Epoch, engine: Engine) -> Callable[[], object]:
-        """Reconstruct some images, and return the function that draws them."""
+    def _draw(self, epoch: Epoch, engine: Engine) -> None:
         from convae_zoo import visuals  # imports matplotlib
 
         chosen = self.val_set.exemplars()
@@ -164,8 +136,7 @@ class Recorder(NullRecorder):
             inputs = pixels.to_uint8(corrupted.images, (0, 255))
         with engine.evaluating():
             _, images = engine.validate(originals, corrupted)
-        return partial(
-            visuals.save_grid,
+        visuals.save_grid(
             self.folder.picture(epoch.epoch),
             originals,
             engine.model.postprocess(images).cpu(),

@@ -98,7 +98,6 @@ class Trainer:
                     for images, weight in self._batches():
                         self.train_step(images, weight)
                     self._end_epoch()
-                self.recorder.finish()
         except KeyboardInterrupt:
             self.state = "interrupted"
             raise

@@ -52,33 +52,6 @@ def save_model(
         WeightsError: NaN or infinity in the weights, or a value that `dtype` cannot hold.
         FileError: the file cannot be written.
     """
-    packed = pack_model(
-        model,
-        dtype=dtype,
-        recipe=recipe,
-        dataset=dataset,
-        metrics=metrics,
-        license=license,
-        extra=extra,
-    )
-    write_bytes(path, *packed)
-
-
-def pack_model(
-    model: nn.Module,
-    *,
-    dtype: str = "fp32",
-    recipe: Recipe | None = None,
-    dataset: Mapping[str, Any] | None = None,
-    metrics: Mapping[str, Any] | None = None,
-    license: str | None = None,  # noqa: A002 - the usual word
-    extra: Mapping[str, Any] | None = None,
-) -> tuple[bytes, memoryview]:
-    """Return the bytes of the file that `save_model` writes, in two parts.
-
-    Raises:
-        ZooError: as `save_model` does, before it writes.
-    """
     model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
     if not isinstance(model, Autoencoder):
         raise UsageError(
@@ -98,7 +71,7 @@ def pack_model(
     }
     if model.corruption:
         document["corruption"] = model.corruption
-    return file_format.pack(document, stored_tensors(model.state_dict(), dtype))
+    write_bytes(path, *file_format.pack(document, stored_tensors(model.state_dict(), dtype)))
 
 
 def describe_model(model: Autoencoder) -> dict[str, Any]:

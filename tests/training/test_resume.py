@@ -168,7 +168,7 @@ def test_a_run_of_an_older_release_is_resumed_extended_and_evaluated(tmp_path, c
         checkpoints = RunFolder(path).checkpoints
         state, _ = checkpoints.read_latest()
         state["model"] = {f"_orig_mod.{name}": value for name, value in state["model"].items()}
-        checkpoints.prepare(state["steps"], state)()
+        checkpoints.write(state["steps"], state)
     assert zoo.evaluate(zoo.load_model(path), images(6, 9999), baseline=False).model.mse > 0
     settings = {"dataset": (images(20, 0), images(6, 9999)), "out": path, "resume": True}
     settings["overrides"] = {"width": 1, "latent_dim": 4}
@@ -216,7 +216,7 @@ def test_a_checkpoint_at_an_impossible_position_is_refused(copy, name, value):
     checkpoints = RunFolder(copy).checkpoints
     state, _ = checkpoints.read_latest()
     state["position"][name] = value
-    checkpoints.prepare(state["steps"], state)()
+    checkpoints.write(state["steps"], state)
     if name == "seconds" and value in {1e9, 0.5}:
         run(copy, resume=True, epochs=2)
         return
@@ -231,7 +231,7 @@ def test_an_incomplete_checkpoint_is_refused(copy, part):
     state, _ = checkpoints.read_latest()
     steps = state["steps"]
     del state[part]
-    checkpoints.prepare(steps, state)()
+    checkpoints.write(steps, state)
     with pytest.raises(TrainingError, match="the checkpoint does not fit this run") as caught:
         run(copy, resume=True, epochs=2)
     assert "\n" not in str(caught.value)
