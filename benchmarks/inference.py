@@ -26,6 +26,7 @@ from convae_zoo.bench.document import cpu_name
 from convae_zoo.export.onnx import missing_onnx_packages, onnx_session, to_onnx
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.runtime.memory import keep_freed_memory
+from convae_zoo.runtime.openvino_program import import_openvino
 
 MODELS = ("convae-200", "linear-residual-200")
 BATCHES = (1, 4, 16, 64, 256)
@@ -88,8 +89,7 @@ def _of_onnx(model: Autoencoder, x: Tensor, folder: Path) -> dict[str, Call]:
     if find_spec("openvino") is None:
         click.echo("OpenVINO is left out: no openvino", err=True)
         return calls
-    import openvino
-
+    openvino = import_openvino()
     graph = openvino.Core().read_model(path)
     graph.reshape(list(x.shape))
     for precision in ("f32", "bf16"):

@@ -1,6 +1,7 @@
 """The ways to run a frozen model on a CPU, and the fastest of them, by measuring it."""
 
 import contextlib
+import copy
 import functools
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -8,15 +9,23 @@ from typing import Literal, TypeAlias
 
 import attrs
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
-from convae_zoo.errors import ZooError
 from convae_zoo.layers import packing
 from convae_zoo.layers.program import Program, assemble
 from convae_zoo.layers.tracing import trace
 from convae_zoo.models.autoencoder import Autoencoder
+from convae_zoo.runtime import openvino_program
+from convae_zoo.runtime.openvino_program import OpenVINOProgram
 
 Job: TypeAlias = Literal["reconstruct", "encode", "decode"]
+
+PARTS: Mapping[Job, tuple[str, ...]] = {
+    "reconstruct": ("encoder", "decoder"),
+    "encode": ("encoder",),
+    "decode": ("decoder",),
+}
+"""The parts of a model that do a job, one after the other."""
 
 BUDGET = 0.1
 """Seconds for which the candidates of one batch size are timed, after `FEWEST_TURNS`."""
@@ -40,14 +49,14 @@ class Candidate:
     """One way to run a model.
 
     Attributes:
-        dtype: of the packed layers and the features between them.
-        packed: whether the parts run as programs of packed layers, or as they are.
+        engine: the parts as they are, as programs of packed layers, or compiled by OpenVINO.
+        dtype: of the weights and the features between layers, unless they run as they are.
         layout: of images, if the parts run as they are.
         one_thread: whether to use one thread, or as many as the caller.
     """
 
+    engine: Literal["eager", "packed", "openvino"] = "eager"
     dtype: torch.dtype = torch.float32
-    packed: bool = False
     layout: torch.memory_format = torch.contiguous_format
     one_thread: bool = False
 
@@ -67,23 +76,34 @@ class Runner:
         self._model = model
         self._layout = layout
         self._programs: dict[tuple[object, ...], Program] = {}
+        self._compiled: dict[tuple[object, ...], OpenVINOProgram] = {}
+        self._checked: set[tuple[object, ...]] = set()  # what was compiled, and a shape it is for
 
-    def _candidates(self, dtypes: tuple[torch.dtype, ...]) -> list[Candidate]:
+    def __deepcopy__(self, memo: dict[int, object]) -> "Runner":
+        """Return a runner of the copied model that makes its own programs."""
+        return Runner(copy.deepcopy(self._model, memo), self._layout)
+
+    def _candidates(self, dtypes: tuple[torch.dtype, ...], *, measured: bool) -> list[Candidate]:
         """List the candidates of the given dtypes, the most promising ones first."""
         found = []
         if packing.is_available() and self._layout == torch.channels_last:
-            found += [Candidate(dtype, packed=True) for dtype in dtypes]
+            found += [Candidate("packed", dtype) for dtype in dtypes]
         if torch.float32 in dtypes:
             found += [Candidate(layout=layout) for layout in {self._layout, EAGER.layout}]
         if torch.get_num_threads() > 1:
             found += [attrs.evolve(each, one_thread=True) for each in found]
+        if measured and openvino_program.is_installed():
+            found.append(Candidate("openvino", dtypes[0]))
         return found
 
     def run(self, job: Job, candidate: Candidate, x: Tensor, sigma: Tensor | None) -> Tensor:
         """Do a job: float32 images or latents to float32 latents or images."""
         with threads(1 if candidate.one_thread else torch.get_num_threads()):
-            if candidate.packed:
+            if candidate.engine == "packed":
                 return self._run_programs(job, candidate.dtype, x, sigma).float()
+            if candidate.engine == "openvino":
+                program = self.compiled(job, candidate.dtype, x, sigma)
+                return program(x) if sigma is None else program(x, sigma)
             if x.ndim == 4:  # noqa: PLR2004 - N×C×H×W
                 x = x.contiguous(memory_format=candidate.layout)
             return run_model(self._model, job, x, sigma)
@@ -110,13 +130,11 @@ class Runner:
             ZooError: the model itself fails.
         """
         expected = run_model(self._model, job, x, sigma)
-        low, high = self._model.value_range
-        scale = max(_size(expected), 0.0 if job == "encode" else (high - low) / 4)
         calls: dict[Candidate, Callable[[], Tensor]] = {}
-        for candidate in self._candidates(dtypes):
+        for candidate in self._candidates(dtypes, measured=measured):
             call = functools.partial(self.run, job, candidate, x, sigma)
-            with contextlib.suppress(RuntimeError, ZooError):  # does not take this layout or dtype
-                if _agrees(call(), expected, scale, candidate.dtype):
+            with contextlib.suppress(Exception):  # does not take this layout, dtype or operation
+                if self._agrees(job, call(), expected, candidate.dtype):
                     calls[candidate] = call
                     if not measured:
                         break
@@ -131,6 +149,61 @@ class Runner:
             if job == "encode":
                 return x
         return self._program("decoder", dtype, x)(x)
+
+    def shortest(self, job: Job, candidate: Candidate, x: Tensor) -> Program | None:
+        """Return what `run` did for `x` without sigma, with fewer steps before and after it.
+
+        It takes inputs of the same shape, float32, on the same number of threads, and not within
+        autocast. There is none for some candidates.
+        """
+        if candidate.one_thread or candidate.engine == "eager":
+            return None
+        if candidate.engine == "openvino":
+            return self.compiled(job, candidate.dtype, x, None)
+        keys = [(part, candidate.dtype, 1, len(x) == 1) for part in PARTS[job]]
+        programs = [self._programs[key] for key in keys]
+
+        def run(x: Tensor) -> Tensor:
+            for program in programs:
+                x = program(x)
+            return x.float()
+
+        return run
+
+    def compiled(self, job: Job, dtype: torch.dtype, x: Tensor, sigma: Tensor | None) -> Program:
+        """Return what OpenVINO compiled for such inputs, once it agrees with the model.
+
+        Raises:
+            Exception: OpenVINO cannot do it.
+        """
+        inputs = (x,) if sigma is None else (x, sigma)
+        key = (job, dtype, len(inputs))
+        if key not in self._compiled:
+            self._compiled[key] = OpenVINOProgram(self._traced(job, inputs), inputs, dtype)
+        program = self._compiled[key].of_shape(*inputs)
+        if (key, x.shape) not in self._checked:
+            expected = run_model(self._model, job, x, sigma)
+            if not self._agrees(job, program(*inputs), expected, dtype):
+                raise RuntimeError("what was traced does not hold for this shape")
+            self._checked.add((key, x.shape))
+        return program
+
+    def _traced(self, job: Job, inputs: tuple[Tensor, ...]) -> list[fx.GraphModule]:
+        """Return the parts without Python's decisions, which OpenVINO would take once for all."""
+        parts = []
+        for name in PARTS[job]:
+            takes_sigma = name == "encoder" and len(inputs) > 1
+            traced = trace(getattr(self._model, name), takes_sigma=takes_sigma)
+            if traced is None:
+                raise RuntimeError(f"the {name} cannot be traced")
+            parts.append(traced)
+        return parts
+
+    def _agrees(self, job: Job, output: Tensor, expected: Tensor, dtype: torch.dtype) -> bool:
+        low, high = self._model.value_range
+        scale = max(_size(expected), 0.0 if job == "encode" else (high - low) / 4)
+        is_alike = output.shape == expected.shape
+        return is_alike and _size(output - expected) <= _DEVIATION[dtype] * scale
 
     def _program(self, part: str, dtype: torch.dtype, *inputs: Tensor) -> Program:
         """Return a part as a program; one image is packed for apart from several."""
@@ -177,11 +250,6 @@ def threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _agrees(output: Tensor, expected: Tensor, scale: float, dtype: torch.dtype) -> bool:
-    is_alike = output.shape == expected.shape
-    return is_alike and _size(output - expected) <= _DEVIATION[dtype] * scale
 
 
 def _size(x: Tensor) -> float:

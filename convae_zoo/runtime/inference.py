@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from convae_zoo.errors import device_failures
 from convae_zoo.layers import packing
+from convae_zoo.layers.program import Program
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.runtime.candidates import EAGER, Candidate, Job, Runner, run_model
 from convae_zoo.runtime.memory import fastest_layout, keep_freed_memory
@@ -23,6 +24,9 @@ MOST_MEASURED = 64
 MOST_SECONDS = 0.03
 """For which the model itself may run on that batch."""
 
+MOST_SHAPES = 64
+"""Of inputs for which the shortest way is remembered."""
+
 _CHOOSING = threading.RLock()
 """One measurement at a time: another one beside it would disturb it."""
 
@@ -32,8 +36,9 @@ class Inference(nn.Module):
 
     On a CPU it measures several ways of running, once for each power of two that batch sizes round
     down to, up to 64 images, and keeps the fastest one: the model as it is or with packed layers,
-    in float32 or bfloat16, on one thread or on all. A measurement takes a fraction of a second and
-    uses noise, so the choice does not depend on the images.
+    in float32 or bfloat16, on one thread or on all, or compiled by OpenVINO where it is installed.
+    A measurement takes about half a second and uses noise, so the choice does not depend on the
+    images.
 
     Images, latents and reconstructions are float32, in the model's value range.
 
@@ -70,6 +75,7 @@ class Inference(nn.Module):
             self._layout = fastest_layout(self.model)
             self.model.to(memory_format=self._layout)
         self._runner = Runner(self.model, self._layout)
+        self._shortest: dict[tuple[Job, torch.Size, int], Program | None] = {}
         self._choices: dict[tuple[Job, bool, int], Candidate] = {}
         self._most_measured: int | None = None
         self._sizes = {self.model.image_shape}  # of images that the model encodes
@@ -112,10 +118,19 @@ class Inference(nn.Module):
         """
         return self._run("decode", z, None)
 
-    @torch.inference_mode()
     def _run(self, job: Job, x: Tensor, sigma: Tensor | None) -> Tensor:
+        """Do a job, by the shortest way if there is one: for an image, Python takes a tenth."""
+        run = self._shortest.get((job, x.shape, torch.get_num_threads()))
+        is_plain = sigma is None and x.is_cpu and x.dtype == torch.float32
+        if run is not None and is_plain and not torch.is_autocast_enabled("cpu"):
+            with contextlib.suppress(Exception), torch.inference_mode():
+                return run(x)
+        return self._run_anywhere(job, x, sigma)
+
+    @torch.inference_mode()
+    def _run_anywhere(self, job: Job, x: Tensor, sigma: Tensor | None) -> Tensor:
         with device_failures(f"running {self.model.name} on {x.device}"):
-            x = x.float()
+            x = x.detach().float()
             if x.device.type != "cpu":
                 return self._run_on_device(job, x, sigma)
             if not self.model.plan.takes_sigma:
@@ -140,8 +155,16 @@ class Inference(nn.Module):
                     self._check_size(x, sigma)
                 output = self._runner.run(job, candidate, x, sigma)
                 if job != "reconstruct" or output.shape == x.shape:
+                    if sigma is None:
+                        self._remember(job, candidate, x)
                     return output
         return run_model(self.model, job, x, sigma)
+
+    def _remember(self, job: Job, candidate: Candidate, x: Tensor) -> None:
+        """Remember the shortest way for inputs of a shape, for some shapes."""
+        key = job, x.shape, torch.get_num_threads()
+        if key not in self._shortest and len(self._shortest) < MOST_SHAPES:
+            self._shortest[key] = self._runner.shortest(job, candidate, x)
 
     def _check_size(self, x: Tensor, sigma: Tensor | None) -> None:
         """Let the model look at one image of a new size: it may not be able to decode it."""

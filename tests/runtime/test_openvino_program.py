@@ -1,0 +1,173 @@
+"""Inference by OpenVINO against the model, at each batch size and in each job."""
+
+import copy
+import sys
+import threading
+
+import pytest
+import torch
+from torch import nn
+
+import convae_zoo as zoo
+from convae_zoo.runtime import candidates
+from convae_zoo.runtime.candidates import Candidate
+from tiny_runs import TINY
+
+pytest.importorskip("openvino")
+SMALL = {"image_size": 8, "width": 4, "latent_dim": 6}
+MODELS = {
+    "convae-200": TINY,
+    "linear-residual-200": {**SMALL, "depth": 1, "hidden": 8},
+    "variational-200": SMALL,
+}
+TOLERANCES = {"fp32": 1e-5, "bf16": 0.02}
+"""Of the output's largest value."""
+
+
+@pytest.fixture(autouse=True)
+def _by_openvino(monkeypatch):
+    """Let OpenVINO win each measurement that it takes part in."""
+
+    def fastest(calls):
+        return next((each for each in calls if each.engine == "openvino"), candidates.EAGER)
+
+    monkeypatch.setattr(candidates, "_fastest", fastest)
+
+
+def build(name="convae-200"):
+    torch.manual_seed(0)
+    return zoo.create_model(name, **MODELS[name]).eval()
+
+
+def images(model, count):
+    low, high = model.value_range
+    generator = torch.Generator().manual_seed(count)
+    return torch.rand(count, *model.image_shape, generator=generator) * (high - low) + low
+
+
+def close(got, expected, precision="fp32"):
+    assert got.dtype == torch.float32
+    assert not got.requires_grad
+    scale = expected.abs().max().item()
+    torch.testing.assert_close(got, expected, rtol=0, atol=TOLERANCES[precision] * scale)
+
+
+@pytest.mark.parametrize("precision", TOLERANCES)
+@pytest.mark.parametrize("name", MODELS)
+def test_every_job_agrees_with_the_model_at_every_batch_size(name, precision):
+    model = build(name)
+    fast = zoo.Inference(model, precision)
+    with torch.no_grad():
+        for count in (1, 4, 3, 4, 5, 1, 3):
+            x = images(model, count)
+            latents = model.encode(x)
+            close(fast(x), model.decode(latents), precision)
+            close(fast(x), model.decode(latents), precision)
+            close(fast.encode(x), latents, precision)
+            close(fast.decode(latents), model.decode(latents), precision)
+    assert {choice.engine for choice in fast._choices.values()} == {"openvino"}
+
+
+def test_images_of_any_layout_and_dtype_are_taken_and_are_not_changed():
+    model = build()
+    fast = zoo.Inference(model, "fp32")
+    x = images(model, 4)
+    expected = model(x).detach()
+    before = x.clone()
+    for given in (x, x.to(memory_format=torch.channels_last), x.requires_grad_(), x.double()):
+        first = fast(given)
+        close(first, expected)
+        fast(images(model, 4) * 0)
+        close(first, expected)  # an output is not overwritten by the next call
+    assert torch.equal(x, before)
+    close(fast(x.bfloat16()), model(x.bfloat16().float()).detach())
+
+
+def test_sigma_is_given_to_the_model():
+    unet = {"image_size": 16, "width": 4, "middle_width": 4, "deep_width": 16, "depth": 1}
+    model = zoo.create_model("unet-denoiser-sigma", **unet, middle_depth=0).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.02)  # fresh weights leave the images as they are
+    fast = zoo.Inference(model, "fp32")
+    x = images(model, 2)
+    for sigma in (0.05, 0.3, 0.05):
+        given = torch.full((2,), sigma)
+        close(fast(x, given), model(x, given).detach())
+    wide = torch.rand(1, 3, 32, 48)
+    close(fast(wide, given[:1]), model(wide, given[:1]).detach())
+
+
+class Decides(nn.Module):
+    """Which layers run depends on a value."""
+
+    def __init__(self, part):
+        super().__init__()
+        self.part = part
+
+    def forward(self, x):
+        return self.part(x if x.sum() > 0 else -x)
+
+
+def test_a_part_that_decides_by_values_is_not_compiled():
+    model = build()
+    model.encoder = Decides(model.encoder).eval()
+    fast = zoo.Inference(model, "fp32")
+    for sign in (1, -1):
+        x = images(model, 2) * sign
+        close(fast(x), model(x).detach())
+    assert not any(choice.engine == "openvino" for choice in fast._choices.values())
+
+
+def test_an_output_that_differs_at_a_new_shape_is_not_used():
+    model = build()
+    fast = zoo.Inference(model, "fp32")
+    fast(images(model, 4))
+    (program,) = fast._runner._compiled.values()
+    plain = program.of_shape
+    program.of_shape = lambda *inputs: lambda *more: plain(*inputs)(*more) + 1
+    close(fast(images(model, 5)), model(images(model, 5)).detach())
+
+
+def test_several_threads_may_use_one_inference_and_a_copy_works():
+    model = build()
+    fast = zoo.Inference(model, "fp32")
+    batches = [images(model, count) for count in (1, 2, 5, 9)]
+    expected = [model(x).detach() for x in batches]
+    wrong = []
+
+    def work(index):
+        for number in range(20):
+            which = (index + number) % 4
+            if not torch.allclose(fast(batches[which]), expected[which], atol=1e-4):
+                wrong.append(which)
+
+    workers = [threading.Thread(target=work, args=(index,)) for index in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert not wrong
+    close(copy.deepcopy(fast)(batches[2]), expected[2])
+
+
+def test_equal_results_are_promised_without_it():
+    model = build()
+    fast = zoo.Inference(model, repeatable=True)
+    fast(images(model, 2))
+    assert set(fast._choices.values()) == {Candidate("packed")}
+
+
+def test_nothing_is_reported_over_the_network(tmp_path):
+    import subprocess
+
+    code = """
+import sys, torch, convae_zoo as zoo
+from convae_zoo.runtime import candidates
+candidates._fastest = lambda calls: [each for each in calls if each.engine == "openvino"][0]
+model = zoo.create_model("convae-200", image_size=8, latent_dim=4).eval()
+zoo.Inference(model)(torch.rand(2, 3, 8, 8))
+assert "openvino" in sys.modules
+assert "openvino_telemetry" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, timeout=120)
