@@ -110,6 +110,7 @@ class Engine:
         self._bf16_weights = Bf16Weights(model) if swaps else None
         chains = swaps and self.device.type == "cpu" and self._layout == torch.channels_last
         self._chains = ChainedSequences(model) if chains else None
+        self._weights_are_finite = False
         if self.device.type == "cpu":
             keep_freed_memory()
         elif self.device.type == "cuda" and self.world.size == 1 and not self.trainable_losses:
@@ -131,10 +132,7 @@ class Engine:
         """
         self.optimizer.zero_grad(set_to_none=True)
         x, target, sigma = self._inputs(images, corrupted)
-        with contextlib.ExitStack() as stack:
-            for swaps in (self._bf16_weights, self._chains):
-                if swaps is not None:
-                    stack.enter_context(swaps.swapped_in())
+        with self._swapped_in():
             objective, reconstruction = self._objective(
                 x, target, sigma, bf16=self.precision == "bf16"
             )
@@ -183,8 +181,10 @@ class Engine:
         Called within `evaluating`.
         """
         x, target, sigma = self._inputs(images, corrupted)
-        with torch.autocast(
-            self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"
+        is_low = self.precision == "bf16"
+        with (
+            self._swapped_in() if self._weights_are_finite else contextlib.nullcontext(),
+            torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=is_low),
         ):
             reconstruction = self.model(x, sigma)
         reconstruction = reconstruction.float()
@@ -194,6 +194,18 @@ class Engine:
     def evaluating(self) -> Iterator[None]:
         """Put model and loss into evaluation mode for a while, without gradients."""
         with eval_mode(self.model, self.loss), torch.no_grad():
+            # A chain's ReLU turns NaN into 0; the validation loss is to show it.
+            found = [parameter.isfinite().all() for parameter in self.model.parameters()]
+            self._weights_are_finite = bool(torch.stack(found).all())
+            yield
+
+    @contextlib.contextmanager
+    def _swapped_in(self) -> Iterator[None]:
+        """Let the layers compute by the fast ways of this precision for a while."""
+        with contextlib.ExitStack() as stack:
+            for swaps in (self._bf16_weights, self._chains):
+                if swaps is not None:
+                    stack.enter_context(swaps.swapped_in())
             yield
 
     def _inputs(

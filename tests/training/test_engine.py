@@ -62,6 +62,35 @@ def test_steps_equal_those_of_a_plain_loop_with_the_same_optimiser(optimizer):
         assert got.is_contiguous()
 
 
+def test_validation_in_chains_is_as_near_to_float32_as_plain_autocast_and_keeps_the_weights():
+    model = small_model()
+    exact = copy.deepcopy(model).eval()
+    engine = make_engine(model, precision="bf16")
+    before = [parameter.clone() for parameter in model.parameters()]
+    with engine.evaluating():
+        loss, reconstruction = engine.validate(batch())
+    x = pixels.to_float(batch(), model.value_range).contiguous(memory_format=torch.channels_last)
+    expected = exact(x).detach()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        plain = exact.to(memory_format=torch.channels_last)(x).float()
+    allowed = 1.5 * (plain - expected).norm() + 0.002 * expected.norm()
+    assert (reconstruction - expected).norm() <= allowed
+    assert reconstruction.dtype == torch.float32
+    torch.testing.assert_close(loss, functional.mse_loss(reconstruction, x))
+    assert all(map(torch.equal, before, model.parameters()))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_validation_loss_of_weights_that_are_not_finite_is_not_finite(precision):
+    model = small_model()
+    engine = make_engine(model, precision=precision)
+    with torch.no_grad():
+        next(model.encoder.parameters())[:] = float("nan")  # a ReLU follows
+    with engine.evaluating():
+        loss, _ = engine.validate(batch())
+    assert not loss.isfinite()
+
+
 def test_bf16_weights_give_bit_for_bit_the_results_of_plain_autocast():
     ours = small_model(activation="silu")  # layers with ReLUs run in chains
     plain = copy.deepcopy(ours)
