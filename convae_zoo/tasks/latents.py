@@ -17,6 +17,7 @@ from convae_zoo.data.image_file import MAX_PIXELS
 from convae_zoo.errors import InputError
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.registry.specs import Recipe
+from convae_zoo.runtime.accelerated import accelerated
 from convae_zoo.runtime.modes import BATCH_SIZE, default_modes
 from convae_zoo.tasks.estimators.intake import Intake
 from convae_zoo.tasks.estimators.layout import Layout
@@ -120,12 +121,12 @@ class LatentTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """Return the latents, flattened, float32 N×D."""
         check_is_fitted(self)
         pictures = self.intake_.pictures(self, X)
-        found = []
+        found, model = [], accelerated(self.model_)
         with default_modes(), torch.no_grad():
             for start in range(0, len(pictures), BATCH_SIZE):
                 part = range(start, min(start + BATCH_SIZE, len(pictures)))
                 images = _images(pictures.chosen(part), self.layout_)
-                found.append(self.model_.encode(self.model_.to_float(images)).flatten(1).cpu())
+                found.append(model.encode(model.to_float(images)).flatten(1).cpu())
         return torch.cat(found).numpy()
 
     def inverse_transform(self, X: Any) -> "NDArray[np.float32] | NDArray[np.uint8]":  # noqa: N803 - the same
@@ -167,7 +168,7 @@ class LatentTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     def _decoded(self, latents: Tensor) -> Tensor:
         """Decode latents into float images in [0, 1], of the pictures' channels and size."""
         low, high = self.model_.value_range
-        decoded = self.model_.decode(latents.to(self.model_.device, self.model_.dtype))
+        decoded = accelerated(self.model_).decode(latents.to(self.model_.device, self.model_.dtype))
         unit = ((decoded.float().cpu() - low) / (high - low)).clamp(0, 1)
         return self.layout_.restored(unit)
 

@@ -32,11 +32,11 @@ def test_latents_are_the_models_own_and_are_decoded_to_the_pictures_size():
     padded = torch.zeros(20, 1, 8, 8, dtype=torch.uint8)
     padded[:, :, 1:7, :7] = X
     expected = fitted.model_.encode(fitted.model_.to_float(padded))
-    assert (torch.from_numpy(latents) == expected).all()
+    torch.testing.assert_close(torch.from_numpy(latents), expected, rtol=1e-4, atol=1e-5)
     decoded = fitted.inverse_transform(latents)
     assert (decoded.shape, decoded.dtype) == ((20, 1, 6, 7), np.uint8)
     whole = fitted.model_.postprocess(fitted.model_(fitted.model_.to_float(padded)))
-    assert (torch.from_numpy(decoded) == whole[:, :, 1:7, :7]).all()
+    assert (torch.from_numpy(decoded).int() - whole[:, :, 1:7, :7].int()).abs().max() <= 1
 
 
 def test_a_trained_model_reconstructs_rows_in_their_own_range():

@@ -14,6 +14,7 @@ from convae_zoo.data.image_file import MAX_PIXELS
 from convae_zoo.errors import InputError, UsageError, WeightsError
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.registry.specs import Recipe
+from convae_zoo.runtime.accelerated import accelerated
 from convae_zoo.runtime.modes import default_modes
 from convae_zoo.runtime.progress import image_progress, stage_progress
 from convae_zoo.tasks.detect import conformal, defaults, file
@@ -128,7 +129,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # sci
             with stage_progress(enabled=self.verbose) as progress, torch.random.fork_rng():
                 progress(f"fitting {score.spec.name}", 0, 0)
                 torch.manual_seed(seed)
-                score.fit(Batches(images, scorer.model.device), scorer.model)
+                score.fit(Batches(images, scorer.model.device), accelerated(scorer.model))
             with image_progress("scoring held-out", len(held), enabled=self.verbose) as advance:
                 calibration = calibrate(scorer, held, advance)
         self.scorer_, self.calibration_ = scorer, calibration

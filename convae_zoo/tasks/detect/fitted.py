@@ -12,6 +12,7 @@ from torch import Tensor
 from convae_zoo.data.tiles import map_tiles
 from convae_zoo.errors import DataError, InputError
 from convae_zoo.models.autoencoder import Autoencoder
+from convae_zoo.runtime.accelerated import accelerated
 from convae_zoo.runtime.modes import BATCH_SIZE
 from convae_zoo.tasks.detect.scores import CheckedScore
 from convae_zoo.tasks.estimators.layout import Layout
@@ -114,7 +115,7 @@ class Scorer:
             progress(len(part))
 
     def _images(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
-        scores, maps = self.score(images.to(self.model.device), self.model)
+        scores, maps = self.score(images.to(self.model.device), accelerated(self.model))
         return scores.cpu(), maps
 
     def _by_tiles(self, picture: Tensor) -> Scored:

@@ -1,0 +1,69 @@
+"""A model whose passes run by `Inference`, for scores and transformers."""
+
+import gc
+
+import pytest
+import torch
+
+import convae_zoo as zoo
+from convae_zoo.runtime.accelerated import _KNOWN, accelerated
+from tiny_runs import TINY
+
+
+def build(**overrides):
+    torch.manual_seed(0)
+    return zoo.create_model("convae-200", **{**TINY, **overrides}).eval()
+
+
+@torch.no_grad()
+def test_every_pass_agrees_with_the_model_and_repeats_itself():
+    model = build()
+    fast = accelerated(model)
+    x = torch.rand(5, *model.image_shape)
+    latents = model.encode(x)
+    for own, plain in (
+        (fast(x), model(x)),
+        (fast.encode(x), latents),
+        (fast.decode(latents), model.decode(latents)),
+    ):
+        torch.testing.assert_close(own, plain, rtol=1e-4, atol=1e-6)
+    assert torch.equal(fast(x), accelerated(build())(x))
+    assert fast.name == model.name
+    assert fast.device == model.device
+    assert fast.dtype == model.dtype
+    assert fast.encoder is model.encoder
+
+
+@torch.no_grad()
+def test_an_output_may_be_changed_in_place():
+    model = build()
+    output = accelerated(model)(torch.rand(2, *model.image_shape))
+    output.sub_(1)
+    assert not output.is_inference()
+
+
+def test_it_is_made_once_until_the_weights_change():
+    model = build()
+    fast = accelerated(model)
+    assert accelerated(model) is fast
+    with torch.no_grad():
+        next(model.parameters()).add_(1)
+    x = torch.rand(2, *model.image_shape)
+    torch.testing.assert_close(accelerated(model)(x), model(x).detach(), rtol=1e-4, atol=1e-5)
+    assert accelerated(model) is not fast
+
+
+def test_it_ends_with_the_model():
+    before = len(_KNOWN)
+    model = build()
+    accelerated(model)
+    assert len(_KNOWN) == before + 1
+    del model
+    gc.collect()
+    assert len(_KNOWN) == before
+
+
+@pytest.mark.parametrize("change", ["double", "train"])
+def test_what_it_cannot_run_comes_back_itself(change):
+    model = getattr(build(), change)()
+    assert accelerated(model) is model
