@@ -31,7 +31,9 @@ BUDGET = 0.1
 """Seconds for which the candidates of one batch size are timed, after `FEWEST_TURNS`."""
 
 FEWEST_TURNS, MOST_TURNS = 3, 20
-_IN_A_ROW, _LONG = 3, 0.01
+
+TURN = 0.006
+"""Seconds of a candidate's turn: the threads of the one before keep a core busy for a while."""
 
 HOPELESS = 1.5
 """How many times slower than the best one a candidate may be after two turns."""
@@ -77,7 +79,7 @@ class Runner:
         self._layout = layout
         self._programs: dict[tuple[object, ...], Program] = {}
         self._compiled: dict[tuple[object, ...], OpenVINOProgram] = {}
-        self._checked: set[tuple[object, ...]] = set()  # what was compiled, and a shape it is for
+        self._agreed: dict[tuple[object, ...], bool] = {}  # of what was compiled, for a shape
 
     def __deepcopy__(self, memo: dict[int, object]) -> "Runner":
         """Return a runner of the copied model that makes its own programs."""
@@ -181,11 +183,13 @@ class Runner:
         if key not in self._compiled:
             self._compiled[key] = OpenVINOProgram(self._traced(job, inputs), inputs, dtype)
         program = self._compiled[key].of_shape(*inputs)
-        if (key, x.shape) not in self._checked:
+        agrees = self._agreed.get((*key, x.shape))
+        if agrees is None:
             expected = run_model(self._model, job, x, sigma)
-            if not self._agrees(job, program(*inputs), expected, dtype):
-                raise RuntimeError("what was traced does not hold for this shape")
-            self._checked.add((key, x.shape))
+            agrees = self._agrees(job, program(*inputs), expected, dtype)
+            self._agreed[*key, x.shape] = agrees
+        if not agrees:
+            raise RuntimeError("what was traced does not hold for this shape")
         return program
 
     def _traced(self, job: Job, inputs: tuple[Tensor, ...]) -> list[fx.GraphModule]:
@@ -278,12 +282,9 @@ def _fastest(calls: Mapping[Candidate, Callable[[], object]]) -> Candidate:
 
 
 def _seconds(call: Callable[[], object]) -> float:
-    """Return the fastest of several calls in a row: the first ones bring the weights into cache."""
-    fastest = float("inf")
-    for _ in range(_IN_A_ROW):
-        started = time.perf_counter()
+    """Return the fastest of the calls of a turn; the first ones bring the weights into cache."""
+    fastest, ends = float("inf"), time.perf_counter() + TURN
+    while (started := time.perf_counter()) < ends:
         call()
         fastest = min(fastest, time.perf_counter() - started)
-        if fastest > _LONG:
-            break
     return fastest
