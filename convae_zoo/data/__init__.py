@@ -1,5 +1,6 @@
 """Images: uint8 sets, fitting them to a model, and the datasets of the registry."""
 
+from convae_zoo.data.fingerprint import fingerprint
 from convae_zoo.data.image_file import MAX_PIXELS, read_image
 from convae_zoo.data.image_set import ImageSet
 from convae_zoo.data.large import empty_images, store_pictures
@@ -15,6 +16,7 @@ __all__ = [
     "PictureSet",
     "anomalous",
     "empty_images",
+    "fingerprint",
     "fit",
     "fit_masks",
     "list_images",

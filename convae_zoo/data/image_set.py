@@ -1,13 +1,11 @@
 """A set of uint8 images in memory, with labels and masks of anomalies if it has any."""
 
-import functools
-import hashlib
-
 import attrs
 import torch
 from torch import Tensor
 
 from convae_zoo.data import pixels
+from convae_zoo.data.fingerprint import fingerprint
 from convae_zoo.errors import DataError
 from convae_zoo.registry.specs import shape_text
 
@@ -84,12 +82,10 @@ class ImageSet:
         _, channels, height, width = self.images.shape
         return channels, height, width
 
-    @functools.cached_property
+    @property
     def fingerprint(self) -> str:
         """Sha256 of the images' shape and bytes, in hex."""
-        digest = hashlib.sha256(repr(tuple(self.images.shape)).encode())
-        digest.update(self.images.contiguous().numpy().data)
-        return digest.hexdigest()
+        return fingerprint(self.images)
 
     def exemplars(self, count: int | None = None) -> Tensor:
         """Choose the images that represent the set in pictures: indices, int64.

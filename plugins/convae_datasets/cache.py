@@ -10,6 +10,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from convae_zoo import files
+from convae_zoo.data import fingerprint
 from convae_zoo.errors import FileError
 
 MOST_BYTES = 128 * 2**20
@@ -62,6 +63,5 @@ def _write(path: Path, key: str, tensors: Tensors) -> None:
 def _digest(key: str, tensors: Tensors) -> str:
     digest = hashlib.sha256(key.encode())
     for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.numpy().data)
+        digest.update(f"{name} {tensor.dtype} {fingerprint(tensor)}".encode())
     return digest.hexdigest()

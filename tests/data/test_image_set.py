@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from convae_zoo.data import ImageSet
+from convae_zoo.data import ImageSet, fingerprint
 from convae_zoo.errors import DataError
 
 
@@ -37,6 +37,17 @@ def test_an_image_is_named_after_its_class():
     images = make(labels=[0, 1, 2, -1, 0, 0], class_names=("cat", "dog"))
     assert [images.label_name(i) for i in range(4)] == ["cat", "dog", "2", "-1"]
     assert make().label_name(0) == ""
+
+
+def test_the_fingerprint_is_computed_again_after_a_change_in_place():
+    images = make()
+    first = images.fingerprint
+    images.images[0] += 1
+    assert images.fingerprint != first
+    images.images[0] -= 1
+    assert images.fingerprint == first
+    with torch.inference_mode():
+        assert fingerprint(make().images) == first
 
 
 def test_the_fingerprint_tells_other_pixels_and_another_shape_apart():
