@@ -1,8 +1,8 @@
 """Inference beside its rivals: ``python -m benchmarks.inference --out FILE``.
 
 Every candidate reconstructs the same float images with the same weights. In each round every
-candidate has its turn, so whatever else the machine does affects all of them. A turn begins with
-untimed calls, because the threads of some runtimes keep a core busy for a while after a call.
+candidate has its turn, in alternating order, so whatever else the machine does affects all of them.
+A turn begins with untimed calls, because the threads of some runtimes keep a core busy for a while after a call.
 """
 
 import datetime as dt
@@ -114,7 +114,7 @@ def time_in_turns(calls: Mapping[str, Call], seconds: float) -> dict[str, list[f
     ends = time.perf_counter() + seconds * len(calls)
     while rounds < 3 or time.perf_counter() < ends:
         rounds += 1
-        for name, call in calls.items():
+        for name, call in list(calls.items())[:: -1 if rounds % 2 else 1]:
             _repeat(call, SETTLING)
             found[name] += _repeat(call, TURN)
     return found

@@ -35,8 +35,11 @@ FEWEST_TURNS, MOST_TURNS = 3, 20
 TURN = 0.006
 """Seconds of a candidate's turn: the threads of the one before keep a core busy for a while."""
 
-HOPELESS = 1.5
-"""How many times slower than the best one a candidate may be after two turns."""
+HOPELESS = (2.0, 1.5)
+"""How many times slower than the best one a candidate may be after one turn, and after more."""
+
+MOST_ON_ONE_THREAD = 4
+"""Images of a batch for which one thread may be faster than several."""
 
 _DEVIATION = {torch.float32: 1e-3, torch.bfloat16: 0.03}
 """Root mean square of the deviation from the model that is accepted.
@@ -85,14 +88,16 @@ class Runner:
         """Return a runner of the copied model that makes its own programs."""
         return Runner(copy.deepcopy(self._model, memo), self._layout)
 
-    def _candidates(self, dtypes: tuple[torch.dtype, ...], *, measured: bool) -> list[Candidate]:
-        """List the candidates of the given dtypes, the most promising ones first."""
+    def _candidates(
+        self, dtypes: tuple[torch.dtype, ...], images: int, *, measured: bool
+    ) -> list[Candidate]:
+        """List the candidates for a batch, the most promising ones first."""
         found = []
         if packing.is_available() and self._layout == torch.channels_last:
             found += [Candidate("packed", dtype) for dtype in dtypes]
         if torch.float32 in dtypes:
             found += [Candidate(layout=layout) for layout in {self._layout, EAGER.layout}]
-        if torch.get_num_threads() > 1:
+        if torch.get_num_threads() > 1 and images <= MOST_ON_ONE_THREAD:
             found += [attrs.evolve(each, one_thread=True) for each in found]
         if measured and openvino_program.is_installed():
             found.append(Candidate("openvino", dtypes[0]))
@@ -133,7 +138,7 @@ class Runner:
         """
         expected = run_model(self._model, job, x, sigma)
         calls: dict[Candidate, Callable[[], Tensor]] = {}
-        for candidate in self._candidates(dtypes, measured=measured):
+        for candidate in self._candidates(dtypes, len(x), measured=measured):
             call = functools.partial(self.run, job, candidate, x, sigma)
             with contextlib.suppress(Exception):  # does not take this layout, dtype or operation
                 if self._agrees(job, call(), expected, candidate.dtype):
@@ -166,9 +171,10 @@ class Runner:
         programs = [self._programs[key] for key in keys]
 
         def run(x: Tensor) -> Tensor:
-            for program in programs:
-                x = program(x)
-            return x.float()
+            with torch.inference_mode():
+                for program in programs:
+                    x = program(x)
+                return x.float()
 
         return run
 
@@ -273,9 +279,8 @@ def _fastest(calls: Mapping[Candidate, Callable[[], object]]) -> Candidate:
             if turn >= FEWEST_TURNS and time.perf_counter() > ends:
                 break
             times[candidate] = min(fastest, _seconds(calls[candidate]))
-        if turn > 0:
-            best = min(times.values())
-            times = {each: t for each, t in times.items() if t <= HOPELESS * best}
+        limit = HOPELESS[min(turn, 1)] * min(times.values())
+        times = {each: seconds for each, seconds in times.items() if seconds <= limit}
         if len(times) == 1 or (turn >= FEWEST_TURNS and time.perf_counter() > ends):
             break
     return min(times, key=times.__getitem__)
