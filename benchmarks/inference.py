@@ -1,8 +1,9 @@
 """Inference beside its rivals: ``python -m benchmarks.inference --out FILE``.
 
 Every candidate reconstructs the same float images with the same weights. In each round every
-candidate has its turn, in alternating order, so whatever else the machine does affects all of them.
-A turn begins with untimed calls, because the threads of some runtimes keep a core busy for a while after a call.
+candidate has its turn, in alternating order, so whatever else the machine does affects all of
+them. A turn begins with untimed calls, because the threads of some runtimes keep a core busy for a
+while after a call.
 """
 
 import datetime as dt
@@ -46,8 +47,6 @@ def rivals(model: Autoencoder, x: Tensor, folder: Path) -> dict[str, Call]:
         "eager fp32": partial(_without_gradients, model, x),
         **_compiled(model, x),
         **_of_onnx(model, x, folder),
-        "ours": partial(zoo.Inference(model), x),
-        "ours fp32": partial(zoo.Inference(model, "fp32"), x),
     }
 
 
@@ -162,8 +161,12 @@ def main(
             for batch in batches:
                 low, high = model.value_range
                 x = torch.rand(batch, *model.image_shape) * (high - low) + low
-                found = summary(time_in_turns(rivals(model, x, Path(folder)), seconds))
-                cases.append({"model": name, "batch": batch, **found})
+                own = [zoo.Inference(model), zoo.Inference(model, "fp32")]
+                calls = rivals(model, x, Path(folder))
+                calls |= {who: partial(run, x) for who, run in zip(OURS, own, strict=True)}
+                found = summary(time_in_turns(calls, seconds))
+                chosen = [repr(run) for run in own]
+                cases.append({"model": name, "batch": batch, "chosen": chosen, **found})
                 click.echo(json.dumps(cases[-1]), err=True)
     document = {
         "device_name": cpu_name(),

@@ -27,7 +27,7 @@ PARTS: Mapping[Job, tuple[str, ...]] = {
 }
 """The parts of a model that do a job, one after the other."""
 
-BUDGET = 0.1
+BUDGET = 0.15
 """Seconds for which the candidates of one batch size are timed, after `FEWEST_TURNS`."""
 
 FEWEST_TURNS, MOST_TURNS = 3, 20
@@ -35,8 +35,8 @@ FEWEST_TURNS, MOST_TURNS = 3, 20
 TURN = 0.006
 """Seconds of a candidate's turn: the threads of the one before keep a core busy for a while."""
 
-HOPELESS = (2.0, 1.5)
-"""How many times slower than the best one a candidate may be after one turn, and after more."""
+HOPELESS = (4.0, 2.0, 1.5)
+"""How many times slower than the best one a candidate may be after one turn, two and more."""
 
 MOST_ON_ONE_THREAD = 4
 """Images of a batch for which one thread may be faster than several."""
@@ -64,6 +64,11 @@ class Candidate:
     dtype: torch.dtype = torch.float32
     layout: torch.memory_format = torch.contiguous_format
     one_thread: bool = False
+
+    def __str__(self) -> str:
+        """Return the engine, the precision and, if it is one, the number of threads."""
+        precision = "bf16" if self.dtype == torch.bfloat16 else "fp32"
+        return f"{self.engine} {precision}{' on one thread' if self.one_thread else ''}"
 
 
 EAGER = Candidate()
@@ -279,7 +284,7 @@ def _fastest(calls: Mapping[Candidate, Callable[[], object]]) -> Candidate:
             if turn >= FEWEST_TURNS and time.perf_counter() > ends:
                 break
             times[candidate] = min(fastest, _seconds(calls[candidate]))
-        limit = HOPELESS[min(turn, 1)] * min(times.values())
+        limit = HOPELESS[min(turn, len(HOPELESS) - 1)] * min(times.values())
         times = {each: seconds for each, seconds in times.items() if seconds <= limit}
         if len(times) == 1 or (turn >= FEWEST_TURNS and time.perf_counter() > ends):
             break

@@ -21,7 +21,7 @@ from convae_zoo.runtime.precision import choose_precision
 MOST_MEASURED = 64
 """Images of the largest batch on which candidates are timed; larger ones use its choice."""
 
-MOST_SECONDS = 0.15
+MOST_SECONDS = 0.25
 """For which the model itself may run on that batch, on one thread."""
 
 MOST_SHAPES = 64
@@ -224,5 +224,7 @@ class Inference(nn.Module):
         return 1 << (max(1, min(int(images), MOST_MEASURED)).bit_length() - 1)
 
     def __repr__(self) -> str:
-        """Return the model's name, the precision and where it runs."""
-        return f"Inference({self.model.name}, {self.precision}, {self.model.device})"
+        """Return the model's name, the precision, where it runs, and what was chosen so far."""
+        parts = [self.model.name, self.precision, str(self.model.device)]
+        parts += [f"{job} {size}: {choice}" for (job, _, size), choice in self._choices.items()]
+        return f"Inference({', '.join(parts)})"
