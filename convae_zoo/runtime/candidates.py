@@ -32,8 +32,13 @@ BUDGET = 0.15
 
 FEWEST_TURNS, MOST_TURNS = 3, 20
 
-TURN = 0.006
-"""Seconds of a candidate's turn: the threads of the one before keep a core busy for a while."""
+TURN, LONG_TURN = 0.006, 0.03
+"""Seconds of a candidate's turn: the threads of the one before keep a core busy for a while.
+
+It has at least `CALLS` calls, unless they take longer than a long turn.
+"""
+
+CALLS = 3
 
 HOPELESS = (4.0, 2.0, 1.5)
 """How many times slower than the best one a candidate may be after one turn, two and more."""
@@ -293,8 +298,9 @@ def _fastest(calls: Mapping[Candidate, Callable[[], object]]) -> Candidate:
 
 def _seconds(call: Callable[[], object]) -> float:
     """Return the fastest of the calls of a turn; the first ones bring the weights into cache."""
-    fastest, ends = float("inf"), time.perf_counter() + TURN
-    while (started := time.perf_counter()) < ends:
+    fastest, calls, began = float("inf"), 0, time.perf_counter()
+    while (started := time.perf_counter()) - began < (TURN if calls >= CALLS else LONG_TURN):
         call()
+        calls += 1
         fastest = min(fastest, time.perf_counter() - started)
     return fastest

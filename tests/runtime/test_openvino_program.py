@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import convae_zoo as zoo
-from convae_zoo.runtime import candidates
+from convae_zoo.runtime import candidates, openvino_program
 from convae_zoo.runtime.candidates import Candidate
 from tiny_runs import TINY
 
@@ -68,7 +68,9 @@ def test_every_job_agrees_with_the_model_at_every_batch_size(name, precision):
     assert {choice.engine for choice in fast._choices.values()} == {"openvino"}
 
 
-def test_images_of_any_layout_and_dtype_are_taken_and_are_not_changed():
+@pytest.mark.parametrize("shared_from", [0, openvino_program.SHARED_FROM])
+def test_images_of_any_layout_and_dtype_are_taken_and_are_not_changed(shared_from, monkeypatch):
+    monkeypatch.setattr(openvino_program, "SHARED_FROM", shared_from)
     model = build()
     fast = zoo.Inference(model, "fp32")
     x = images(model, 4)
@@ -163,7 +165,7 @@ def test_nothing_is_reported_over_the_network(tmp_path):
 
     code = """
 import sys, torch, convae_zoo as zoo
-from convae_zoo.runtime import candidates
+from convae_zoo.runtime import candidates, openvino_program
 candidates._fastest = lambda calls: [each for each in calls if each.engine == "openvino"][0]
 model = zoo.create_model("convae-200", image_size=8, latent_dim=4).eval()
 zoo.Inference(model)(torch.rand(2, 3, 8, 8))
