@@ -14,7 +14,7 @@ TOLERANCE = 1.05
 """Ratio within which two times count as equal: two runs of the same code differ that much."""
 
 RESOLUTION = 1.10
-"""Ratio that runs in turns must be able to tell from 1; else a row is not called equal."""
+"""Ratio that runs in turns must be able to rule out; else a row is not called equal."""
 
 LEAST_PAIRS = 4
 """Undisturbed pairs of runs that a verdict needs."""
@@ -43,8 +43,9 @@ def compare(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) 
     """Compare the rows that two results have in common.
 
     A row is slower if both the minimum and, by a bootstrap over the rounds, the median grew by
-    more than 5%, and three quarters of the new rounds are as much above the old median. A row that
-    was disturbed in either file gets no verdict.
+    more than 5%, and three quarters of the new rounds are as much above the old median. Times are
+    divided by those of the reference that was timed beside them, where both files have it. A row
+    that was disturbed in either file gets no verdict.
 
     Raises:
         UsageError: there are none.
@@ -63,9 +64,10 @@ def compare_runs(
 
     A row is slower if its first quartile grew by more than 5% in the mean of the pairs of runs, and
     by Student's t-test of the pairs' logarithms grew at all, at a confidence of 99.9%. If the pairs
-    differ so much that this test would not see 10%, it must have grown twice as clearly. What slows
-    a pair of runs slows both. A row that was disturbed in a run is left out of that pair, and with
-    less than four pairs gets no verdict.
+    differ so much that this test would not see 10%, it must have grown twice as clearly. A row is
+    equal if a change of 10% can be ruled out as clearly. Times are divided by those of the
+    reference. A row that was disturbed in a run is left out of that pair, and with less than four
+    pairs gets no verdict.
 
     Raises:
         UsageError: they have no row in common.
@@ -91,7 +93,9 @@ def _verdict_of_pairs(
     from scipy.special import stdtrit  # not needed for two files
 
     calm = [pair for pair in pairs if not any(row["extra_info"].get("disturbed") for row in pair)]
-    changes = np.log([new["stats"]["q1"] / old["stats"]["q1"] for old, new in calm or pairs])
+    changes = np.log(
+        [new["stats"]["q1"] / old["stats"]["q1"] / _drift(old, new) for old, new in calm or pairs]
+    )
     mean, verdict = float(changes.mean()), "disturbed"
     if len(calm) >= LEAST_PAIRS:
         error = float(changes.std(ddof=1)) / math.sqrt(len(changes))
@@ -100,7 +104,7 @@ def _verdict_of_pairs(
         needed = uncertainty if is_precise else 2 * uncertainty
         if abs(mean) > max(needed, math.log(TOLERANCE)):
             verdict = "slower" if mean > 0 else "faster"
-        elif is_precise:
+        elif abs(mean) + uncertainty < math.log(RESOLUTION):
             verdict = "equal"
     return Verdict(name=name, ratio=math.exp(mean), verdict=verdict)
 
@@ -117,16 +121,29 @@ def hardware(document: Mapping[str, Any]) -> str:
 
 
 def _verdict(old: Mapping[str, Any], new: Mapping[str, Any]) -> Verdict:
-    ratio = new["stats"]["median"] / old["stats"]["median"]
+    before, after = old["stats"], _slowed(new["stats"], 1 / _drift(old, new))
+    ratio = after["median"] / before["median"]
     if any(record["extra_info"].get("disturbed") for record in (old, new)):
         verdict = "disturbed"
-    elif _is_slower(old["stats"], new["stats"]):
+    elif _is_slower(before, after):
         verdict = "slower"
-    elif _is_slower(new["stats"], old["stats"]):
+    elif _is_slower(after, before):
         verdict = "faster"
     else:
         verdict = "equal"
     return Verdict(name=new["fullname"], ratio=ratio, verdict=verdict)
+
+
+def _drift(old: Mapping[str, Any], new: Mapping[str, Any]) -> float:
+    """Return how much slower the machine was as a whole, by the reference; 1 without one."""
+    before, after = (row["extra_info"].get("reference_seconds") for row in (old, new))
+    return float(after / before) if before and after else 1.0
+
+
+def _slowed(stats: Mapping[str, Any], factor: float) -> dict[str, Any]:
+    """Return a row's times multiplied by a factor."""
+    scaled = {name: factor * stats[name] for name in ("min", "q1", "median", "q3")}
+    return scaled | ({"data": [factor * s for s in stats["data"]]} if "data" in stats else {})
 
 
 def _is_slower(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:

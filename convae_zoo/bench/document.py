@@ -15,7 +15,7 @@ from pytest_benchmark.stats import Stats
 
 from convae_zoo import files
 from convae_zoo.bench.cases import Case
-from convae_zoo.bench.limits import settle, shares
+from convae_zoo.bench.limits import reference, settle, shares
 from convae_zoo.bench.timing import Timing, time_until_stable
 from convae_zoo.errors import DataError
 
@@ -34,7 +34,8 @@ def measure(cases: Iterable[Case], device: torch.device, seconds: float) -> dict
     """
     timed = []
     for case in cases:
-        timings = time_until_stable(case.calls, device, seconds * len(case.calls))
+        beside = reference(str(device), case.precision)
+        timings = time_until_stable(case.calls, device, seconds * len(case.calls), beside)
         idle = attrs.evolve(case, calls={})  # without the tensors that its calls hold
         timed += [(idle, who, timing) for who, timing in timings.items()]
     for case, _, timing in timed:  # before any share is computed from a limit that is too low
@@ -73,6 +74,7 @@ def record(case: Case, who: str, timing: Timing, device: torch.device) -> Record
             "torch": torch.__version__,
             "precision": case.precision,
             "disturbed": timing.is_disturbed,
+            "reference_seconds": timing.reference,
             "images_per_second": round(case.images / figures["median"], 1),
             **shares(case.work, figures["min"], str(device), case.precision),
         },
@@ -94,7 +96,8 @@ def read(path: str | Path) -> dict[str, Any]:
         content: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
         for each in content["benchmarks"]:
             _check(each["stats"])
-            str(each["fullname"]), dict(each["extra_info"])
+            _check_times([dict(each["extra_info"]).get("reference_seconds") or 1.0])
+            str(each["fullname"])
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -112,8 +115,13 @@ def _check(stats: Mapping[str, Any]) -> None:
         ValueError: a time is not a number above 0, or there are no rounds.
     """
     rounds = stats.get("data", [1.0])
-    times = [*(stats[name] for name in _TIMES), *rounds]
-    if not rounds or not all(math.isfinite(seconds) and seconds > 0 for seconds in times):
+    if not rounds:
+        raise ValueError("there must be a round")
+    _check_times([*(stats[name] for name in _TIMES), *rounds])
+
+
+def _check_times(times: Iterable[float]) -> None:
+    if not all(math.isfinite(seconds) and seconds > 0 for seconds in times):
         raise ValueError("every time must be above 0")
 
 

@@ -15,6 +15,7 @@ from convae_zoo.bench.timing import time_interleaved
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 _SIZES = {"cpu": (512, 768, 1024, 2048), "cuda": (4096, 8192)}
+_REFERENCES = {"cpu": 768, "cuda": 4096}
 _SECONDS = 0.3
 _MOST_BITS = 29  # larger copies are no faster, and might not fit in memory
 _ATTEMPTS = 3
@@ -50,6 +51,18 @@ def matmul_peak(kind: str, precision: str, *, again: bool = False) -> float:
             a, b = (torch.randn(size, size, device=device).to(DTYPES[precision]) for _ in range(2))
             _keep_best(key, 2 * size**3 / _fastest(partial(torch.mm, a, b), device) / 1e9)
     return _best[key]
+
+
+def reference(kind: str, precision: str) -> Callable[[], Tensor]:
+    """Return a matrix product by which runs of a machine whose speed changes can be compared.
+
+    Args:
+        kind: of the device.
+        precision: a key of `DTYPES`.
+    """
+    device, size = torch.device(kind), _REFERENCES[torch.device(kind).type]
+    a, b = (torch.randn(size, size, device=device).to(DTYPES[precision]) for _ in range(2))
+    return partial(torch.mm, a, b)
 
 
 def memory_rate(kind: str, size: float, *, again: bool = False) -> float:

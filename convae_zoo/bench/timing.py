@@ -30,6 +30,8 @@ CALM = 0.9
 
 ATTEMPTS = 3
 
+_REFERENCE = "reference"
+
 Round = tuple[float, float]
 """The seconds that a call took, and those that the process's threads waited for a processor."""
 
@@ -44,17 +46,25 @@ class Timing:
         warm_up: seconds of the first call: compiling, choosing kernels, first allocations.
         peak_bytes: peak memory in use: of the device, or of the whole process on a CPU.
         waited: whether there were less than five such rounds, or nine tenths of all.
+        reference: seconds of the reference that was timed in the same rounds, their first quartile;
+            None without one.
     """
 
     seconds: list[float]
     warm_up: float
     peak_bytes: int
     waited: bool = False
+    reference: float | None = None
 
     @property
     def spread(self) -> float:
         """The third quartile divided by the minimum: 1 on a quiet machine."""
-        return statistics.quantiles(self.seconds, n=4, method="inclusive")[2] / min(self.seconds)
+        return self.quartiles[2] / min(self.seconds)
+
+    @property
+    def quartiles(self) -> list[float]:
+        """The three quartiles of the seconds."""
+        return statistics.quantiles(self.seconds, n=4, method="inclusive")
 
     @property
     def is_disturbed(self) -> bool:
@@ -63,13 +73,27 @@ class Timing:
 
 
 def time_until_stable(
-    work: Mapping[str, Callable[[], object]], device: torch.device, seconds: float
+    work: Mapping[str, Callable[[], object]],
+    device: torch.device,
+    seconds: float,
+    reference: Callable[[], object] | None = None,
 ) -> dict[str, Timing]:
     """Time candidates as `time_interleaved` does, up to three times until none is disturbed.
+
+    Args:
+        work: the candidates.
+        device: where they run.
+        seconds: for all of them, in each attempt.
+        reference: work that never changes, timed beside them. Where a machine becomes slower or
+            faster as a whole, it does so too.
 
     Returns:
         The undisturbed attempt; or the rounds of all attempts, which may be disturbed.
     """
+    if reference is not None:
+        timings = time_until_stable({**work, _REFERENCE: reference}, device, seconds)
+        beside = timings.pop(_REFERENCE).quartiles[0]
+        return {name: attrs.evolve(each, reference=beside) for name, each in timings.items()}
     first: dict[str, float] = {}
     every: dict[str, list[Round]] = {name: [] for name in work}
     for _ in range(ATTEMPTS):

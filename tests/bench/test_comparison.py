@@ -11,11 +11,12 @@ from convae_zoo.cli import main
 from convae_zoo.errors import DataError, UsageError
 
 
-def row(name, seconds, *, disturbed=False, with_data=True):
+def row(name, seconds, *, disturbed=False, with_data=True, reference=None):
     q1, median, q3 = np.quantile(seconds, (0.25, 0.5, 0.75))
     stats = {"min": min(seconds), "q1": q1, "median": median, "q3": q3, "rounds": len(seconds)}
     data = {"data": list(seconds)} if with_data else {}
     info = {"disturbed": disturbed, "device_name": "a CPU", "threads": 2, "torch": "2.11"}
+    info |= {} if reference is None else {"reference_seconds": reference}
     return {"fullname": name, "stats": stats | data, "extra_info": info}
 
 
@@ -39,6 +40,21 @@ def test_equal_code_is_never_slower_and_a_slowdown_of_10_percent_is_found(with_d
     assert found >= (190 if with_data else 100)
     back = compare(runs[2], runs[0])
     assert sum(each.verdict == "faster" for each in back) == found
+
+
+@pytest.mark.parametrize("drift", [0.85, 1.0, 1.2])
+def test_the_reference_tells_a_slower_machine_from_slower_code(drift):
+    draw = np.random.default_rng(0)
+    names = [str(n) for n in range(50)]
+    old = [row(n, noisy(draw, 1.0), reference=0.01) for n in names]
+    same = [row(n, noisy(draw, drift), reference=0.01 * drift) for n in names]
+    slow = [row(n, noisy(draw, 1.12 * drift), reference=0.01 * drift) for n in names]
+    assert {each.verdict for each in compare(old, same)} == {"equal"}
+    assert sum(each.verdict == "slower" for each in compare(old, slow)) >= 45
+    assert compare(old, slow)[0].ratio == pytest.approx(1.12, abs=0.06)
+    assert {each.verdict for each in compare(old, [row(n, noisy(draw, 1.2)) for n in names])} == {
+        "slower"
+    }
 
 
 def test_a_disturbed_row_gets_no_verdict_and_rows_of_one_file_are_left_out():
@@ -73,6 +89,31 @@ def test_runs_in_turns_find_a_slowdown_of_10_percent_on_a_machine_whose_speed_dr
     assert {v.verdict for v in compare_runs(old, new)} == {"slower"}
     assert {v.verdict for v in compare_runs(new, old)} == {"faster"}
     assert compare_runs(old, new)[0].ratio == pytest.approx(1.1, abs=0.03)
+
+
+def test_runs_in_turns_whose_drifts_differ_are_compared_by_the_reference():
+    draw = np.random.default_rng(0)
+
+    def drifting(factor):
+        documents = runs(draw, factor, np.ones(6), 0.005)
+        for document in documents:
+            drift = np.exp(0.3 * draw.standard_normal())
+            for record in document["benchmarks"]:
+                record["stats"]["q1"] *= drift
+                record["extra_info"]["reference_seconds"] = 0.01 * drift
+        return documents
+
+    old = drifting(1)
+    assert {v.verdict for v in compare_runs(old, drifting(1))} == {"equal"}
+    assert {v.verdict for v in compare_runs(old, drifting(1.1))} == {"slower"}
+
+
+@pytest.mark.parametrize("noise", [0.01, 0.02, 0.03, 0.05, 0.1])
+def test_slower_runs_are_never_called_equal(noise):
+    draw = np.random.default_rng(0)
+    for _ in range(5):
+        old, new = (runs(draw, factor, np.ones(8), noise) for factor in (1, 1.1))
+        assert "equal" not in {each.verdict for each in compare_runs(old, new)}
 
 
 def test_a_run_that_was_disturbed_is_left_out_and_four_pairs_are_needed():
@@ -182,6 +223,7 @@ NO_ROUNDS = {**NO_TIME, "stats": {"min": 1, "q1": 1, "median": 1, "q3": 1, "data
         json.dumps({"benchmarks": [NO_TIME]}),
         json.dumps({"benchmarks": [NO_ROUNDS]}),
         json.dumps({"benchmarks": [{**row("a", [1.0] * 9), "extra_info": "none"}]}),
+        json.dumps({"benchmarks": [row("a", [1.0] * 9, reference="fast")]}),
     ],
 )
 def test_a_wrong_file_is_refused_in_one_line(content, tmp_path):
