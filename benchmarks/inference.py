@@ -17,6 +17,7 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import click
 import torch
@@ -26,12 +27,12 @@ import convae_zoo as zoo
 from convae_zoo.bench.document import cpu_name
 from convae_zoo.export.onnx import missing_onnx_packages, onnx_session, to_onnx
 from convae_zoo.models.autoencoder import Autoencoder
+from convae_zoo.runtime import openvino_program
 from convae_zoo.runtime.memory import keep_freed_memory
-from convae_zoo.runtime.openvino_program import import_openvino
 
 MODELS = ("convae-200", "linear-residual-200")
 BATCHES = (1, 4, 16, 64, 256)
-OURS = ("ours", "ours fp32")
+OURS = ("ours", "ours fp32", "ours without OpenVINO")
 TURN = 0.02
 """Seconds of a turn's timed calls, at least one call."""
 
@@ -88,7 +89,7 @@ def _of_onnx(model: Autoencoder, x: Tensor, folder: Path) -> dict[str, Call]:
     if find_spec("openvino") is None:
         click.echo("OpenVINO is left out: no openvino", err=True)
         return calls
-    openvino = import_openvino()
+    openvino = openvino_program.import_openvino()
     graph = openvino.Core().read_model(path)
     graph.reshape(list(x.shape))
     for precision in ("f32", "bf16"):
@@ -161,7 +162,9 @@ def main(
             for batch in batches:
                 low, high = model.value_range
                 x = torch.rand(batch, *model.image_shape) * (high - low) + low
-                own = [zoo.Inference(model), zoo.Inference(model, "fp32")]
+                own = [zoo.Inference(model), zoo.Inference(model, "fp32"), zoo.Inference(model)]
+                with patch.object(openvino_program, "is_installed", return_value=False):
+                    own[2](x)  # which chooses
                 calls = rivals(model, x, Path(folder))
                 calls |= {who: partial(run, x) for who, run in zip(OURS, own, strict=True)}
                 found = summary(time_in_turns(calls, seconds))
