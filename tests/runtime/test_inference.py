@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 import convae_zoo as zoo
-from convae_zoo.errors import ContractError
-from convae_zoo.runtime import candidates, openvino_program
+from convae_zoo.errors import ContractError, UsageError
+from convae_zoo.runtime import candidates, inference
 from convae_zoo.runtime.candidates import EAGER, Candidate
 from tiny_runs import TINY
 
@@ -31,12 +31,6 @@ MODELS = {
 }
 TOLERANCES = {"fp32": 1e-5, "bf16": 0.02, "auto": 0.02}
 """Of the output's largest value. The weights are random, so the model amplifies rounding."""
-
-
-@pytest.fixture(autouse=True)
-def _without_openvino(monkeypatch):
-    """Leave it to its own tests: it takes long to compile so many models."""
-    monkeypatch.setattr(openvino_program, "is_installed", lambda: False)
 
 
 def build(name="convae-200"):
@@ -229,3 +223,9 @@ def test_several_threads_may_use_one_inference_and_a_copy_works():
 def test_an_empty_batch_is_mapped_to_an_empty_one():
     model = build()
     assert zoo.Inference(model)(images(model, 0)).shape == (0, *model.image_shape)
+
+
+def test_openvino_that_is_not_installed_is_refused(monkeypatch):
+    monkeypatch.setattr(inference, "is_installed", lambda: False)
+    with pytest.raises(UsageError, match="OpenVINO is not installed: pip install"):
+        zoo.Inference(build(), openvino=True)

@@ -56,7 +56,7 @@ def close(got, expected, precision="fp32"):
 @pytest.mark.parametrize("name", MODELS)
 def test_every_job_agrees_with_the_model_at_every_batch_size(name, precision):
     model = build(name)
-    fast = zoo.Inference(model, precision)
+    fast = zoo.Inference(model, precision, openvino=True)
     with torch.no_grad():
         for count in (1, 4, 3, 4, 5, 1, 3):
             x = images(model, count)
@@ -72,7 +72,7 @@ def test_every_job_agrees_with_the_model_at_every_batch_size(name, precision):
 def test_images_of_any_layout_and_dtype_are_taken_and_are_not_changed(shared_from, monkeypatch):
     monkeypatch.setattr(openvino_program, "SHARED_FROM", shared_from)
     model = build()
-    fast = zoo.Inference(model, "fp32")
+    fast = zoo.Inference(model, "fp32", openvino=True)
     x = images(model, 4)
     expected = model(x).detach()
     before = x.clone()
@@ -91,7 +91,7 @@ def test_sigma_is_given_to_the_model():
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.02)  # fresh weights leave the images as they are
-    fast = zoo.Inference(model, "fp32")
+    fast = zoo.Inference(model, "fp32", openvino=True)
     x = images(model, 2)
     for sigma in (0.05, 0.3, 0.05):
         given = torch.full((2,), sigma)
@@ -114,7 +114,7 @@ class Decides(nn.Module):
 def test_a_part_that_decides_by_values_is_not_compiled():
     model = build()
     model.encoder = Decides(model.encoder).eval()
-    fast = zoo.Inference(model, "fp32")
+    fast = zoo.Inference(model, "fp32", openvino=True)
     for sign in (1, -1):
         x = images(model, 2) * sign
         close(fast(x), model(x).detach())
@@ -123,7 +123,7 @@ def test_a_part_that_decides_by_values_is_not_compiled():
 
 def test_an_output_that_differs_at_a_new_shape_is_not_used():
     model = build()
-    fast = zoo.Inference(model, "fp32")
+    fast = zoo.Inference(model, "fp32", openvino=True)
     fast(images(model, 4))
     (program,) = fast._runner._compiled.values()
     plain = program.of_shape
@@ -133,7 +133,7 @@ def test_an_output_that_differs_at_a_new_shape_is_not_used():
 
 def test_several_threads_may_use_one_inference_and_a_copy_works():
     model = build()
-    fast = zoo.Inference(model, "fp32")
+    fast = zoo.Inference(model, "fp32", openvino=True)
     batches = [images(model, count) for count in (1, 2, 5, 9)]
     expected = [model(x).detach() for x in batches]
     wrong = []
@@ -155,7 +155,7 @@ def test_several_threads_may_use_one_inference_and_a_copy_works():
 
 def test_equal_results_are_promised_without_it():
     model = build()
-    fast = zoo.Inference(model, repeatable=True)
+    fast = zoo.Inference(model, repeatable=True, openvino=True)
     fast(images(model, 2))
     assert set(fast._choices.values()) == {Candidate("packed")}
 
@@ -168,7 +168,7 @@ import sys, torch, convae_zoo as zoo
 from convae_zoo.runtime import candidates, openvino_program
 candidates._fastest = lambda calls: [each for each in calls if each.engine == "openvino"][0]
 model = zoo.create_model("convae-200", image_size=8, latent_dim=4).eval()
-zoo.Inference(model)(torch.rand(2, 3, 8, 8))
+zoo.Inference(model, openvino=True)(torch.rand(2, 3, 8, 8))
 assert "openvino" in sys.modules
 assert "openvino_telemetry" not in sys.modules
 """
