@@ -17,6 +17,7 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import click
 import torch
@@ -88,8 +89,8 @@ def _of_onnx(model: Autoencoder, x: Tensor, folder: Path) -> dict[str, Call]:
     if find_spec("openvino") is None:
         click.echo("OpenVINO is left out: no openvino", err=True)
         return calls
-    openvino = openvino_program.import_openvino()
-    graph = openvino.Core().read_model(path)
+    engine = openvino_program.engine()
+    graph = engine.read_model(path)
     graph.reshape(list(x.shape))
     for precision in ("f32", "bf16"):
         settings = {
@@ -97,7 +98,7 @@ def _of_onnx(model: Autoencoder, x: Tensor, folder: Path) -> dict[str, Call]:
             "INFERENCE_PRECISION_HINT": precision,
             "PERFORMANCE_HINT": "LATENCY",
         }
-        request = openvino.compile_model(graph, "CPU", settings).create_infer_request()
+        request = engine.compile_model(graph, "CPU", settings).create_infer_request()
         shared = {"share_inputs": True, "share_outputs": True}
         calls[f"OpenVINO {precision}"] = partial(request.infer, images, **shared)
     return calls
@@ -161,12 +162,9 @@ def main(
             for batch in batches:
                 low, high = model.value_range
                 x = torch.rand(batch, *model.image_shape) * (high - low) + low
-                has_it = openvino_program.is_installed()
-                own = [
-                    zoo.Inference(model, openvino=has_it),
-                    zoo.Inference(model, "fp32", openvino=has_it),
-                    zoo.Inference(model),
-                ]
+                own = [zoo.Inference(model), zoo.Inference(model, "fp32"), zoo.Inference(model)]
+                with patch.object(openvino_program, "is_installed", return_value=False):
+                    own[2](x)  # which chooses
                 calls = rivals(model, x, Path(folder))
                 calls |= {who: partial(run, x) for who, run in zip(OURS, own, strict=True)}
                 found = summary(time_in_turns(calls, seconds))

@@ -46,7 +46,6 @@ class OpenVINOProgram:
     def __init__(
         self, parts: Sequence[nn.Module], example: tuple[Tensor, ...], dtype: torch.dtype
     ) -> None:
-        self._openvino = import_openvino()
         self._graph = _graph_of(_Chain(parts), example)
         self._hint = _HINTS[dtype]
         self._sizes = [x.shape[1:] for x in example]
@@ -100,7 +99,7 @@ class OpenVINOProgram:
 
     def _sharing(self, request: Any) -> Program:
         """Let a request read the inputs where they are, and write to what is returned."""
-        wrap = functools.partial(self._openvino.Tensor, shared_memory=True)
+        wrap = functools.partial(import_openvino().Tensor, shared_memory=True)
         shape = tuple(request.get_output_tensor().shape)
 
         def run(*inputs: Tensor) -> Tensor:
@@ -132,7 +131,7 @@ class OpenVINOProgram:
             "INFERENCE_PRECISION_HINT": self._hint,
             "PERFORMANCE_HINT": "LATENCY",
         }
-        return self._openvino.compile_model(graph, "CPU", settings).create_infer_request()
+        return engine().compile_model(graph, "CPU", settings).create_infer_request()
 
 
 class _Chain(nn.Module):
@@ -146,6 +145,17 @@ class _Chain(nn.Module):
         for part in self.parts[1:]:
             y = part(y)
         return y
+
+
+@functools.cache
+def engine() -> Any:
+    """Return this process's engine, which is never freed.
+
+    An engine puts the stack of the thread's signal handlers aside for one of its own, and puts it
+    back when it is freed. Of two that are freed in the order in which they were made, the second
+    one puts back a stack that is gone, and the next signal ends the process.
+    """
+    return import_openvino().Core()
 
 
 def import_openvino() -> Any:
