@@ -15,6 +15,7 @@ from convae_zoo.layers import packing
 from convae_zoo.layers.program import Program, assemble
 from convae_zoo.layers.tracing import trace
 from convae_zoo.models.autoencoder import Autoencoder
+from convae_zoo.runtime import openvino_program
 from convae_zoo.runtime.openvino_program import OpenVINOProgram
 
 Job: TypeAlias = Literal["reconstruct", "encode", "decode"]
@@ -84,23 +85,18 @@ class Runner:
     Args:
         model: in eval mode, float32, on the CPU, channels_last if `layout` is.
         layout: the layout that the model's images may have.
-        openvino: whether OpenVINO takes part.
     """
 
-    def __init__(
-        self, model: Autoencoder, layout: torch.memory_format, *, openvino: bool = False
-    ) -> None:
+    def __init__(self, model: Autoencoder, layout: torch.memory_format) -> None:
         self._model = model
         self._layout = layout
-        self._openvino = openvino
         self._programs: dict[tuple[object, ...], Program] = {}
         self._compiled: dict[tuple[object, ...], OpenVINOProgram] = {}
         self._agreed: dict[tuple[object, ...], bool] = {}  # of what was compiled, for a shape
 
     def __deepcopy__(self, memo: dict[int, object]) -> "Runner":
         """Return a runner of the copied model that makes its own programs."""
-        model = copy.deepcopy(self._model, memo)
-        return Runner(model, self._layout, openvino=self._openvino)
+        return Runner(copy.deepcopy(self._model, memo), self._layout)
 
     def _candidates(
         self, dtypes: tuple[torch.dtype, ...], images: int, *, measured: bool
@@ -113,7 +109,7 @@ class Runner:
             found += [Candidate(layout=layout) for layout in {self._layout, EAGER.layout}]
         if torch.get_num_threads() > 1 and images <= MOST_ON_ONE_THREAD:
             found += [attrs.evolve(each, one_thread=True) for each in found]
-        if measured and self._openvino:
+        if measured and openvino_program.is_installed():
             found.append(Candidate("openvino", dtypes[0]))
         return found
 

@@ -9,14 +9,13 @@ import time
 import torch
 from torch import Tensor, nn
 
-from convae_zoo.errors import UsageError, device_failures
+from convae_zoo.errors import device_failures
 from convae_zoo.layers import packing
 from convae_zoo.layers.program import Program
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.runtime.candidates import EAGER, Candidate, Job, Runner, run_model
 from convae_zoo.runtime.memory import fastest_layout, keep_freed_memory
 from convae_zoo.runtime.modes import check_model, default_modes, one_thread
-from convae_zoo.runtime.openvino_program import is_installed
 from convae_zoo.runtime.precision import choose_precision
 
 MOST_MEASURED = 64
@@ -37,7 +36,7 @@ class Inference(nn.Module):
 
     On a CPU it measures several ways of running, once for each power of two that batch sizes round
     down to, up to 64 images, and keeps the fastest one: the model as it is or with packed layers,
-    in float32 or bfloat16, on one thread or on all, or compiled by OpenVINO if it may be.
+    in float32 or bfloat16, on one thread or on all, or compiled by OpenVINO where it is installed.
     A measurement takes about half a second and uses noise, so the choice does not depend on the
     images.
 
@@ -50,26 +49,17 @@ class Inference(nn.Module):
         repeatable: measure nothing, so that equal inputs give equal outputs in every process on
             this machine with the same number of threads: packed layers, on all threads, at every
             batch size. ``auto`` is then fp32.
-        openvino: let OpenVINO take part in the measurement, for models on a CPU. In a process that
-            used it, a signal that Python handles has been seen to end the process.
 
     Raises:
-        UsageError: it is no model that can reconstruct; or OpenVINO is not installed.
+        UsageError: it is no model that can reconstruct.
         ConfigError: the precision is none of these.
     """
 
     def __init__(
-        self,
-        model: Autoencoder,
-        precision: str = "auto",
-        *,
-        repeatable: bool = False,
-        openvino: bool = False,
+        self, model: Autoencoder, precision: str = "auto", *, repeatable: bool = False
     ) -> None:
         super().__init__()
         check_model(model)
-        if openvino and not is_installed():
-            raise UsageError("OpenVINO is not installed: pip install 'convae-zoo[openvino]'")
         model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
         if repeatable and precision == "auto":
             precision = "fp32"
@@ -84,7 +74,7 @@ class Inference(nn.Module):
             self.model = copy.deepcopy(model).float().eval().requires_grad_(requires_grad=False)
             self._layout = fastest_layout(self.model)
             self.model.to(memory_format=self._layout)
-        self._runner = Runner(self.model, self._layout, openvino=openvino)
+        self._runner = Runner(self.model, self._layout)
         self._shortest: dict[tuple[Job, torch.Size, int], Program | None] = {}
         self._choices: dict[tuple[Job, bool, int], Candidate] = {}
         self._most_measured: int | None = None

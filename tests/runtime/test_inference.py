@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 import convae_zoo as zoo
-from convae_zoo.errors import ContractError, UsageError
-from convae_zoo.runtime import candidates, inference
+from convae_zoo.errors import ContractError
+from convae_zoo.runtime import candidates, openvino_program
 from convae_zoo.runtime.candidates import EAGER, Candidate
+from inference_outputs import TOLERANCES, close, images
 from tiny_runs import TINY
 
 SMALL = {"image_size": 8, "width": 4}
@@ -29,25 +30,17 @@ MODELS = {
     "vector-quantised-512": {**SMALL, "codes": 8},
     "unet-denoiser": UNET,
 }
-TOLERANCES = {"fp32": 1e-5, "bf16": 0.02, "auto": 0.02}
-"""Of the output's largest value. The weights are random, so the model amplifies rounding."""
+
+
+@pytest.fixture(autouse=True)
+def _without_openvino(monkeypatch):
+    """Leave it to its own tests: it takes long to compile so many models."""
+    monkeypatch.setattr(openvino_program, "is_installed", lambda: False)
 
 
 def build(name="convae-200"):
     torch.manual_seed(0)
     return zoo.create_model(name, **MODELS[name]).eval()
-
-
-def images(model, count, seed=1):
-    low, high = model.value_range
-    generator = torch.Generator().manual_seed(seed)
-    return torch.rand(count, *model.image_shape, generator=generator) * (high - low) + low
-
-
-def close(got, expected, precision):
-    assert got.dtype == torch.float32
-    scale = expected.abs().max().item()
-    torch.testing.assert_close(got, expected, rtol=0, atol=TOLERANCES[precision] * scale)
 
 
 @pytest.mark.parametrize("precision", TOLERANCES)
@@ -223,9 +216,3 @@ def test_several_threads_may_use_one_inference_and_a_copy_works():
 def test_an_empty_batch_is_mapped_to_an_empty_one():
     model = build()
     assert zoo.Inference(model)(images(model, 0)).shape == (0, *model.image_shape)
-
-
-def test_openvino_that_is_not_installed_is_refused(monkeypatch):
-    monkeypatch.setattr(inference, "is_installed", lambda: False)
-    with pytest.raises(UsageError, match="OpenVINO is not installed: pip install"):
-        zoo.Inference(build(), openvino=True)

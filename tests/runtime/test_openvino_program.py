@@ -1,6 +1,7 @@
 """Inference by OpenVINO against the model, at each batch size and in each job."""
 
 import copy
+import subprocess
 import sys
 import threading
 
@@ -11,6 +12,7 @@ from torch import nn
 import convae_zoo as zoo
 from convae_zoo.runtime import candidates, openvino_program
 from convae_zoo.runtime.candidates import Candidate
+from inference_outputs import close, images
 from tiny_runs import TINY
 
 pytest.importorskip("openvino")
@@ -20,8 +22,6 @@ MODELS = {
     "linear-residual-200": {**SMALL, "depth": 1, "hidden": 8},
     "variational-200": SMALL,
 }
-TOLERANCES = {"fp32": 1e-5, "bf16": 0.02}
-"""Of the output's largest value."""
 
 
 @pytest.fixture(autouse=True)
@@ -39,24 +39,11 @@ def build(name="convae-200"):
     return zoo.create_model(name, **MODELS[name]).eval()
 
 
-def images(model, count):
-    low, high = model.value_range
-    generator = torch.Generator().manual_seed(count)
-    return torch.rand(count, *model.image_shape, generator=generator) * (high - low) + low
-
-
-def close(got, expected, precision="fp32"):
-    assert got.dtype == torch.float32
-    assert not got.requires_grad
-    scale = expected.abs().max().item()
-    torch.testing.assert_close(got, expected, rtol=0, atol=TOLERANCES[precision] * scale)
-
-
-@pytest.mark.parametrize("precision", TOLERANCES)
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("name", MODELS)
 def test_every_job_agrees_with_the_model_at_every_batch_size(name, precision):
     model = build(name)
-    fast = zoo.Inference(model, precision, openvino=True)
+    fast = zoo.Inference(model, precision)
     with torch.no_grad():
         for count in (1, 4, 3, 4, 5, 1, 3):
             x = images(model, count)
@@ -72,7 +59,7 @@ def test_every_job_agrees_with_the_model_at_every_batch_size(name, precision):
 def test_images_of_any_layout_and_dtype_are_taken_and_are_not_changed(shared_from, monkeypatch):
     monkeypatch.setattr(openvino_program, "SHARED_FROM", shared_from)
     model = build()
-    fast = zoo.Inference(model, "fp32", openvino=True)
+    fast = zoo.Inference(model, "fp32")
     x = images(model, 4)
     expected = model(x).detach()
     before = x.clone()
@@ -91,7 +78,7 @@ def test_sigma_is_given_to_the_model():
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.02)  # fresh weights leave the images as they are
-    fast = zoo.Inference(model, "fp32", openvino=True)
+    fast = zoo.Inference(model, "fp32")
     x = images(model, 2)
     for sigma in (0.05, 0.3, 0.05):
         given = torch.full((2,), sigma)
@@ -114,7 +101,7 @@ class Decides(nn.Module):
 def test_a_part_that_decides_by_values_is_not_compiled():
     model = build()
     model.encoder = Decides(model.encoder).eval()
-    fast = zoo.Inference(model, "fp32", openvino=True)
+    fast = zoo.Inference(model, "fp32")
     for sign in (1, -1):
         x = images(model, 2) * sign
         close(fast(x), model(x).detach())
@@ -123,7 +110,7 @@ def test_a_part_that_decides_by_values_is_not_compiled():
 
 def test_an_output_that_differs_at_a_new_shape_is_not_used():
     model = build()
-    fast = zoo.Inference(model, "fp32", openvino=True)
+    fast = zoo.Inference(model, "fp32")
     fast(images(model, 4))
     (program,) = fast._runner._compiled.values()
     plain = program.of_shape
@@ -133,7 +120,7 @@ def test_an_output_that_differs_at_a_new_shape_is_not_used():
 
 def test_several_threads_may_use_one_inference_and_a_copy_works():
     model = build()
-    fast = zoo.Inference(model, "fp32", openvino=True)
+    fast = zoo.Inference(model, "fp32")
     batches = [images(model, count) for count in (1, 2, 5, 9)]
     expected = [model(x).detach() for x in batches]
     wrong = []
@@ -155,21 +142,46 @@ def test_several_threads_may_use_one_inference_and_a_copy_works():
 
 def test_equal_results_are_promised_without_it():
     model = build()
-    fast = zoo.Inference(model, repeatable=True, openvino=True)
+    fast = zoo.Inference(model, repeatable=True)
     fast(images(model, 2))
     assert set(fast._choices.values()) == {Candidate("packed")}
 
 
-def test_nothing_is_reported_over_the_network(tmp_path):
-    import subprocess
-
-    code = """
-import sys, torch, convae_zoo as zoo
-from convae_zoo.runtime import candidates, openvino_program
+BY_OPENVINO = """
+import gc, signal, sys, torch, convae_zoo as zoo
+from convae_zoo.runtime import candidates
 candidates._fastest = lambda calls: [each for each in calls if each.engine == "openvino"][0]
 model = zoo.create_model("convae-200", image_size=8, latent_dim=4).eval()
-zoo.Inference(model, openvino=True)(torch.rand(2, 3, 8, 8))
+fast, other = zoo.Inference(model), zoo.Inference(model)
+fast(torch.rand(2, 3, 8, 8))
+other(torch.rand(2, 3, 8, 8))
+"""
+
+
+def test_nothing_is_reported_over_the_network(tmp_path):
+    run_alone(
+        """
 assert "openvino" in sys.modules
 assert "openvino_telemetry" not in sys.modules
-"""
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, timeout=120)
+""",
+        tmp_path,
+    )
+
+
+def test_signals_are_handled_after_it_was_freed(tmp_path):
+    run_alone(
+        """
+del fast
+gc.collect()
+del other
+gc.collect()
+signal.signal(signal.SIGTERM, lambda *_: print("handled"))
+signal.raise_signal(signal.SIGTERM)
+""",
+        tmp_path,
+    )
+
+
+def run_alone(code, folder):
+    command = [sys.executable, "-c", BY_OPENVINO + code]
+    subprocess.run(command, check=True, cwd=folder, timeout=120)
