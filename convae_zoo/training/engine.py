@@ -195,7 +195,8 @@ class Engine:
         """Put model and loss into evaluation mode for a while, without gradients."""
         with eval_mode(self.model, self.loss), torch.no_grad():
             # A chain's ReLU turns NaN into 0; the validation loss is to show it.
-            found = [parameter.isfinite().all() for parameter in self.model.parameters()]
+            state = [*self.model.parameters(), *self.model.buffers()]
+            found = [each.isfinite().all() for each in state]
             self._weights_are_finite = bool(torch.stack(found).all())
             yield
 

@@ -81,11 +81,13 @@ def test_validation_in_chains_is_as_near_to_float32_as_plain_autocast_and_keeps_
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_the_validation_loss_of_weights_that_are_not_finite_is_not_finite(precision):
+@pytest.mark.parametrize("state", ["weight", "running_mean"])
+def test_the_validation_loss_of_a_state_that_is_not_finite_is_not_finite(state, precision):
     model = small_model()
+    model.encoder = nn.Sequential(nn.BatchNorm2d(3), model.encoder)
     engine = make_engine(model, precision=precision)
     with torch.no_grad():
-        next(model.encoder.parameters())[:] = float("nan")  # a ReLU follows
+        model.encoder.state_dict()[f"0.{state}"][:] = float("nan")  # a ReLU follows
     with engine.evaluating():
         loss, _ = engine.validate(batch())
     assert not loss.isfinite()
