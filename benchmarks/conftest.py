@@ -68,6 +68,7 @@ def report(benchmark: Any) -> Report:
             torch=torch.__version__,
             precision=precision,
             disturbed=timing.is_disturbed,
+            reference_seconds=timing.reference,
             warm_up_seconds=round(timing.warm_up, 4),
             peak_megabytes=round(timing.peak_bytes / 1e6, 1),
             **more,

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from benchmarks.conftest import Report
-from convae_zoo.bench.limits import DTYPES
+from convae_zoo.bench.limits import DTYPES, reference
 from convae_zoo.bench.timing import CLOCK, Timing, count_gflop, time_interleaved
 from convae_zoo.layers import ConvTranspose2d
 
@@ -60,8 +60,9 @@ def measure(
         )
         calls["forward"][who] = functools.partial(layer, x)
         calls["backward"][who] = backward
+    beside = reference(device.type, precision)
     return {
-        name: (time_interleaved(work, device, seconds), count_gflop(work["pytorch"]))
+        name: (time_interleaved(work, device, seconds, beside), count_gflop(work["pytorch"]))
         for name, work in calls.items()
     }
 

@@ -11,6 +11,7 @@ from torch import nn
 
 import convae_zoo as zoo
 from benchmarks.conftest import Report
+from convae_zoo.bench.limits import reference
 from convae_zoo.bench.timing import CLOCK, Timing, count_gflop, time_interleaved
 from convae_zoo.models.losses import create_training_loss
 from convae_zoo.registry import get_registry
@@ -99,7 +100,8 @@ def test_decoder(
 def _part(part: nn.Module, x: torch.Tensor, way: str, budget: float, report: Report) -> None:
     part = part.to(x.device, memory_format=torch.channels_last)
     call = part_calls(part, x)[way]
-    timing = time_interleaved({"ours": call}, x.device, budget)["ours"]
+    beside = reference(x.device.type, "fp32")
+    timing = time_interleaved({"ours": call}, x.device, budget, beside)["ours"]
     report(timing, x.device, images=len(x), gflop=count_gflop(call), who="ours")
 
 
@@ -130,9 +132,10 @@ def measure_model(
 
     engine = Engine(ours.train(), create_training_loss(recipe.loss, ours.value_range), recipe)
     train = {"pytorch": plain_step, "ours": functools.partial(engine.step, images)}
+    beside = reference(device.type, "fp32")
     return {
-        "inference": (time_interleaved(infer, device, seconds), count_gflop(infer["pytorch"])),
-        "step": (time_interleaved(train, device, seconds), count_gflop(plain_step)),
+        name: (time_interleaved(work, device, seconds, beside), count_gflop(work["pytorch"]))
+        for name, work in (("inference", infer), ("step", train))
     }
 
 

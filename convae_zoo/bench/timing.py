@@ -90,10 +90,7 @@ def time_until_stable(
     Returns:
         The undisturbed attempt; or the rounds of all attempts, which may be disturbed.
     """
-    if reference is not None:
-        timings = time_until_stable({**work, _REFERENCE: reference}, device, seconds)
-        beside = timings.pop(_REFERENCE).quartiles[0]
-        return {name: attrs.evolve(each, reference=beside) for name, each in timings.items()}
+    work = _with_reference(work, reference)
     first: dict[str, float] = {}
     every: dict[str, list[Round]] = {name: [] for name in work}
     for _ in range(ATTEMPTS):
@@ -101,20 +98,45 @@ def time_until_stable(
         first = first or warm
         timings = _timings(first, rounds, device)
         if not any(timing.is_disturbed for timing in timings.values()):
-            return timings
+            return _beside(timings)
         for name, found in rounds.items():
             every[name] += found
-    return _timings(first, every, device)
+    return _beside(_timings(first, every, device))
 
 
 def time_interleaved(
-    work: Mapping[str, Callable[[], object]], device: torch.device, seconds: float
+    work: Mapping[str, Callable[[], object]],
+    device: torch.device,
+    seconds: float,
+    reference: Callable[[], object] | None = None,
 ) -> dict[str, Timing]:
     """Time the candidates round by round, for about `seconds` in total.
 
     Work on a GPU is finished before the clock is read.
+
+    Args:
+        work: the candidates.
+        device: where they run.
+        seconds: for all of them.
+        reference: as `time_until_stable` takes it.
     """
-    return _timings(*_rounds(work, device, seconds), device)
+    work = _with_reference(work, reference)
+    return _beside(_timings(*_rounds(work, device, seconds), device))
+
+
+def _with_reference(
+    work: Mapping[str, Callable[[], object]], reference: Callable[[], object] | None
+) -> Mapping[str, Callable[[], object]]:
+    return work if reference is None else {**work, _REFERENCE: reference}
+
+
+def _beside(timings: dict[str, Timing]) -> dict[str, Timing]:
+    """Let each timing have the reference's first quartile, if there is a reference."""
+    reference = timings.pop(_REFERENCE, None)
+    if reference is None:
+        return timings
+    beside = reference.quartiles[0]
+    return {name: attrs.evolve(each, reference=beside) for name, each in timings.items()}
 
 
 def _rounds(

@@ -122,6 +122,15 @@ def test_rounds_in_which_a_thread_waited_for_a_processor_are_left_out(monkeypatc
     assert waited.is_disturbed
 
 
+@pytest.mark.parametrize("time_it", [timing.time_until_stable, timing.time_interleaved])
+def test_the_reference_is_timed_beside_the_work_and_is_no_row(time_it):
+    work = {"work": lambda: None, "more": lambda: None}
+    found = time_it(work, CPU, 0, lambda: time.sleep(0.002))
+    assert set(found) == set(work)
+    assert all(each.reference >= 0.002 for each in found.values())
+    assert time_it(work, CPU, 0)["work"].reference is None
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux counts the waits")
 def test_a_thread_that_shares_its_core_is_seen_to_wait():
     core = {min(os.sched_getaffinity(0))}
