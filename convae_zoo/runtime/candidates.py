@@ -3,8 +3,7 @@
 import contextlib
 import copy
 import functools
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal, TypeAlias
 
 import attrs
@@ -16,6 +15,8 @@ from convae_zoo.layers.program import Program, assemble
 from convae_zoo.layers.tracing import trace
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.runtime import openvino_program
+from convae_zoo.runtime.fastest import fastest_of
+from convae_zoo.runtime.modes import threads
 from convae_zoo.runtime.openvino_program import OpenVINOProgram
 
 Job: TypeAlias = Literal["reconstruct", "encode", "decode"]
@@ -26,22 +27,6 @@ PARTS: Mapping[Job, tuple[str, ...]] = {
     "decode": ("decoder",),
 }
 """The parts of a model that do a job, one after the other."""
-
-BUDGET = 0.15
-"""Seconds for which the candidates of one batch size are timed, after `FEWEST_TURNS`."""
-
-FEWEST_TURNS, MOST_TURNS = 3, 20
-
-TURN, LONG_TURN = 0.006, 0.03
-"""Seconds of a candidate's turn: the threads of the one before keep a core busy for a while.
-
-It has at least `CALLS` calls, unless they take longer than a long turn.
-"""
-
-CALLS = 3
-
-HOPELESS = (4.0, 2.0, 1.5)
-"""How many times slower than the best one a candidate may be after one turn, two and more."""
 
 MOST_ON_ONE_THREAD = 4
 """Images of a batch for which one thread may be faster than several."""
@@ -155,7 +140,7 @@ class Runner:
                     calls[candidate] = call
                     if not measured:
                         break
-        return _fastest(calls) if len(calls) > 1 else next(iter(calls), EAGER)
+        return fastest_of(calls) if len(calls) > 1 else next(iter(calls), EAGER)
 
     def _run_programs(
         self, job: Job, dtype: torch.dtype, x: Tensor, sigma: Tensor | None
@@ -258,49 +243,5 @@ def run_model(model: Autoencoder, job: Job, x: Tensor, sigma: Tensor | None) -> 
     return model.encode(x, sigma) if job == "encode" else model(x, sigma)
 
 
-@contextlib.contextmanager
-def threads(count: int) -> Iterator[None]:
-    """Let PyTorch compute on so many threads for a while."""
-    before = torch.get_num_threads()
-    if count == before:
-        yield
-        return
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def _size(x: Tensor) -> float:
     return float(x.square().mean().sqrt())
-
-
-def _fastest(calls: Mapping[Candidate, Callable[[], object]]) -> Candidate:
-    """Time candidates that were called before, in turns; return the one of the smallest minimum.
-
-    The minimum, because other work may disturb most of the calls. A candidate that is clearly
-    slower than the best one is dropped, so that the others have more turns.
-    """
-    times = dict.fromkeys(calls, float("inf"))
-    ends = time.perf_counter() + BUDGET
-    for turn in range(MOST_TURNS):
-        for candidate, fastest in times.items():
-            if turn >= FEWEST_TURNS and time.perf_counter() > ends:
-                break
-            times[candidate] = min(fastest, _seconds(calls[candidate]))
-        limit = HOPELESS[min(turn, len(HOPELESS) - 1)] * min(times.values())
-        times = {each: seconds for each, seconds in times.items() if seconds <= limit}
-        if len(times) == 1 or (turn >= FEWEST_TURNS and time.perf_counter() > ends):
-            break
-    return min(times, key=times.__getitem__)
-
-
-def _seconds(call: Callable[[], object]) -> float:
-    """Return the fastest of the calls of a turn; the first ones bring the weights into cache."""
-    fastest, calls, began = float("inf"), 0, time.perf_counter()
-    while (started := time.perf_counter()) - began < (TURN if calls >= CALLS else LONG_TURN):
-        call()
-        calls += 1
-        fastest = min(fastest, time.perf_counter() - started)
-    return fastest

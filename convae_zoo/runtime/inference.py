@@ -15,7 +15,7 @@ from convae_zoo.layers.program import Program
 from convae_zoo.models.autoencoder import Autoencoder
 from convae_zoo.runtime.candidates import EAGER, Candidate, Job, Runner, run_model
 from convae_zoo.runtime.memory import fastest_layout, keep_freed_memory
-from convae_zoo.runtime.modes import check_model, default_modes, one_thread
+from convae_zoo.runtime.modes import check_model, default_modes, threads
 from convae_zoo.runtime.precision import choose_precision
 
 MOST_MEASURED = 64
@@ -215,7 +215,7 @@ class Inference(nn.Module):
         """Return the images, a power of two, that the model reconstructs in `MOST_SECONDS`."""
         x, sigma = self._noise(1, takes_sigma=self.model.plan.takes_sigma)
         fastest = float("inf")
-        with one_thread():  # other work would disturb several
+        with threads(1):  # other work would disturb several
             for _ in range(4):
                 started = time.perf_counter()
                 self.model(x, sigma)

@@ -78,11 +78,14 @@ def default_modes() -> Iterator[None]:
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
-    """Let PyTorch compute on one thread for a while; small inputs gain nothing from more."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+def threads(count: int) -> Iterator[None]:
+    """Let PyTorch compute on so many threads for a while; small inputs gain nothing from many."""
+    before = torch.get_num_threads()
+    if count == before:  # setting it takes longer than a small layer
+        yield
+        return
+    torch.set_num_threads(count)
     try:
         yield
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)

@@ -12,7 +12,7 @@ from torch import nn
 from convae_zoo.errors import ConfigError
 from convae_zoo.registry import fields
 from convae_zoo.registry.specs import Recipe
-from convae_zoo.runtime.modes import default_modes, one_thread
+from convae_zoo.runtime.modes import default_modes, threads
 
 PRECISIONS: tuple[str, ...] = cast(
     "fields.Choices", fields.domain_of(attrs.fields(Recipe).precision)
@@ -48,7 +48,7 @@ def bf16_is_faster(device: torch.device) -> bool:
     """
     if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         return False
-    with torch.random.fork_rng(), default_modes(), one_thread():
+    with torch.random.fork_rng(), default_modes(), threads(1):
         layer = nn.Conv2d(_CHANNELS, _CHANNELS, 3, padding=1, device=device)
         layer = layer.to(memory_format=torch.channels_last)
         shape = (_BATCH, _CHANNELS, _SIZE, _SIZE)

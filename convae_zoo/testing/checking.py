@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 
 from convae_zoo.errors import ZooWarning, reason, unknown
-from convae_zoo.runtime.modes import one_thread
+from convae_zoo.runtime.modes import threads
 from convae_zoo.testing.entry import Entry
 from convae_zoo.testing.properties import PROPERTIES
 from convae_zoo.testing.result import FAILED, PASSED, SKIPPED, ConformanceFailure, Result, Skip
@@ -36,7 +36,7 @@ def check_property(entry: Entry, name: str) -> None:
     source = entry.provenance
     tell = f"tell plugin {source.plugin!r} of {source.distribution} {source.version}"
     try:
-        with _quiet(), one_thread():
+        with _quiet(), threads(1):
             PROPERTIES[name].check(entry)
     except ConformanceFailure as failure:
         raise ConformanceFailure(_line(f"{who}: {failure}; {tell}")) from failure.__cause__

@@ -104,7 +104,7 @@ def test_the_choice_is_measured_once_for_each_power_of_two(monkeypatch):
 def test_repeatable_inference_measures_nothing_and_repeats_itself_to_the_bit(
     precision, monkeypatch
 ):
-    monkeypatch.setattr(candidates, "_fastest", None)
+    monkeypatch.setattr(candidates, "fastest_of", None)
     model = build()
     outputs = [zoo.Inference(model, precision, repeatable=True)(images(model, 5)) for _ in "ab"]
     assert torch.equal(*outputs)

@@ -31,7 +31,7 @@ def _by_openvino(monkeypatch):
     def fastest(calls):
         return next((each for each in calls if each.engine == "openvino"), candidates.EAGER)
 
-    monkeypatch.setattr(candidates, "_fastest", fastest)
+    monkeypatch.setattr(candidates, "fastest_of", fastest)
 
 
 def build(name="convae-200"):
@@ -150,7 +150,7 @@ def test_equal_results_are_promised_without_it():
 BY_OPENVINO = """
 import gc, signal, sys, torch, convae_zoo as zoo
 from convae_zoo.runtime import candidates
-candidates._fastest = lambda calls: [each for each in calls if each.engine == "openvino"][0]
+candidates.fastest_of = lambda calls: [each for each in calls if each.engine == "openvino"][0]
 model = zoo.create_model("convae-200", image_size=8, latent_dim=4).eval()
 fast, other = zoo.Inference(model), zoo.Inference(model)
 fast(torch.rand(2, 3, 8, 8))
