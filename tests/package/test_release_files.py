@@ -42,7 +42,9 @@ def test_the_versions_of_python_that_are_tested_are_those_that_are_declared():
 
 def test_the_rooms_of_the_page_are_those_that_the_linter_knows():
     (layers,) = (c["layers"] for c in PROJECT["tool"]["importlinter"]["contracts"] if "layers" in c)
-    listed = re.search(r"only rooms that come before it in this list:\n\n((?: {4}.+\n)+)", CONTRIBUTING)
+    listed = re.search(
+        r"only rooms that come before it in this list:\n\n((?: {4}.+\n)+)", CONTRIBUTING
+    )
     assert listed[1].split() == layers[::-1]
 
 
