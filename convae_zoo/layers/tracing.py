@@ -1,10 +1,12 @@
 """A part of a model as a graph of functions of tensors, and what its nodes compute."""
 
 import operator
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, fx, nn
+from torch.fx.graph import inplace_methods
 from torch.nn import functional
 
 from convae_zoo.layers.packing import RELU, Activation, Layer
@@ -35,7 +37,26 @@ _DROPOUTS = {functional.dropout, functional.dropout2d}
 _ADDITIONS = {operator.add, operator.iadd, torch.add}
 
 
+class _Proxy(fx.Proxy):
+    """A proxy that records ``y -= x`` as it is; fx's own would record ``y = y - x``."""
+
+
+def _recorded(function: Callable[..., Any]) -> Callable[[fx.Proxy, Any], fx.Proxy]:
+    def record(self: fx.Proxy, other: Any) -> fx.Proxy:
+        return self.tracer.create_proxy("call_function", function, (self, other), {})
+
+    return record
+
+
+for _name in inplace_methods.keys() - {"setitem"}:
+    setattr(_Proxy, f"__{_name}__", _recorded(getattr(operator, _name)))
+
+
 class _Tracer(fx.Tracer):
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        """Return a proxy of a node."""
+        return _Proxy(node, self)
+
     def to_bool(self, obj: fx.Proxy) -> bool:
         """Let a module find the number of dimensions that it expects; nothing else is known."""
         n = obj.node
@@ -48,8 +69,9 @@ class _Tracer(fx.Tracer):
 def trace(part: nn.Module, *, takes_sigma: bool = False) -> fx.GraphModule | None:
     """Trace a part in eval mode; None if it has hooks, or if its calls depend on values.
 
-    Unlike `torch.fx.symbolic_trace` it changes nothing while it runs that another thread can see:
-    modules are traced into, down to functions of tensors.
+    Unlike `torch.fx.symbolic_trace` it patches nothing that other threads use while it runs.
+    Modules are traced into, down to functions of tensors. A part that stores a tensor in itself
+    stores a proxy.
 
     Args:
         part: maps a batch to a tensor.
@@ -110,6 +132,8 @@ def other_summand(n: fx.Node, one: fx.Node) -> fx.Node | None:
     """Return what a node adds to another node's value."""
     if n.target not in _ADDITIONS or n.kwargs or len(n.args) != 2:  # noqa: PLR2004 - a sum of two
         return None
+    if n.target is operator.iadd and n.args[0] is not one:
+        return None  # it changes the other one
     others = [a for a in n.args if isinstance(a, fx.Node) and a is not one]
     return others[0] if len(others) == 1 else None
 
@@ -137,8 +161,10 @@ def only_user(n: fx.Node) -> fx.Node | None:
 
 
 def _may_change_its_input(n: fx.Node) -> bool:
+    """Return whether a node matters though nothing uses its value, as in ``x[:, 0].sub_(1)``."""
     name = str(getattr(n.target, "__name__", n.target))
-    changes = name.endswith("_") or bool(n.kwargs.get("inplace")) or name in {"iadd", "imul"}
+    is_asked_to = any(a is True for a in (*n.args, n.kwargs.get("inplace"))) or "out" in n.kwargs
+    changes = is_asked_to or name.endswith("_") or name in inplace_methods
     return changes or n.op in {"placeholder", "output"}
 
 

@@ -32,6 +32,19 @@ class Residual(nn.Module):
         return torch.tanh(self.convs[3](y).relu()) + y
 
 
+class AddsInPlace(nn.Module):
+    """Changes what is used again."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 1)
+
+    def forward(self, x):
+        x = before = self.first(x)
+        x += self.second(x)
+        return x + before
+
+
 class ScaledLinear(nn.Linear):
     """Is traced into: its layer is a function call."""
 
@@ -94,6 +107,7 @@ PARTS = {
         (10,),
     ),
     "residual": (Residual, (4, 6, 6)),
+    "in place": (AddsInPlace, (4, 6, 6)),
     "two heads": (TwoHeads, (3, 8, 8)),
     "functions": (lambda: nn.Sequential(ScaledLinear(10, 7), nn.ReLU(), ScaledLinear(7, 3)), (10,)),
     "norms": (
@@ -185,6 +199,37 @@ def test_what_depends_on_values_or_has_hooks_is_not_traced():
     hooked[0].register_forward_hook(lambda *_: None)
     assert tracing.trace(Branches()) is None
     assert tracing.trace(hooked) is None
+
+
+def clamped(x):
+    torch.clamp(x, max=1.0, out=x)
+
+
+def clamped_by_a_view(x):
+    view = x[:, :1]
+    view -= torch.relu(view - 1)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        clamped,
+        clamped_by_a_view,
+        lambda x: x[:, 0].mul_(2),
+        lambda x: functional.relu(x, True),  # noqa: FBT003 - that is how some call it
+        lambda x: functional.relu(x, inplace=True),
+        lambda x: torch.relu_(x[:, 1]),
+    ],
+)
+def test_what_changes_a_tensor_in_place_is_kept(change):
+    class Changes(nn.Module):
+        def forward(self, x):
+            x = x.clone()
+            change(x)
+            return x + 1
+
+    x = torch.linspace(-2, 4, 24).reshape(2, 3, 2, 2)
+    assert torch.equal(tracing.trace(Changes())(x), Changes()(x))
 
 
 @pytest.mark.parametrize("dtype", TOLERANCES)
