@@ -2,7 +2,6 @@
 
 import copy
 import weakref
-from collections.abc import Callable
 
 import attrs
 import torch
@@ -15,8 +14,11 @@ from convae_zoo.runtime.inference import Inference
 @attrs.frozen(eq=False)
 class _Accelerated:
     model: Autoencoder
-    versions: tuple[int, ...]
-    """Of the weights when they were copied."""
+    weights: tuple[Tensor, ...]
+    """Those that were copied."""
+
+    state: tuple[tuple[int, ...], ...]
+    """Theirs when they were copied."""
 
 
 _KNOWN: "weakref.WeakKeyDictionary[Autoencoder, _Accelerated]" = weakref.WeakKeyDictionary()
@@ -27,17 +29,21 @@ def accelerated(model: Autoencoder) -> Autoencoder:
 
     Calling it, `encode` and `decode` need no gradients and repeat themselves to the bit, as
     `Inference` with ``repeatable`` does; its parts are the given model's own. It is made once, and
-    again when the weights have changed. A model on another device comes back itself, as does one
-    of another dtype or in training mode.
+    again when the weights have changed, except through ``.data``, in place. A model on another
+    device comes back itself, as does one of another dtype, in training mode, or with weights made
+    in inference mode.
     """
-    parameters = [*model.parameters(), *model.buffers()]
-    is_float = all(p.dtype == torch.float32 for p in parameters if p.is_floating_point())
-    if model.device.type != "cpu" or not is_float or model.training:
+    weights = (*model.parameters(), *model.buffers())
+    is_plain = all(
+        not w.is_inference() and (w.dtype == torch.float32 or not w.is_floating_point())
+        for w in weights
+    )
+    if model.device.type != "cpu" or not is_plain or model.training:
         return model
-    versions = tuple(0 if p.is_inference() else p._version for p in parameters)  # noqa: SLF001 - there is no public way to ask
+    state = tuple((id(w), w.data_ptr(), w._version) for w in weights)  # noqa: SLF001 - there is no public way to ask
     known = _KNOWN.get(model)
-    if known is None or known.versions != versions:
-        known = _Accelerated(_accelerated(model), versions)
+    if known is None or known.state != state:
+        known = _Accelerated(_accelerated(model), weights, state)
         _KNOWN[model] = known
     return known.model
 
@@ -45,15 +51,5 @@ def accelerated(model: Autoencoder) -> Autoencoder:
 def _accelerated(model: Autoencoder) -> Autoencoder:
     run = Inference(model, "fp32", repeatable=True)
     fast = copy.copy(model)
-    for name, call in (("forward", run.forward), ("encode", run.encode), ("decode", run.decode)):
-        vars(fast)[name] = _with_plain_output(call)
+    vars(fast).update(forward=run.forward, encode=run.encode, decode=run.decode)
     return fast
-
-
-def _with_plain_output(call: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Give a call an output that may be changed in place, which those of inference mode may not."""
-
-    def run(*inputs: Tensor | None) -> Tensor:
-        return call(*inputs).clone()
-
-    return run
