@@ -4,8 +4,11 @@ import time
 from collections.abc import Callable, Hashable, Mapping
 from typing import TypeVar
 
-BUDGET = 0.15
-"""Seconds for which the candidates of one choice are timed, after `FEWEST_TURNS`."""
+BUDGET, MOST_SECONDS = 0.15, 0.6
+"""Seconds for which the candidates of one choice are timed, and those of `FEWEST_TURNS` at most.
+
+Each has one turn, however long it takes.
+"""
 
 FEWEST_TURNS, MOST_TURNS = 3, 20
 
@@ -30,15 +33,16 @@ def fastest_of(calls: Mapping[_Key, Callable[[], object]]) -> _Key:
     slower than the best one is dropped, so that the others have more turns.
     """
     times = dict.fromkeys(calls, float("inf"))
-    ends = time.perf_counter() + BUDGET
+    began = time.perf_counter()
     for turn in range(MOST_TURNS):
+        ends = began + (BUDGET if turn >= FEWEST_TURNS else MOST_SECONDS)
         for candidate, fastest in times.items():
-            if turn >= FEWEST_TURNS and time.perf_counter() > ends:
+            if turn > 0 and time.perf_counter() > ends:
                 break
             times[candidate] = min(fastest, _seconds(calls[candidate]))
         limit = HOPELESS[min(turn, len(HOPELESS) - 1)] * min(times.values())
         times = {each: seconds for each, seconds in times.items() if seconds <= limit}
-        if len(times) == 1 or (turn >= FEWEST_TURNS and time.perf_counter() > ends):
+        if len(times) == 1 or time.perf_counter() > ends:
             break
     return min(times, key=times.__getitem__)
 

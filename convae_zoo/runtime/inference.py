@@ -5,11 +5,12 @@ import copy
 import math
 import threading
 import time
+from typing import NoReturn
 
 import torch
 from torch import Tensor, nn
 
-from convae_zoo.errors import device_failures
+from convae_zoo.errors import UsageError, device_failures
 from convae_zoo.layers import packing
 from convae_zoo.layers.program import Program
 from convae_zoo.models.autoencoder import Autoencoder
@@ -24,8 +25,16 @@ MOST_MEASURED = 64
 MOST_SECONDS = 0.25
 """For which the model itself may run on that batch, on one thread."""
 
+REPEATABLE = 8
+"""Images of the largest batch that packed layers are checked with if nothing is measured."""
+
 MOST_SHAPES = 64
 """Of inputs for which the shortest way is remembered."""
+
+_FROZEN = (
+    "Inference is a frozen copy of a model; move, convert or load the model, and make another "
+    "Inference of it"
+)
 
 _CHOOSING = threading.RLock()
 """One measurement at a time: another one beside it would disturb it."""
@@ -40,7 +49,8 @@ class Inference(nn.Module):
     A measurement takes about half a second and uses noise, so the choice does not depend on the
     images.
 
-    Images, latents and reconstructions are float32, in the model's value range.
+    Images, latents and reconstructions are float32, in the model's value range. Changes of the
+    model's weights after the copy are not seen, and the copy's cannot be changed.
 
     Args:
         model: what is copied.
@@ -75,9 +85,9 @@ class Inference(nn.Module):
             self._layout = fastest_layout(self.model)
             self.model.to(memory_format=self._layout)
         self._runner = Runner(self.model, self._layout)
-        self._shortest: dict[tuple[Job, torch.Size, int], Program | None] = {}
-        self._choices: dict[tuple[Job, bool, int], Candidate] = {}
-        self._most_measured: int | None = None
+        self._shortest: dict[tuple[Job, torch.Size, int], Program] = {}
+        self._choices: dict[tuple[Job, bool, int, int], Candidate] = {}
+        self._most_measured = REPEATABLE if repeatable else None
         self._sizes = {self.model.image_shape}  # of images that the model encodes
         if is_on_cpu:
             keep_freed_memory()
@@ -127,7 +137,7 @@ class Inference(nn.Module):
                 return run(x)
         return self._run_anywhere(job, x, sigma)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def _run_anywhere(self, job: Job, x: Tensor, sigma: Tensor | None) -> Tensor:
         with device_failures(f"running {self.model.name} on {x.device}"):
             x = x.detach().float()
@@ -164,7 +174,9 @@ class Inference(nn.Module):
         """Remember the shortest way for inputs of a shape, for some shapes."""
         key = job, x.shape, torch.get_num_threads()
         if key not in self._shortest and len(self._shortest) < MOST_SHAPES:
-            self._shortest[key] = self._runner.shortest(job, candidate, x)
+            shortest = self._runner.shortest(job, candidate, x)
+            if shortest is not None:
+                self._shortest[key] = shortest
 
     def _check_size(self, x: Tensor, sigma: Tensor | None) -> None:
         """Let the model look at one image of a new size: it may not be able to decode it."""
@@ -177,9 +189,10 @@ class Inference(nn.Module):
         shape = self.model.latent_shape if job == "decode" else self.model.image_shape
         images = max(1, x.numel() // math.prod(shape))
         size = 1 << (min(images, self._most_measured or MOST_MEASURED).bit_length() - 1)
-        choice = self._choices.get((job, sigma is not None, size))
+        choice = self._choices.get((job, sigma is not None, size, torch.get_num_threads()))
         if choice is None:
-            with _CHOOSING, default_modes(), torch.inference_mode():
+            # A part may draw random numbers, which the caller's generator is not to notice.
+            with _CHOOSING, default_modes(), torch.no_grad(), torch.random.fork_rng(devices=[]):
                 choice = self._choose(job, size, takes_sigma=sigma is not None)
         return choice
 
@@ -187,7 +200,7 @@ class Inference(nn.Module):
         if self._most_measured is None:
             self._most_measured = self._largest_measured()
         size = min(size, self._most_measured)
-        key = (job, takes_sigma, size)
+        key = (job, takes_sigma, size, torch.get_num_threads())
         if key not in self._choices:
             x, sigma = self._noise(size, takes_sigma=takes_sigma)
             if job == "decode":
@@ -214,17 +227,38 @@ class Inference(nn.Module):
     def _largest_measured(self) -> int:
         """Return the images, a power of two, that the model reconstructs in `MOST_SECONDS`."""
         x, sigma = self._noise(1, takes_sigma=self.model.plan.takes_sigma)
-        fastest = float("inf")
+        fastest, began = float("inf"), time.perf_counter()
         with threads(1):  # other work would disturb several
             for _ in range(4):
                 started = time.perf_counter()
                 self.model(x, sigma)
                 fastest = min(fastest, time.perf_counter() - started)
+                if time.perf_counter() - began > MOST_SECONDS:
+                    break
         images = MOST_SECONDS / fastest
         return 1 << (max(1, min(int(images), MOST_MEASURED)).bit_length() - 1)
+
+    def train(self, mode: bool = True) -> "Inference":  # noqa: ARG002 - as `nn.Module` has it
+        """Stay in evaluation mode, as a part of a module that is trained."""
+        return super().train(mode=False)
+
+    def _apply(self, *_: object, **__: object) -> NoReturn:
+        raise UsageError(_FROZEN)
+
+    def load_state_dict(self, *_: object, **__: object) -> NoReturn:
+        """Refuse other weights, because what runs was made from the present ones.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError(_FROZEN)
+
+    def __getstate__(self) -> dict[str, object]:
+        """Return what a copy and a pickle keep: not the programs, which a copy makes itself."""
+        return {**self.__dict__, "_shortest": {}}
 
     def __repr__(self) -> str:
         """Return the model's name, the precision, where it runs, and what was chosen so far."""
         parts = [self.model.name, self.precision, str(self.model.device)]
-        parts += [f"{job} {size}: {choice}" for (job, _, size), choice in self._choices.items()]
+        parts += [f"{job} {size}: {choice}" for (job, _, size, _), choice in self._choices.items()]
         return f"Inference({', '.join(parts)})"

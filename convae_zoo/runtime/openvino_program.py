@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import importlib
+import os
 import sys
 import threading
 import warnings
@@ -18,6 +19,9 @@ from convae_zoo.layers.program import Program
 
 SHARED_FROM = 2**19
 """Bytes of an input that is not copied."""
+
+_HIDING = threading.RLock()
+"""One thread at a time hides OpenVINO's telemetry: the other one would show it too early."""
 
 _HINTS = {torch.float32: "f32", torch.bfloat16: "bf16"}
 
@@ -49,7 +53,7 @@ class OpenVINOProgram:
         self._graph = _graph_of(_Chain(parts), example)
         self._hint = _HINTS[dtype]
         self._sizes = [x.shape[1:] for x in example]
-        self._calls: dict[tuple[int, int], Program] = {}
+        self._calls: dict[tuple[int, int, int], Program] = {}
         self._lock = threading.Lock()  # what is compiled serves one thread at a time
 
     def __call__(self, *inputs: Tensor) -> Tensor:
@@ -68,11 +72,17 @@ class OpenVINOProgram:
         """
         count = len(inputs[0])
         is_fixed = count.bit_count() == 1 and [x.shape[1:] for x in inputs] == self._sizes
-        key = torch.get_num_threads(), count if is_fixed else 0
+        key = os.getpid(), torch.get_num_threads(), count if is_fixed else 0
         with self._lock:
             if key not in self._calls:
-                self._calls[key] = self._fixed(inputs) if is_fixed else self._free()
+                compiled = self._fixed(inputs) if is_fixed else self._free()
+                self._calls[key] = _of_this_process(compiled)
             return self._calls[key]
+
+    def forget(self, count: int) -> None:
+        """Free what was compiled for this batch size."""
+        with self._lock:
+            self._calls = {key: call for key, call in self._calls.items() if key[-1] != count}
 
     def _fixed(self, inputs: tuple[Tensor, ...]) -> Program:
         graph = self._graph.clone()
@@ -147,7 +157,18 @@ class _Chain(nn.Module):
         return y
 
 
-@functools.cache
+def _of_this_process(program: Program) -> Program:
+    """Refuse to run in a process forked from this one, which lacks the threads: it would hang."""
+    home = os.getpid()
+
+    def run(*inputs: Tensor) -> Tensor:
+        if os.getpid() != home:
+            raise RuntimeError("it was compiled in another process")
+        return program(*inputs)
+
+    return run
+
+
 def engine() -> Any:
     """Return this process's engine, which is never freed.
 
@@ -155,6 +176,11 @@ def engine() -> Any:
     back when it is freed. Of two that are freed in the order in which they were made, the second
     one puts back a stack that is gone, and the next signal ends the process.
     """
+    return _engine(os.getpid())
+
+
+@functools.cache
+def _engine(process: int) -> Any:  # noqa: ARG001 - a forked process needs one of its own
     return import_openvino().Core()
 
 
@@ -172,14 +198,15 @@ def import_openvino() -> Any:
 def _without_telemetry() -> Iterator[None]:
     """Hide the package by which OpenVINO reports over the network that it is imported."""
     name = "openvino_telemetry"
-    if name in sys.modules:
-        yield
-        return
-    sys.modules[name] = None  # type: ignore[assignment]  # so that its import fails
-    try:
-        yield
-    finally:
-        del sys.modules[name]
+    with _HIDING:
+        if name in sys.modules:
+            yield
+            return
+        sys.modules[name] = None  # type: ignore[assignment]  # so that its import fails
+        try:
+            yield
+        finally:
+            del sys.modules[name]
 
 
 def _graph_of(module: nn.Module, example: tuple[Tensor, ...]) -> Any:

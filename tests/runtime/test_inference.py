@@ -1,15 +1,17 @@
 """`Inference` against the model: at every batch size, in each job, whatever the parts look like."""
 
 import copy
+import pickle
 import threading
+import time
 
 import pytest
 import torch
 from torch import nn
 
 import convae_zoo as zoo
-from convae_zoo.errors import ContractError
-from convae_zoo.runtime import candidates, openvino_program
+from convae_zoo.errors import ContractError, UsageError
+from convae_zoo.runtime import candidates, fastest, openvino_program
 from convae_zoo.runtime.candidates import EAGER, Candidate
 from inference_outputs import TOLERANCES, close, images
 from tiny_runs import TINY
@@ -84,12 +86,12 @@ def test_the_choice_is_measured_once_for_each_power_of_two(monkeypatch):
     measured = []
     plain = candidates.Runner.fastest
 
-    def fastest(self, job, dtypes, x, sigma, **options):
+    def counted(self, job, dtypes, x, sigma, **options):
         measured.append((job, len(x)))
         return plain(self, job, dtypes, x, sigma, **options)
 
-    monkeypatch.setattr(candidates.Runner, "fastest", fastest)
-    monkeypatch.setattr(candidates, "BUDGET", 0.0)
+    monkeypatch.setattr(candidates.Runner, "fastest", counted)
+    monkeypatch.setattr(fastest, "BUDGET", 0.0)
     model = build()
     fast = zoo.Inference(model, "fp32")
     for count in (1, 3, 4, 1, 2, 3, 200, 137, 64):
@@ -147,8 +149,16 @@ class Branches(Views):
 class Noisy(Views):
     """Draws random numbers, so nothing agrees with it."""
 
+    scale = 1.0
+
     def forward(self, x):
-        return self.part(x) + torch.randn(1)
+        return self.part(x) + self.scale * torch.randn(1)
+
+
+class Restless(Noisy):
+    """Draws random numbers that are too small to be taken for a mistake."""
+
+    scale = 0.003
 
 
 @pytest.mark.parametrize("odd", [Views, Branches])
@@ -163,11 +173,18 @@ def test_parts_of_an_odd_form_work(odd, precision):
             close(fast(x), model(x).detach(), precision)
 
 
-def test_a_part_that_draws_random_numbers_runs_as_it_is():
+@pytest.mark.parametrize("odd", [Noisy, Restless])
+def test_a_part_that_draws_random_numbers_runs_as_it_is(odd):
     model = build()
-    model.encoder = Noisy(model.encoder).eval()
+    model.encoder = odd(model.encoder).eval()
     fast = zoo.Inference(model, "fp32")
     x = images(model, 2)
+    outputs = []
+    for run in (model, fast, fast):
+        torch.manual_seed(1)
+        outputs.append(run(x).detach())
+    assert torch.equal(outputs[1], outputs[2])  # the choice draws from a generator of its own
+    close(outputs[1], outputs[0])
     assert not torch.equal(fast(x), fast(x))
     assert set(fast._choices.values()) == {EAGER}
 
@@ -211,6 +228,61 @@ def test_several_threads_may_use_one_inference_and_a_copy_works():
     for index, output in got.items():
         close(output, expected[index % 4], "fp32")
     close(copy.deepcopy(fast)(batches[2]), expected[2], "fp32")
+
+
+def test_a_pickle_works_also_after_it_was_used():
+    model = build()
+    fast = zoo.Inference(model, "fp32", repeatable=True)
+    x = images(model, 3)
+    expected = fast(x)
+    fast(x)
+    again = pickle.loads(pickle.dumps(fast))  # noqa: S301 - written here
+    assert torch.equal(again(x), expected)
+
+
+def test_outputs_may_be_changed_in_place():
+    model = build()
+    fast = zoo.Inference(model)
+    for _ in range(3):
+        assert (fast(images(model, 2)) * 0 == fast(images(model, 2)).mul_(0)).all()
+
+
+def test_another_state_is_refused_and_training_leaves_it_as_it_is():
+    model = build()
+    fast = zoo.Inference(model, "fp32")
+    for change in (
+        lambda: fast.load_state_dict(fast.state_dict()),
+        fast.double,
+        lambda: fast.to("meta"),
+    ):
+        with pytest.raises(UsageError, match="Inference is a frozen copy of a model"):
+            change()
+    nn.Sequential(fast).train()
+    assert not fast.model.training
+    close(fast(images(model, 2)), model(images(model, 2)).detach())
+
+
+def test_images_that_the_model_refuses_leave_later_results_as_they_are():
+    model = build()
+    fast, other = (zoo.Inference(model, repeatable=True) for _ in "ab")
+    with pytest.raises(ContractError):
+        fast(torch.rand(2, 3, 4, 4))
+    assert torch.equal(fast(images(model, 3)), other(images(model, 3)))
+
+
+def test_a_slow_model_is_run_a_few_times_for_the_choice():
+    model = build()
+    calls = []
+
+    class Slow(nn.Module):
+        def forward(self, x):
+            calls.append(len(x))
+            time.sleep(0.3)
+            return x
+
+    model.encoder = nn.Sequential(Branches(Slow()), model.encoder).eval()
+    zoo.Inference(model, "fp32")(images(model, 1))
+    assert len(calls) <= 16
 
 
 def test_an_empty_batch_is_mapped_to_an_empty_one():

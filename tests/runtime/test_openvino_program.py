@@ -1,6 +1,7 @@
 """Inference by OpenVINO against the model, at each batch size and in each job."""
 
 import copy
+import os
 import subprocess
 import sys
 import threading
@@ -118,6 +119,32 @@ def test_an_output_that_differs_at_a_new_shape_is_not_used():
     close(fast(images(model, 5)), model(images(model, 5)).detach())
 
 
+def test_what_fails_is_tried_once(monkeypatch):
+    model = build()
+    fast = zoo.Inference(model, "fp32")
+    fast(images(model, 4))
+    tried = []
+
+    def fails(_, *inputs):
+        tried.append(len(inputs[0]))
+        raise RuntimeError("not this shape")
+
+    monkeypatch.setattr(openvino_program.OpenVINOProgram, "of_shape", fails)
+    for _ in range(3):
+        close(fast(images(model, 5)), model(images(model, 5)).detach())
+    assert tried == [5]
+
+
+def test_what_was_not_chosen_is_freed(monkeypatch):
+    monkeypatch.setattr(candidates, "fastest_of", lambda _: candidates.EAGER)
+    model = build()
+    fast = zoo.Inference(model, "fp32")
+    for count in (1, 2, 4):
+        fast(images(model, count))
+    (program,) = fast._runner._compiled.values()
+    assert program._calls == {}
+
+
 def test_several_threads_may_use_one_inference_and_a_copy_works():
     model = build()
     fast = zoo.Inference(model, "fp32")
@@ -177,6 +204,25 @@ del other
 gc.collect()
 signal.signal(signal.SIGTERM, lambda *_: print("handled"))
 signal.raise_signal(signal.SIGTERM)
+""",
+        tmp_path,
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_process_computes_what_its_parent_does(tmp_path):
+    run_alone(
+        """
+import os
+torch.set_num_threads(1)  # PyTorch's own threads do not survive a fork either
+x = torch.rand(2, 3, 8, 8)
+expected = fast(x)
+child = os.fork()
+if child == 0:
+    signal.alarm(60)
+    os._exit(0 if torch.allclose(fast(x), expected, atol=0.02) else 1)
+assert os.waitpid(child, 0)[1] == 0
+assert torch.equal(fast(x), expected)
 """,
         tmp_path,
     )
