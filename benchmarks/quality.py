@@ -5,6 +5,7 @@ chooses, and compares the means of the last validation losses.
 """
 
 import json
+import math
 import statistics
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,7 @@ def main(
             found.append(result.val_losses[-1])
             click.echo(f"seed {seed}, {chosen}: {found[-1]:.6f}", err=True)
     means = {name: statistics.fmean(values) for name, values in losses.items()}
+    variances = [statistics.variance(values) / seeds for values in losses.values() if seeds > 1]
     where = torch.device("cuda" if device == "auto" and torch.cuda.is_available() else "cpu")
     text = json.dumps(
         {
@@ -71,6 +73,7 @@ def main(
             "val_losses": losses,
             "means": means,
             "ratio": means[precision] / means["fp32"],
+            "standard_error": math.sqrt(sum(variances)) / means["fp32"] if seeds > 1 else None,
         },
         indent=2,
     )
