@@ -79,7 +79,10 @@ def default_modes() -> Iterator[None]:
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Let PyTorch compute on so many threads for a while; small inputs gain nothing from many."""
+    """Let PyTorch compute on so many threads for a while; small inputs gain nothing from many.
+
+    A Python thread that first uses PyTorch meanwhile keeps this number.
+    """
     before = torch.get_num_threads()
     if count == before:  # setting it takes longer than a small layer
         yield
