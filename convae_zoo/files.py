@@ -103,6 +103,24 @@ def check_output(path: str | Path, inputs: Iterable[str | Path] = ()) -> None:
             )
 
 
+def check_new(paths: Iterable[str | Path], *, overwrite: bool = False) -> None:
+    """Refuse to replace existing files, unless that is asked for.
+
+    Args:
+        paths: the files to be written.
+        overwrite: allow existing files.
+
+    Raises:
+        UsageError: some exist; the first is named, and the others are counted.
+    """
+    if overwrite:
+        return
+    if existing := [path for path in paths if os.path.lexists(path)]:
+        more = len(existing) - 1
+        exists = f"and {more:,} more already exist" if more else "already exists"
+        raise UsageError(f"{existing[0]} {exists}; choose another --out, or pass --overwrite")
+
+
 @contextlib.contextmanager
 def claim_output(path: str | Path, inputs: Iterable[str | Path] = ()) -> Iterator[Path]:
     """Lock an output file or folder against other processes while it is written.

@@ -79,7 +79,7 @@ def command(
     if clean is not None:
         note = compare_with_clean(clean, out, model, max_pixels)
     elif noise is not None:
-        note = compare_with_uncorrupted(corrupt, out, model, max_pixels)
+        note = compare_with_uncorrupted(corrupt, model, max_pixels)
     restore(
         run,
         model,
@@ -90,5 +90,6 @@ def command(
         plan={"task": "denoise", "sigma": sigma, "corruption": corruption},
         prepare=prepare,
         note=note,
+        side_by_side=note is not None,
         also_read=() if clean is None else (clean,),
     )

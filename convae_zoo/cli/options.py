@@ -24,6 +24,8 @@ device_option = click.option(
     help="Device to compute on; auto is CUDA if it is available.",
 )
 
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace existing files.")
+
 max_pixels_option = click.option(
     "--max-pixels",
     type=click.IntRange(1),

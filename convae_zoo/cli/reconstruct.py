@@ -50,7 +50,7 @@ def command(
     if clean is not None:
         note = compare_with_clean(clean, out, model, max_pixels)
     elif pca is not None:
-        note = compare_with_pca(loaded, pca, out, model, max_pixels)
+        note = compare_with_pca(loaded, pca, model, max_pixels)
     else:
         note = compare_with_original(max_pixels)
     restore(
@@ -62,5 +62,6 @@ def command(
         max_pixels=max_pixels,
         plan={"task": "reconstruct"},
         note=note,
+        side_by_side=clean is not None or pca is not None,
         also_read=() if clean is None else (clean,),
     )

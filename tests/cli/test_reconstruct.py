@@ -113,6 +113,70 @@ def test_a_clean_picture_is_corrupted_on_request_and_compared_with_itself(
     assert not np.array_equal(np.asarray(Image.open(out / "wide.png")), uncorrupted)
 
 
+NOISE = ("--corruption", "gaussian(sigma=20)")
+
+
+def copies(folder, photographs, names):
+    """Write two photographs into a folder under other names, in the names' formats."""
+    for name, photograph in zip(names, ("wide.png", "photo.jpg"), strict=True):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.open(photographs[photograph]).convert("RGB").save(folder / name)
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_side_by_sides_of_pictures_that_differ_in_the_suffix_are_kept_apart(
+    run, trained, photographs, tmp_path
+):
+    copies(tmp_path / "in", photographs, ("a.png", "a.jpg"))
+    out = tmp_path / "out"
+    assert run("denoise", trained(), tmp_path / "in", "--out", out, *NOISE)[0] == 0
+    for name, width in (("a.png.png", 50), ("a.jpg.png", 33)):
+        with Image.open(out / "comparison" / name) as row:
+            assert row.width == 3 * width + 2 * 8
+
+
+@pytest.mark.parametrize(
+    ("names", "arguments", "words"),
+    [
+        (("comparison/a.png", "b.jpg"), ["comparison/a.png", "--out", "a.png"], "is an input"),
+        (("comparison/a.png", "b.jpg"), ["b.jpg", "--out", "a.jpg"], "already exists; choose"),
+        (("o/comparison/a.png", "o/a.jpg"), ["o", "--out", "new"], "both a picture and a side-by-"),
+    ],
+)
+def test_a_side_by_side_overwrites_no_input_no_picture_and_no_file(
+    run, trained, photographs, tmp_path, monkeypatch, names, arguments, words
+):
+    monkeypatch.chdir(tmp_path)
+    before = copies(tmp_path, photographs, names)
+    status, printed, err = run("denoise", trained(), *arguments, *NOISE)
+    assert (status, printed) == (2, "")
+    assert words in err
+    assert err.count("\n") <= 2  # a warning of the model, and the error
+    after = {path: path.read_bytes() for path in before}
+    assert after == before
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_side_by_side_does_not_overwrite_the_clean_picture(
+    run, trained, photographs, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    before = copies(tmp_path, photographs, ("noisy/a.png", "comparison/a.png"))
+    call = ("denoise", trained(), "noisy/a.png", "--clean", "comparison", "--out", "a.png")
+    status, _, err = run(*call, "--overwrite")
+    assert status == 2
+    assert "a file of the folder comparison, which is an input of this command" in err
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_single_picture_s_side_by_side_has_its_name(run, trained, photographs, tmp_path):
+    call = ("denoise", trained(), photographs["wide.png"], *NOISE)
+    for name in ("a.png", "b.png"):
+        assert run(*call, "--out", tmp_path / "out" / name)[0] == 0
+    made = (tmp_path / "out" / "comparison").iterdir()
+    assert {path.name for path in made} == {"a.png", "b.png"}
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from convae_zoo.errors import FileError, UsageError
-from convae_zoo.files import check_output, claim_output
+from convae_zoo.files import check_new, check_output, claim_output
 
 
 def test_an_output_that_is_an_input_is_refused_under_every_name(tmp_path):
@@ -29,6 +29,18 @@ def test_a_file_of_an_input_folder_is_not_overwritten_but_a_new_one_is_made(tmp_
     with pytest.raises(UsageError, match=r"a file of the folder .* an input"):
         check_output(tmp_path / "deep" / "a.png", [tmp_path])
     check_output(tmp_path / "deep" / "new.png", [tmp_path])
+
+
+def test_existing_files_are_refused_and_counted_unless_they_may_be_replaced(tmp_path):
+    paths = [tmp_path / name for name in ("a.png", "b.png", "c.png")]
+    check_new(paths)
+    paths[1].write_text("mine")
+    with pytest.raises(UsageError, match=r"b\.png already exists; choose .*, or pass --overwrite"):
+        check_new(paths)
+    paths[2].symlink_to("gone")
+    with pytest.raises(UsageError, match=r"b\.png and 1 more already exist; choose another --out"):
+        check_new(paths)
+    check_new(paths, overwrite=True)
 
 
 @pytest.mark.parametrize("name", ["a\0b.png", "a\ud800.png"])

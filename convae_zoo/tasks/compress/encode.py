@@ -110,8 +110,7 @@ def encode_files(
         raise UsageError("two images have the same name; give each its own")
     if world.size > len(images):
         raise UsageError(f"{world.size} processes are more than {len(images)} images; start fewer")
-    if out.exists() and not overwrite:
-        raise UsageError(f"{out} already exists; choose another --out, or pass --overwrite")
+    files.check_new([out], overwrite=overwrite)
     codes = codes_of(model) if dtype == "auto" else None
     document = {"model": model.plan.describe(), "weights_sha256": weights}
     if codes is not None:

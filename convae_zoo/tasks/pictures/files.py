@@ -121,14 +121,12 @@ def restore_files(
     paths = output_paths(images, out)
     folder = parts_folder(out)
     with files.claim_output(out, [source for _, source in images]):
-        existing = [path for path in paths if os.path.lexists(path)]
-        if existing and not overwrite and not folder.exists():
-            raise _exists(existing)
+        if not folder.exists():
+            files.check_new(paths, overwrite=overwrite)
         open_parts(folder, {**plan, "max_pixels": max_pixels, "images": digest_files(images)})
         finished = _read_finished(folder / PICTURES)
-        kept = {path for path in existing if _is_same(path, finished)}
-        if (others := [path for path in existing if path not in kept]) and not overwrite:
-            raise _exists(others)
+        kept = {path for path in paths if _is_same(path, finished)}
+        files.check_new((path for path in paths if path not in kept), overwrite=overwrite)
         written, skipped = [], []
         for (name, source), path in zip(images, paths, strict=True):
             if path in kept:
@@ -207,8 +205,3 @@ def _is_same(path: Path, finished: set[str]) -> bool:
     with contextlib.suppress(OSError):
         return bool(finished) and hashlib.sha256(path.read_bytes()).hexdigest() in finished
     return False
-
-
-def _exists(paths: Sequence[Path]) -> UsageError:
-    many = f" and {len(paths) - 1:,} more already exist" if len(paths) > 1 else " already exists"
-    return UsageError(f"{paths[0]}{many}; choose another --out, or pass --overwrite")
