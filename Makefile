@@ -23,10 +23,11 @@ demo: $(VENV)/installed
 	$(BIN)/convae-zoo denoise unet-denoiser.photographs $(UNSEEN) --corruption "gaussian(sigma=50)" \
 	  --out $(DEMO)/denoised --overwrite
 	$(BIN)/convae-zoo detect fit linear-residual-200 --dataset defects --set image_size=16 \
-	  --score "reconstruction(smoothing=2)" --out $(DEMO)/detector.safetensors
-	$(BIN)/convae-zoo detect evaluate $(DEMO)/detector.safetensors --dataset defects --out $(DEMO)/defects
+	  --score "reconstruction(smoothing=2)" --out $(DEMO)/detector.safetensors --overwrite
+	$(BIN)/convae-zoo detect evaluate $(DEMO)/detector.safetensors --dataset defects \
+	  --out $(DEMO)/defects --overwrite
 	$(BIN)/convae-zoo train convae-200 --recipe fast --dataset photos --out $(DEMO)/run --overwrite
-	$(BIN)/convae-zoo gallery --no-measure --out $(DEMO)/gallery
+	$(BIN)/convae-zoo gallery --no-measure --out $(DEMO)/gallery --overwrite
 	@echo
 	@echo "Photographs that no model saw, PCA and a model of 200 numbers: $(DEMO)/reconstructed/comparison"
 	@echo "The same with noise, and without it again:                     $(DEMO)/denoised/comparison"

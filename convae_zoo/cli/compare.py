@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from convae_zoo.cli.options import dataset_options, device_option
+from convae_zoo.cli.options import dataset_options, device_option, overwrite_option
 from convae_zoo.cli.outputs import claimed
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 )
 @click.option("--last", is_flag=True, help="Leave out the first epochs of the runs.")
 @click.option("--out", required=True, metavar="FILE", help="The picture to write, a PNG file.")
+@overwrite_option
 @device_option
 def command(
     *,
@@ -37,6 +38,7 @@ def command(
     count: int,
     last: bool,
     out: str,
+    overwrite: bool,
     device: str,
 ) -> None:
     """Plot several models' reconstructions of the same images, one row per model.
@@ -58,7 +60,7 @@ def command(
     from convae_zoo.weights.load import load_model
 
     visuals.check_picture_path(out)
-    with claimed(out, models=models, data=data):
+    with claimed(out, models=models, data=data, overwrite=overwrite):
         device_chosen = choose_device(device)
         stored = [entry for argument in models for entry in _stored(argument, last=last)]
         loaded = [load_model(source, device=device_chosen) for source, _, _ in stored]

@@ -3,7 +3,7 @@
 import click
 
 from convae_zoo import files
-from convae_zoo.cli.options import device_option, max_pixels_option
+from convae_zoo.cli.options import device_option, max_pixels_option, overwrite_option
 from convae_zoo.cli.output import print_line
 from convae_zoo.cli.outputs import model_files
 
@@ -12,7 +12,7 @@ from convae_zoo.cli.outputs import model_files
 @click.argument("model")
 @click.argument("images", nargs=-1, required=True, type=click.Path())
 @click.option("--out", required=True, type=click.Path(), help="The latents file to write.")
-@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
+@overwrite_option
 @click.option(
     "--dtype",
     default="auto",

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from convae_zoo.cli.options import overwrite_option
 from convae_zoo.cli.output import print_line
 from convae_zoo.cli.outputs import claimed
 from convae_zoo.errors import UsageError
@@ -32,7 +33,10 @@ from convae_zoo.files import is_path
     "--size", metavar="HxW", help="Size of the pictures, for a detector that scores by tiles."
 )
 @click.option("--out", required=True, type=click.Path(), help="The file to write.")
-def command(*, model: str, format_: str, part: str, size: str | None, out: str) -> None:
+@overwrite_option
+def command(
+    *, model: str, format_: str, part: str, size: str | None, out: str, overwrite: bool
+) -> None:
     """Write a trained model, one part of it, or a detector for use without the zoo.
 
     MODEL is a name as in MODEL.TAG, a .safetensors file or a run folder. The file takes batches of
@@ -47,7 +51,7 @@ def command(*, model: str, format_: str, part: str, size: str | None, out: str) 
     from convae_zoo.export.export import export_model
     from convae_zoo.weights.load import load_model
 
-    with claimed(out, models=[model]):
+    with claimed(out, models=[model], overwrite=overwrite):
         if _is_detector(model):
             if format_ != "onnx" or part != "all":
                 raise UsageError("a detector is exported whole, to ONNX")

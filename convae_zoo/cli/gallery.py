@@ -4,13 +4,14 @@ from pathlib import Path
 
 import click
 
-from convae_zoo.cli.options import device_option
+from convae_zoo.cli.options import device_option, overwrite_option
 from convae_zoo.cli.outputs import claimed
 
 
 @click.command(name="gallery")
 @click.argument("images", nargs=-1, metavar="[IMAGE]...")
 @click.option("--out", required=True, metavar="FOLDER", help="Folder for the page.")
+@overwrite_option
 @click.option(
     "--measure/--no-measure",
     default=True,
@@ -18,7 +19,9 @@ from convae_zoo.cli.outputs import claimed
     help="Measure the leaderboards, or take the figures that the weights' cards state.",
 )
 @device_option
-def command(*, images: tuple[str, ...], out: str, measure: bool, device: str) -> None:
+def command(
+    *, images: tuple[str, ...], out: str, overwrite: bool, measure: bool, device: str
+) -> None:
     """Write a page that shows every installed model at work.
 
     One HTML file without any external address: pictures through all trained models side by side,
@@ -32,7 +35,7 @@ def command(*, images: tuple[str, ...], out: str, measure: bool, device: str) ->
     from convae_zoo.tasks.gallery import PAGE, Settings, build_gallery, write_gallery
 
     settings = Settings(pictures=images, measure=measure, device=device)
-    with claimed(str(Path(out) / PAGE), images=images):
+    with claimed(str(Path(out) / PAGE), images=images, overwrite=overwrite):
         with stage_progress() as progress:
             gallery = build_gallery(settings, progress)
         path = write_gallery(out, gallery)

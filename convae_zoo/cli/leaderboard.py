@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from convae_zoo.cli.options import dataset_options, device_option, json_option
+from convae_zoo.cli.options import dataset_options, device_option, json_option, overwrite_option
 from convae_zoo.cli.output import print_json, print_line, print_table
 from convae_zoo.cli.outputs import claimed
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 @click.argument("models", nargs=-1, metavar="[MODEL_OR_FILE]...")
 @dataset_options
 @click.option("--out", metavar="FILE", help="The picture to write, a PNG file.")
+@overwrite_option
 @device_option
 @json_option
 def command(
@@ -26,6 +27,7 @@ def command(
     data: str | None,
     download: bool,
     out: str | None,
+    overwrite: bool,
     device: str,
     as_json: bool,
 ) -> None:
@@ -43,7 +45,7 @@ def command(
 
     if out is not None:
         visuals.check_picture_path(out)
-    with claimed(out, models=models, data=data):
+    with claimed(out, models=models, data=data, overwrite=overwrite):
         board = leaderboard(
             _loaded(models, dataset), dataset, data=data, download=download, device=device
         )

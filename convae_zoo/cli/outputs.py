@@ -1,7 +1,7 @@
-"""Outputs of commands: never over an input, and by one process at a time."""
+"""Outputs of commands: never over an input or, unasked, a file; by one process at a time."""
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from convae_zoo import files
@@ -16,6 +16,8 @@ def claimed(
     models: Iterable[str] = (),
     images: Iterable[str | Path] = (),
     data: str | None = None,
+    overwrite: bool = True,
+    also: Sequence[str] = (),
 ) -> Iterator[None]:
     """Lock the output of a command while it runs; see `convae_zoo.files.claim_output`.
 
@@ -24,9 +26,11 @@ def claimed(
         models: model arguments; those that are files or run folders are inputs.
         images: image files that are read.
         data: the ``--data`` folder, every file of which is an input.
+        overwrite: whether the output may exist; True also for commands that check it themselves.
+        also: further files that are written, with the same checks.
 
     Raises:
-        UsageError: the output is an input, or another process is writing it.
+        UsageError: an output is an input, exists, or another process is writing it.
         FileError: the output's folder cannot be written.
     """
     if out is None:
@@ -34,6 +38,9 @@ def claimed(
         return
     inputs = [*model_files(models), *images, *([data] if data else [])]
     with files.claim_output(out, inputs):
+        for path in also:
+            files.check_output(path, inputs)
+        files.check_new([out, *also], overwrite=overwrite)
         yield
 
 

@@ -2,7 +2,7 @@
 
 import click
 
-from convae_zoo.cli.options import device_option
+from convae_zoo.cli.options import device_option, overwrite_option
 from convae_zoo.cli.outputs import claimed
 
 
@@ -23,8 +23,9 @@ from convae_zoo.cli.outputs import claimed
     help="Seed of the random latents.",
 )
 @click.option("--out", required=True, metavar="FILE", help="The picture to write, a PNG file.")
+@overwrite_option
 @device_option
-def command(*, model: str, count: int, seed: int, out: str, device: str) -> None:
+def command(*, model: str, count: int, seed: int, out: str, overwrite: bool, device: str) -> None:
     """Sample new images from MODEL: sample latents from its prior and decode them.
 
     MODEL is the name of trained weights, a .safetensors file or a run folder. Its encoder must have
@@ -40,7 +41,7 @@ def command(*, model: str, count: int, seed: int, out: str, device: str) -> None
     from convae_zoo.weights.load import load_model
 
     visuals.check_picture_path(out)
-    with claimed(out, models=[model]):
+    with claimed(out, models=[model], overwrite=overwrite):
         trained = load_model(model, device=choose_device(device))
         generator = torch.Generator(trained.device).manual_seed(seed)
         images = trained.postprocess(trained.sample(count, generator=generator))

@@ -173,6 +173,13 @@ def test_real_measurements_of_equal_work_are_equal_and_of_slower_work_slower():
     [
         ([], "pass either --conv CxHxW or --model NAME"),
         (["--model", __file__, "--out", __file__], "is an input of this command"),
+        (["--conv", "3x4x4", "--model", "convae-200"], "pass only one of --conv CxHxW and --model"),
+        (
+            ["--model", "convae-200", "--kernel", "5", "--transposed"],
+            "--kernel, --transposed: only",
+        ),
+        (["--conv", "3x4x4", "--seconds", "-1"], "--seconds must be above 0 and at most 3,600"),
+        (["--conv", "3x4x4", "--seconds", "nan"], "at most 3,600, got nan"),
         (["--conv", "3x3"], "--conv must be CxHxW, such as 128x64x64, got '3x3'"),
         (["--conv", "3x1x1", "--kernel", "4", "--transposed"], "transposed 3-3x1x1k4s1: "),
         (["--model", "convea-200"], "unknown model"),

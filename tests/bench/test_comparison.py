@@ -163,12 +163,25 @@ def test_different_hardware_is_said_first_and_is_no_slowdown(files, capsys):
 def test_two_files_take_no_case_and_a_folder_without_source_is_no_checkout(files, tmp_path, capsys):
     one = files("one.json", [1.0] * 9)
     for call, message in (
-        ([one, one, "--model", "convae-200"], "go with two folders"),
+        ([one, one, "--model", "convae-200"], "--model: only with two folders"),
         ([str(tmp_path), str(tmp_path)], "pass either --conv CxHxW or --model NAME"),
         ([str(tmp_path), str(tmp_path), "--model", "convae-200"], "is no checkout of convae_zoo"),
     ):
         assert main(["bench", "compare", *call]) == 2
         assert message in capsys.readouterr().err
+
+
+def test_options_that_a_comparison_would_ignore_are_refused(files, tmp_path, capsys):
+    one = files("one.json", [1.0] * 9)
+    ignored = ("--batch", "8", "--seconds", "1.0", "--rounds", "8", "--transposed")
+    out = tmp_path / "out.json"
+    for call, message in (
+        (["compare", one, one, *ignored], "--transposed, --batch, --seconds, --rounds: only with"),
+        (["--out", str(out), "compare", one, one], "--out before compare would be ignored"),
+    ):
+        assert main(["bench", *call]) == 2
+        assert message in capsys.readouterr().err
+    assert not out.exists()
 
 
 CHECKOUT = """

@@ -1,4 +1,4 @@
-"""No command overwrites what it reads, and two never write one output at once."""
+"""No command overwrites what it reads or, unasked, a file; two never write one output at once."""
 
 import os
 import subprocess
@@ -78,6 +78,43 @@ def test_a_second_command_with_the_same_output_names_the_holder(run, place, call
     assert f"is being written by process {os.getpid()} on " in err
     assert err.count("\n") == 1
     assert {p.name for p in place.iterdir()} == {"r", "img"}
+
+
+DETECT = ("detect", "fit", MODEL, "--no-train", "--score", "reconstruction", "--alarm-rate", "0.3")
+TAKEN = {
+    **WRITING,
+    "detect fit": (*DETECT, "--data", FOLDER, "--out", "new.safetensors"),
+    "detect evaluate": ("detect", "evaluate", MODEL, *DATA, "--out", "new"),
+    "bench": ("bench", "--conv", "3x4x4", "--out", "new.json"),
+    "gallery": ("gallery", "--no-measure", "--out", "new"),
+    "pull": ("pull", "convae-200.photos", "--out", "new.safetensors"),
+}
+
+
+@pytest.mark.parametrize("call", TAKEN.values(), ids=TAKEN)
+def test_an_existing_file_is_refused_without_overwrite(run, place, monkeypatch, call):
+    monkeypatch.chdir(place)
+    out = place / call[-1]
+    taken = [out] if out.suffix else [out / "misses.png", out / "index.html"]
+    for path in taken:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+    status, printed, err = run(*call)
+    assert (status, printed) == (2, "")
+    assert "already exists; choose another --out, or pass --overwrite" in err
+    assert err.count("\n") == 1
+    assert {path.read_text() for path in taken} == {"mine"}
+
+
+SHORT = ("sample", "export", "compare")
+
+
+@pytest.mark.parametrize("call", [WRITING[name] for name in SHORT], ids=SHORT)
+def test_an_existing_file_is_replaced_with_overwrite(run, place, call):
+    call = absolute(call, place)
+    (place / call[-1]).write_text("mine")
+    assert run(*call, "--overwrite")[0] == 0
+    assert b"mine" not in (place / call[-1]).read_bytes()
 
 
 FULL_DISK = """

@@ -160,8 +160,10 @@ def writers(inputs: Path) -> list[Writer]:
         *training_writers(images),
         Writer("encode", encode, "latents"),
         Writer("decode", decode, "decoded", folder=True, resumes=True),
-        Writer("export", command("export", "MODEL", "--format", "torch-export"), "m.pt2"),
-        Writer("compare", command("compare", "MODEL", *data), "a.png"),
+        Writer(
+            "export", command("export", "MODEL", "--format", "torch-export", "--overwrite"), "m.pt2"
+        ),
+        Writer("compare", command("compare", "MODEL", *data, "--overwrite"), "a.png"),
         Writer("reconstruct", command("reconstruct", "MODEL", image, "--overwrite"), "a.png"),
         Writer(
             "denoise",
@@ -169,11 +171,11 @@ def writers(inputs: Path) -> list[Writer]:
             "denoised",
             folder=True,
         ),
-        Writer("sample", command("sample", "MODEL"), "a.png"),
-        Writer("leaderboard", command("leaderboard", "MODEL", *data), "a.png"),
+        Writer("sample", command("sample", "MODEL", "--overwrite"), "a.png"),
+        Writer("leaderboard", command("leaderboard", "MODEL", *data, "--overwrite"), "a.png"),
         Writer(
             "detect fit",
-            command("detect", "fit", "MODEL", *NO_TRAINING, "--data", str(images)),
+            command("detect", "fit", "MODEL", *NO_TRAINING, "--data", str(images), "--overwrite"),
             "d.safetensors",
         ),
         Writer(
@@ -184,11 +186,11 @@ def writers(inputs: Path) -> list[Writer]:
         ),
         Writer(
             "detect evaluate",
-            command("detect", "evaluate", "DETECTOR", *measure),
+            command("detect", "evaluate", "DETECTOR", *measure, "--overwrite"),
             "drawn",
             folder=True,
         ),
-        Writer("pull --out", command("pull", "convae-200.photos"), "w.safetensors"),
+        Writer("pull --out", command("pull", "convae-200.photos", "--overwrite"), "w.safetensors"),
         Writer("new-plugin", command("new-plugin", "NAME", "OUT"), "plugin", folder=True),
         Writer("save_model", save, "m.safetensors"),
     ]

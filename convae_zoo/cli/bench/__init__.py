@@ -4,10 +4,12 @@ from typing import Any
 
 import click
 
-from convae_zoo.cli.bench.cases import Choice, case_options
+from convae_zoo.cli.bench.cases import Choice, case_options, given_options
 from convae_zoo.cli.lazy import LazyGroup
+from convae_zoo.cli.options import overwrite_option
 from convae_zoo.cli.output import print_line, print_table
 from convae_zoo.cli.outputs import claimed
+from convae_zoo.errors import UsageError
 
 COMMANDS = {"compare": "Compare two results files, or two checkouts in turns."}
 """The help line of each command. The file ``cli/bench/NAME.py`` defines it, as ``command``."""
@@ -23,8 +25,11 @@ COMMANDS = {"compare": "Compare two results files, or two checkouts in turns."}
 @case_options
 @click.option("--profile", is_flag=True, help="Also print the costliest operators.")
 @click.option("--out", metavar="FILE", help="The results file to write, JSON.")
+@overwrite_option
 @click.pass_context
-def command(context: click.Context, /, *, profile: bool, out: str | None, **options: Any) -> None:
+def command(
+    context: click.Context, /, *, profile: bool, out: str | None, overwrite: bool, **options: Any
+) -> None:
     """Time a convolution or a model, forward and backward, against the hardware's limits.
 
     Every row gives the minimum and quartiles of its rounds and its share of the limit: the larger
@@ -36,15 +41,20 @@ def command(context: click.Context, /, *, profile: bool, out: str | None, **opti
              convae-zoo bench --model convae-200 --batch 1 --batch 64
     """  # noqa: D301 - \b keeps click from wrapping
     if context.invoked_subcommand is None:
-        _bench(Choice(**options), profile=profile, out=out)
+        _bench(Choice(**options), profile=profile, out=out, overwrite=overwrite)
+    elif given := given_options(context):
+        raise UsageError(
+            f"{', '.join(given)} before {context.invoked_subcommand} would be ignored; options of "
+            f"{context.invoked_subcommand} follow its name"
+        )
 
 
-def _bench(choice: Choice, *, profile: bool, out: str | None) -> None:
+def _bench(choice: Choice, *, profile: bool, out: str | None, overwrite: bool) -> None:
     from convae_zoo.bench.document import measure, write
     from convae_zoo.runtime.device import choose_device
 
     device = choose_device(choice.device)
-    with claimed(out, models=[choice.model] if choice.model else []):
+    with claimed(out, models=[choice.model] if choice.model else [], overwrite=overwrite):
         document = measure(choice.cases(device), device, choice.seconds)
         _print(document)
         if profile:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 import click
+from click.core import ParameterSource
 
 from convae_zoo.cli.options import device_option
 from convae_zoo.errors import UsageError
@@ -18,13 +19,18 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_KERNEL, _STRIDE = 3, 1
+_MAX_SECONDS = 3600
+
 _OPTIONS = (
     click.option("--conv", metavar="CxHxW", help="A convolution's input: channels, height, width."),
     click.option("--channels", type=click.IntRange(1), help="Output channels; by default C."),
     click.option(
-        "--kernel", type=click.IntRange(1), default=3, show_default=True, help="Kernel size."
+        "--kernel", type=click.IntRange(1), default=_KERNEL, show_default=True, help="Kernel size."
     ),
-    click.option("--stride", type=click.IntRange(1), default=1, show_default=True, help="Stride."),
+    click.option(
+        "--stride", type=click.IntRange(1), default=_STRIDE, show_default=True, help="Stride."
+    ),
     click.option("--transposed", is_flag=True, help="A transposed convolution."),
     click.option(
         "--model", metavar="NAME", help="A model, trained weights, a file or a run folder."
@@ -38,7 +44,13 @@ _OPTIONS = (
         show_default="64",
         help="Images per call; may be given several times.",
     ),
-    click.option("--seconds", type=float, default=1.0, show_default=True, help="Seconds per row."),
+    click.option(
+        "--seconds",
+        type=float,
+        default=1.0,
+        show_default=True,
+        help=f"Seconds per row, above 0 and at most {_MAX_SECONDS:,}.",
+    ),
     device_option,
 )
 
@@ -58,8 +70,14 @@ class Choice:
     device: str
 
     def __attrs_post_init__(self) -> None:
-        if (self.conv is None) == (self.model is None):
+        if self.conv is None and self.model is None:
             raise UsageError("pass either --conv CxHxW or --model NAME")
+        if self.model is not None:
+            self._refuse_options_of_conv()
+        if not 0 < self.seconds <= _MAX_SECONDS:  # false for nan, too
+            raise UsageError(
+                f"--seconds must be above 0 and at most {_MAX_SECONDS:,}, got {self.seconds}"
+            )
 
     def cases(self, device: "torch.device") -> "Iterator[Case]":
         """Yield the cases of each batch size.
@@ -93,6 +111,18 @@ class Choice:
         found += [f"--batch={batch}" for batch in self.batches]
         return found + ["--transposed"] * self.transposed
 
+    def _refuse_options_of_conv(self) -> None:
+        if self.conv is not None:
+            raise UsageError("pass only one of --conv CxHxW and --model NAME")
+        changed = {
+            "--channels": self.channels is not None,
+            "--kernel": self.kernel != _KERNEL,
+            "--stride": self.stride != _STRIDE,
+            "--transposed": self.transposed,
+        }
+        if given := [name for name, is_changed in changed.items() if is_changed]:
+            raise UsageError(f"{', '.join(given)}: only with --conv, not with --model")
+
     def _conv(self) -> Any:
         from convae_zoo.bench.cases import Conv
 
@@ -115,6 +145,16 @@ def case_options(command: F) -> F:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+def given_options(context: click.Context) -> list[str]:
+    """List the options that the command line gives to a command."""
+    return [
+        option.opts[0]
+        for option in context.command.params
+        if isinstance(option, click.Option)
+        and context.get_parameter_source(str(option.name)) is ParameterSource.COMMANDLINE
+    ]
 
 
 def _model(name: str) -> Any:

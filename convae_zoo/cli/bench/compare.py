@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convae_zoo.cli.bench.cases import Choice, case_options
+from convae_zoo.cli.bench.cases import Choice, case_options, given_options
 from convae_zoo.cli.output import print_line
 from convae_zoo.errors import UsageError
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     show_default=True,
     help="Processes of each of two checkouts.",
 )
-def command(*, old: str, new: str, rounds: int, **options: Any) -> None:
+@click.pass_context
+def command(context: click.Context, /, *, old: str, new: str, rounds: int, **options: Any) -> None:
     """Compare two results files by the spread of their rounds, or two checkouts in turns.
 
     OLD and NEW are both files, or both folders of the zoo's source. With folders, say what to time:
@@ -49,8 +50,8 @@ def command(*, old: str, new: str, rounds: int, **options: Any) -> None:
         olds, news = run_in_turns(*checkouts, arguments, rounds, say=print_line)
         _tell(olds[0], news[0], compare_runs(olds, news))
         return
-    if options["conv"] is not None or options["model"] is not None:
-        raise UsageError("--conv and --model go with two folders, not with two results files")
+    if given := given_options(context):
+        raise UsageError(f"{', '.join(given)}: only with two folders, not with results files")
     before, after = read(old), read(new)
     _tell(before, after, compare(before["benchmarks"], after["benchmarks"]))
 

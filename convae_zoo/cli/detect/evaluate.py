@@ -10,6 +10,7 @@ from convae_zoo.cli.options import (
     device_option,
     json_option,
     normal_class_option,
+    overwrite_option,
 )
 from convae_zoo.cli.output import print_json, print_line, print_table
 from convae_zoo.cli.outputs import claimed
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from convae_zoo.tasks.detect.detector import AnomalyDetector
     from convae_zoo.tasks.detect.evaluate import Detection
     from convae_zoo.visuals import Row
+
+PICTURES = ("scores.png", "examples.png", "misses.png")
+"""The files in the folder ``--out``."""
 
 SHOWN = 10
 """Images in the picture of examples, and in that of the worst misses."""
@@ -39,6 +43,7 @@ SHOWN = 10
     type=click.Path(),
     help="A folder for scores.png, a histogram, and examples.png and misses.png, with maps.",
 )
+@overwrite_option
 @device_option
 @json_option
 def command(
@@ -52,6 +57,7 @@ def command(
     alarm_rate: float | None,
     no_baseline: bool,
     out: str | None,
+    overwrite: bool,
     device: str,
     as_json: bool,
 ) -> None:
@@ -71,13 +77,15 @@ def command(
     from convae_zoo.tasks.detect.evaluate import evaluate_detector
 
     folder = None if out is None else Path(out)
-    detector = AnomalyDetector.load(file, device=device)
-    if alarm_rate is not None:
-        detector.set_params(alarm_rate=alarm_rate)
-    first, *_, last = (*splits_of(dataset), *splits_of(dataset)[-1:])
-    images = load_dataset(dataset, split or last, data=data, download=download)
-    train = None if no_baseline else load_dataset(dataset, first, data=data, download=download)
-    with claimed(out and f"{out}/scores.png", models=[file], data=data):
+    pictures = [] if folder is None else [str(folder / name) for name in PICTURES]
+    main = pictures[0] if pictures else None
+    with claimed(main, models=[file], data=data, overwrite=overwrite, also=pictures[1:]):
+        detector = AnomalyDetector.load(file, device=device)
+        if alarm_rate is not None:
+            detector.set_params(alarm_rate=alarm_rate)
+        first, *_, last = (*splits_of(dataset), *splits_of(dataset)[-1:])
+        images = load_dataset(dataset, split or last, data=data, download=download)
+        train = None if no_baseline else load_dataset(dataset, first, data=data, download=download)
         with stage_progress() as progress:
             found = evaluate_detector(
                 detector, images, normal_class=normal_class, train=train, progress=progress
@@ -89,7 +97,7 @@ def command(
         if folder is not None:
             _draw(folder, found, detector, images)
             if not as_json:
-                click.echo(f"pictures  {folder}: scores.png, examples.png, misses.png")
+                click.echo(f"pictures  {folder}: {', '.join(PICTURES)}")
 
 
 def _print(found: "Detection", detector: "AnomalyDetector") -> None:

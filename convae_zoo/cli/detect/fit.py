@@ -11,6 +11,7 @@ from convae_zoo.cli.options import (
     max_pixels_option,
     model_settings_option,
     normal_class_option,
+    overwrite_option,
     read_settings,
     recipe_option,
 )
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 @data_options
 @normal_class_option
 @click.option("--out", required=True, type=click.Path(), help="The detector file to write.")
+@overwrite_option
 @click.option(
     "--score",
     metavar="EXPR",
@@ -65,6 +67,7 @@ def command(
     download: bool,
     normal_class: str | None,
     out: str,
+    overwrite: bool,
     score: str | None,
     alarm_rate: float,
     no_train: bool,
@@ -90,7 +93,7 @@ def command(
 
     overrides = read_settings(settings)
     chosen: dict[str, Any] = {} if score is None else {"score": score}
-    with claimed(out, models=[model], data=data):
+    with claimed(out, models=[model], data=data, overwrite=overwrite):
         detector = AnomalyDetector(
             model,
             alarm_rate=alarm_rate,
