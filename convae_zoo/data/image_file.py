@@ -46,6 +46,9 @@ _DECODING_BYTES = 512 * 2**20
 _LARGE_BYTES = 2**26
 _READ_WHOLE = frozenset({"AVIF", "WEBP", "ICNS", "JPEG2000"})
 _READ_WHOLE_BYTES = 2**26
+_SEQUENCES = frozenset({"AVIF", "GIF", "PNG", "TIFF", "WEBP"})
+"""Formats whose further frames are pictures; those of a phone's JPEG are previews."""
+
 _RUNS_PROGRAMS = frozenset({"EPS"})  # Pillow would start Ghostscript
 
 
@@ -70,7 +73,8 @@ def read_image(
             than twice that size.
 
     Raises:
-        DataError: the file is missing, too large, damaged or no image.
+        DataError: the file is missing, too large, damaged, no image, or several in one, as in an
+            animation.
     """
 
     def decode(image: Image.Image) -> Tensor:
@@ -94,7 +98,8 @@ def decode_image(
         max_pixels: as `read_image` takes it.
 
     Raises:
-        DataError: the file is missing, too large, damaged or no image; or `decode` fails.
+        DataError: the file is missing, too large, damaged, no image, or several in one, as in an
+            animation; or `decode` fails.
     """
     if not os.path.isfile(path):  # noqa: PTH113 - Path's own raises where access is denied
         # Opening a pipe would block forever.
@@ -106,6 +111,7 @@ def decode_image(
             Image.open(path, formats=_formats(Path(path).stat().st_size)) as image,
             _DECODING.reserved(_needed_bytes(image, max_pixels)),
         ):
+            _check_single(image)
             return decode(image)
     except UnidentifiedImageError:
         raise DataError(f"{path} is not an image that can be read") from None
@@ -129,6 +135,12 @@ def _needed_bytes(image: Image.Image, max_pixels: int) -> int:
             f"for {image.format}; scale it down, or raise max_pixels (--max-pixels)"
         )
     return pixels * (per_pixel + 3)
+
+
+def _check_single(image: Image.Image) -> None:
+    """Refuse an animation and a file of several pages: all but the first would be lost."""
+    if image.format in _SEQUENCES and getattr(image, "is_animated", False):
+        raise DataError("it has several frames or pages; save each as a file of its own")
 
 
 def _reduction(size: tuple[int, int], scaled_to: tuple[int, int] | None) -> int:

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from convae_zoo.data import pixels
+from convae_zoo.data import pixels, read_image
+from convae_zoo.data.whole import whole_picture
 from convae_zoo.errors import DataError
 
 ALL = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16)
@@ -183,6 +184,27 @@ def test_a_photograph_is_turned_upright_by_its_exif_data(tmp_path: Path):
     upright = pixels.read_image(tmp_path / "turned.png")
     assert upright.shape == (3, 2, 1)
     assert upright[0].flatten().tolist() == [255, 0]
+
+
+@pytest.mark.parametrize("ending", ["gif", "tif", "png", "webp"])
+def test_a_file_of_several_frames_or_pages_is_refused_by_name(tmp_path, ending):
+    frames = [Image.new("RGB", (8, 6), colour) for colour in ("red", "green", "blue")]
+    path = tmp_path / f"frames.{ending}"
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    for read in (read_image, whole_picture):
+        with pytest.raises(DataError, match=rf"frames\.{ending}: it has several frames or pages"):
+            read(path)
+    frames[0].save(path, save_all=True)  # one frame, as of a still picture
+    assert read_image(path).shape == (3, 6, 8)
+
+
+def test_the_previews_in_a_phone_s_jpeg_are_no_pages(tmp_path):
+    path = tmp_path / "photo.jpg"
+    preview = Image.new("RGB", (4, 3))
+    Image.new("RGB", (8, 6)).save(path, "MPO", save_all=True, append_images=[preview])
+    with Image.open(path) as image:
+        assert image.is_animated
+    assert read_image(path).shape == (3, 6, 8)
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg", "webp", "bmp", "gif", "tif"])
