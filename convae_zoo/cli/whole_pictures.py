@@ -82,7 +82,7 @@ def restore(
     from convae_zoo.tasks.pictures.files import output_paths
     from convae_zoo.weights.load import read_metadata
 
-    inputs = [*model_files([name]), *images, *also_read]
+    inputs: list[str | Path] = [*model_files([name]), *images, *also_read]
     files.check_output(out, inputs)
     found = find_images(images)
     drawn = side_by_side_paths(output_paths(found, Path(out)), Path(out))
