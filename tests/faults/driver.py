@@ -65,7 +65,7 @@ class Bench:
 
     def cases(self) -> list[Case]:
         image = f"{self.images}/00000.png"
-        data = ("--dataset", "image-folder", "--data", self.images)
+        data = ("--dataset", "image-folder", "--data", self.images, "--overwrite")
 
         def command(*call: str) -> Callable[[str], int]:
             return lambda out: main([*call, "--out", out])
@@ -77,16 +77,27 @@ class Bench:
         encode = ("encode", self.model, self.images, "--overwrite", "--dtype", "fp16")
         reconstruct = ("reconstruct", self.model, "--overwrite")
         denoise = ("denoise", self.model, "--overwrite")
-        fit = ("detect", "fit", self.model, *NO_TRAINING, "--data", self.images)
-        measure = ("--dataset", "anomaly-folder", "--data", self.layout, "--no-baseline")
+        fit = ("detect", "fit", self.model, *NO_TRAINING, "--data", self.images, "--overwrite")
+        measure = (
+            "--dataset",
+            "anomaly-folder",
+            "--data",
+            self.layout,
+            "--no-baseline",
+            "--overwrite",
+        )
         return [
             Case("encode", command(*encode), "z.safetensors", few=3),
             Case("decode", command("decode", self.model, self.latents), "d", few=3, folder=True),
-            Case("export", command("export", self.model, "--format", "torch-export"), "m.pt2"),
+            Case(
+                "export",
+                command("export", self.model, "--format", "torch-export", "--overwrite"),
+                "m.pt2",
+            ),
             Case("compare", command("compare", self.model, *data), "a.png"),
             Case("reconstruct", command(*reconstruct, image), "a.png", few=0),
             Case("denoise", command(*denoise, self.images), "d", few=3, folder=True),
-            Case("sample", command("sample", self.model), "a.png", few=0),
+            Case("sample", command("sample", self.model, "--overwrite"), "a.png", few=0),
             Case("leaderboard", command("leaderboard", self.model, *data), "a.png", few=0),
             Case("detect fit", command(*fit), "d.safetensors"),
             Case(
