@@ -156,20 +156,26 @@ def is_from_torch(error: BaseException) -> bool:
     return isinstance(error.__cause__ if isinstance(error, PluginError) else error, RuntimeError)
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Suggest the known names that are nearest to a name, as the end of an error message."""
+def nearest(name: str, known: Iterable[str], listing: str = "") -> str:
+    """Suggest the known names that are nearest to a name, as the end of an error message.
+
+    If none is near, names are listed: the first twelve, with `listing` on where to find all.
+    """
     import difflib  # needed only when something went wrong
 
-    names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    if close:
+    names = sorted(set(known))
+    close = difflib.get_close_matches(name, names, n=3)
+    if close := close or [each for each in names if name and each.startswith(name)][:3]:
         return "did you mean " + " or ".join(repr(c) for c in close) + "?"
     if not names:
         return "there are none."
-    listed = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")  # noqa: PLR2004 - a line's worth
-    return f"known: {listed}."
+    listed, more = ", ".join(names[:_LISTED]), len(names) - _LISTED
+    return f"known: {listed}, and {more:,} more{listing}." if more > 0 else f"known: {listed}."
 
 
-def unknown(kind: str, name: object, known: Iterable[str]) -> UnknownNameError:
+_LISTED = 12
+
+
+def unknown(kind: str, name: object, known: Iterable[str], listing: str = "") -> UnknownNameError:
     """Create the error for an unknown name of some kind."""
-    return UnknownNameError(f"unknown {kind} {name!r:.80}; {nearest(str(name), known)}")
+    return UnknownNameError(f"unknown {kind} {name!r:.80}; {nearest(str(name), known, listing)}")

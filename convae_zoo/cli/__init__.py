@@ -110,8 +110,8 @@ def _explain(error: BaseException) -> tuple[str, int]:
             message, status = str(error), error.exit_status
         case click.ClickException():
             context = getattr(error, "ctx", None)
-            hint = f"; see '{context.command_path} --help'" if context is not None else ""
-            message, status = f"{error.format_message().rstrip('.')}{hint}", 2
+            where = "--help" if context is None else f"'{context.command_path} --help'"
+            message, status = f"{error.format_message().rstrip('.')}; see {where}", 2
         case click.exceptions.Abort() | KeyboardInterrupt():
             message = "interrupted"
         case BrokenPipeError():

@@ -14,6 +14,8 @@ from convae_zoo.cli.options import device_option
 def command(*, model: str, latents: str, out: str, overwrite: bool, device: str) -> None:
     """Decode a file of latents into PNG files, with the model that encoded it.
 
+    Each has the name of its image with .png behind it, as in cat.jpg.png.
+
     Pictures already decoded from the same latents are kept, so an interrupted command resumes when
     it is run again. A file of another origin in the place of a picture is an error, or is replaced
     with --overwrite.

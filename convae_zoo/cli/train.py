@@ -28,7 +28,10 @@ def recipe_options(command: F) -> F:
     for field in reversed(attrs.fields(Recipe)):
         name = field.name.replace("_", "-")
         flags = f"--{name}/--no-{name}" if field.type is bool else f"--{name}"
-        option = click.option(flags, type=field.type, default=None, help=fields.help_of(field))
+        text, accepted = fields.help_of(field), fields.accepted(field)
+        if field.type in {int, float}:
+            text = f"{text.removesuffix('.')}; {accepted}."
+        option = click.option(flags, type=field.type, default=None, help=text)
         command = option(command)  # type: ignore[type-var]  # click types what it decorates loosely
     return command
 
@@ -40,7 +43,7 @@ def recipe_options(command: F) -> F:
 @click.option("--resume", is_flag=True, help="Resume the run in the folder.")
 @click.option(
     "--checkpoint-every",
-    type=int,
+    type=click.IntRange(1),
     default=1000,
     show_default=True,
     help="Steps between checkpoints.",

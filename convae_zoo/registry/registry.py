@@ -39,7 +39,8 @@ class Registry:
 
     def unknown(self, what: str, name: str, known: Iterable[str]) -> UnknownNameError:
         """Create the error for an unknown name; it names the broken plugins too."""
-        return UnknownNameError(f"{unknown(what, name, known)}{self.broken_note()}")
+        error = unknown(what, name, known, "; 'convae-zoo list' prints all")
+        return UnknownNameError(f"{error}{self.broken_note()}")
 
     def broken_note(self) -> str:
         """Name the broken plugins, as the end of an error message; empty if there are none."""

@@ -47,6 +47,10 @@ def test_it_prints_its_version():
     ("args", "line"),
     [
         (["lst"], "error: unknown command 'lst'; did you mean 'list'?"),
+        (
+            ["train", "convae-200", "--loss"],
+            "error: Option '--loss' requires an argument; see --help",
+        ),
         (["--nope"], "error: No such option '--nope'; see 'convae-zoo --help'"),
         (["list", "--jsn"], "error: No such option '--jsn'"),
         (["show"], "error: Missing argument 'NAME'; see 'convae-zoo show --help'"),

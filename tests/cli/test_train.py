@@ -14,7 +14,11 @@ SMALL = ("--set", "width=2", "--set", "latent_dim=8", "--set", "image_size=16")
 def test_each_field_of_a_recipe_is_an_option_with_the_field_s_help():
     options = {option.name: option for option in command.params}
     for field in attrs.fields(Recipe):
-        assert options[field.name].help == fields.help_of(field) != ""
+        text, given = fields.help_of(field), options[field.name].help
+        if field.type in {int, float}:
+            assert given == f"{text.removesuffix('.')}; {fields.accepted(field)}."
+        else:
+            assert given == text != ""
         assert options[field.name].default is None  # the model's recipe decides
 
 

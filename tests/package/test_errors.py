@@ -34,8 +34,16 @@ def test_where_none_is_close_the_known_ones_are_listed():
     assert nearest("zzz", {"mse", "l1"}) == "known: l1, mse."
 
 
-def test_a_long_list_is_cut():
-    assert nearest("zzz", [f"a{i}" for i in range(30)]).endswith("a18, a19, ....")
+def test_a_long_list_is_cut_and_says_where_the_rest_is():
+    names = [f"a{i}" for i in range(30)]
+    assert nearest("zzz", names).endswith("a18, a19, and 18 more.")
+    assert nearest("zzz", names, "; see there").endswith("and 18 more; see there.")
+
+
+def test_a_name_is_suggested_once_and_only_if_it_is_close():
+    assert nearest("losse", ["losses", "losses", "poisson", "mse"]) == "did you mean 'losses'?"
+    assert nearest("enc", ["encoders", "decoders"]) == "did you mean 'encoders'?"
+    assert nearest("nope", ["unet", "jpeg"]) == "known: jpeg, unet."
 
 
 def test_without_known_names_the_message_says_so():

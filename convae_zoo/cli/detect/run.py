@@ -40,13 +40,14 @@ def command(
 ) -> int:
     """Score image files, or the images of folders, and flag the anomalous ones.
 
-    With --out, a folder gets scores.csv and a heatmap of each image, as a PNG file of the same
-    name: colour begins where one normal image in ten has any, and what is above the threshold of a
-    pixel is outlined.
+    With --out, a folder gets scores.csv and a heatmap of each image, with .png behind the image's
+    name, as in cat.jpg.png: colour begins where one normal image in ten has any, and what is above
+    the threshold of a pixel is outlined.
 
     A score is higher for more anomalous images. A p-value is the share of normal images with such a
     score; images whose score is above the threshold are flagged. Files that cannot be read are
-    skipped and reported. The exit status is 0 whatever is found.
+    skipped and reported. The exit status is 0 whatever is found, unless
+    --fail-on-anomaly is given.
 
     \b
     Example: convae-zoo detect run detector.safetensors new_images --out found
