@@ -104,18 +104,20 @@ def check_output(path: str | Path, inputs: Iterable[str | Path] = ()) -> None:
 
 
 def check_new(paths: Iterable[str | Path], *, overwrite: bool = False) -> None:
-    """Refuse to replace existing files, unless that is asked for.
+    """Refuse to replace folders, and existing files unless that is asked for.
 
     Args:
         paths: the files to be written.
         overwrite: allow existing files.
 
     Raises:
-        UsageError: some exist; the first is named, and the others are counted.
+        UsageError: one is a folder; or some exist: the first is named, and the others are counted.
     """
-    if overwrite:
-        return
-    if existing := [path for path in paths if os.path.lexists(path)]:
+    existing = [path for path in paths if os.path.lexists(path)]
+    for path in existing:
+        if os.path.isdir(path):  # noqa: PTH112 - Path's own raises where access is denied
+            raise UsageError(f"{path} is a folder; name a file")
+    if existing and not overwrite:
         more = len(existing) - 1
         exists = f"and {more:,} more already exist" if more else "already exists"
         raise UsageError(f"{existing[0]} {exists}; choose another --out, or pass --overwrite")

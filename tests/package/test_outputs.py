@@ -41,6 +41,9 @@ def test_existing_files_are_refused_and_counted_unless_they_may_be_replaced(tmp_
     with pytest.raises(UsageError, match=r"b\.png and 1 more already exist; choose another --out"):
         check_new(paths)
     check_new(paths, overwrite=True)
+    paths[0].mkdir()
+    with pytest.raises(UsageError, match=r"a\.png is a folder; name a file"):
+        check_new(paths, overwrite=True)
 
 
 @pytest.mark.parametrize("name", ["a\0b.png", "a\ud800.png"])

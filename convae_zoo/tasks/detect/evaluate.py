@@ -9,8 +9,9 @@ import attrs
 import torch
 from torch import Tensor
 
-from convae_zoo.data import ImageSet
+from convae_zoo.data import ImageSet, pixels
 from convae_zoo.data.one_class import anomalous, one_class
+from convae_zoo.errors import DataError
 from convae_zoo.evaluation.detection import (
     AlarmRate,
     DetectionMetrics,
@@ -89,6 +90,15 @@ def evaluate_detector(
         DataError: all images are normal or all anomalous, or do not fit the detector.
     """
     truth = anomalous(images, normal_class)
+    given, expected = (
+        "grey" if channels == pixels.GREY else "colour"
+        for channels in (images.image_shape[0], detector.intake_.channels)
+    )
+    if given != expected:
+        raise DataError(
+            f"{images.name} has {given} images, but the detector was fitted to {expected} ones; "
+            f"fit one to {given} images"
+        )
     scores, maps = [], []
     for done, each in enumerate(detector.scored(images)):
         progress("scoring images", done, len(images))

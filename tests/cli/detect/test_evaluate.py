@@ -132,6 +132,13 @@ def test_a_class_of_a_labelled_dataset_may_be_the_normal_one(run, root, file):
     assert found["detector"]["pixel_auroc"] is None
 
 
+def test_grey_images_are_refused_for_a_detector_of_colour_ones(run, file):
+    status, _, err = run("detect", "evaluate", file, "--dataset", "defects", "--no-baseline")
+    assert status == 1
+    assert err.startswith("error: defects has grey images, but the detector was fitted to colour")
+    assert err.count("\n") == 1
+
+
 def test_a_dataset_without_a_normal_class_is_refused(run, file):
     status, _, err = run("detect", "evaluate", file, "--dataset", "photos", "--no-baseline")
     assert status == 2
