@@ -16,7 +16,7 @@ def claimed(
     models: Iterable[str] = (),
     images: Iterable[str | Path] = (),
     data: str | None = None,
-    overwrite: bool = True,
+    overwrite: bool | None = None,
     also: Sequence[str] = (),
 ) -> Iterator[None]:
     """Lock the output of a command while it runs; see `convae_zoo.files.claim_output`.
@@ -26,7 +26,7 @@ def claimed(
         models: model arguments; those that are files or run folders are inputs.
         images: image files that are read.
         data: the ``--data`` folder, every file of which is an input.
-        overwrite: whether the output may exist; True also for commands that check it themselves.
+        overwrite: whether the output, a file, may exist; None for commands that check themselves.
         also: further files that are written, with the same checks.
 
     Raises:
@@ -40,7 +40,8 @@ def claimed(
     with files.claim_output(out, inputs):
         for path in also:
             files.check_output(path, inputs)
-        files.check_new([out, *also], overwrite=overwrite)
+        if overwrite is not None:
+            files.check_new([out, *also], overwrite=overwrite)
         yield
 
 

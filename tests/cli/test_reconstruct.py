@@ -113,6 +113,16 @@ def test_a_clean_picture_is_corrupted_on_request_and_compared_with_itself(
     assert not np.array_equal(np.asarray(Image.open(out / "wide.png")), uncorrupted)
 
 
+@pytest.mark.parametrize("out", [".", ".."])
+def test_pictures_go_to_the_current_folder_or_its_parent(
+    run, trained, photographs, tmp_path, monkeypatch, out
+):
+    (tmp_path / "here" / "below").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here" / ("below" if out == ".." else ""))
+    assert run("reconstruct", trained(), photographs["wide.png"], "--out", out)[0] == 0
+    assert {path.name for path in (tmp_path / "here").iterdir()} == {"below", "wide.png"}
+
+
 NOISE = ("--corruption", "gaussian(sigma=20)")
 
 

@@ -91,9 +91,9 @@ def command(
     """  # noqa: D301 - \b keeps click from wrapping
     from convae_zoo.tasks.detect import AnomalyDetector
 
-    if no_train and (recipe is not None or epochs is not None):
+    if no_train and (recipe is not None or epochs is not None or settings):
         raise UsageError(
-            "--no-train uses MODEL's weights as they are; leave out --recipe, --epochs"
+            "--no-train uses MODEL's weights as they are; leave out --recipe, --epochs and --set"
         )
     overrides = read_settings(settings)
     chosen: dict[str, Any] = {} if score is None else {"score": score}

@@ -20,8 +20,9 @@ _OURS = ("part-*.safetensors", PICTURES, ".tmp-*", ".lock-*", _PLAN)
 
 
 def parts_folder(out: Path) -> Path:
-    """Return the folder of an output's finished parts."""
-    return out.with_name(out.name + ".parts")
+    """Return the folder of an output's finished parts, beside it."""
+    named = out.resolve() if out.name in {"", ".."} else out
+    return named.parent / f"{named.name}.parts"
 
 
 def open_parts(folder: Path, plan: dict[str, Any]) -> None:

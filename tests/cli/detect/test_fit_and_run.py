@@ -174,7 +174,7 @@ def test_one_class_of_a_dataset_is_the_normal_one(run, waves_dataset, tmp_path):
         (("--data", "good", "--normal-class", "1"), "--normal-class and --download go with"),
         (("--data", "good", "--alarm-rate", "0.001"), "needs 999 held-out normal images"),
         (("--data", "good", "--score", "nothing", *RATE), "unknown score 'nothing'"),
-        (("--data", "good", "--no-train", *RATE), "leave out --recipe, --epochs"),
+        (("--data", "good", "--no-train", *RATE), "leave out --recipe, --epochs and --set"),
     ],
 )
 def test_a_call_that_cannot_work_says_why_in_one_line(
