@@ -14,6 +14,8 @@ from convae_zoo.visuals.figure import DPI, INK, PAPER, Drawing, finished, style
 from convae_zoo.visuals.text import drawable
 
 _POINTS = 2000  # more steps are drawn as a band from minimum to maximum
+_SIZE = 8, 4.8  # inches
+_AXES = 0.105, 0.115, 0.885, 0.81  # left, bottom, width and height, as shares of it
 _LOG_FROM = 5.0  # spread of the losses above which the axis is logarithmic
 
 
@@ -50,8 +52,8 @@ def save_curves(
     window = 2 * max(len(train) // 100, min(len(train) // 20, 4)) + 1
     smooth = _running_mean(train, window)
 
-    figure = Drawing(figsize=(8, 4.8), dpi=DPI, facecolor=PAPER, layout="constrained")
-    axes = figure.add_subplot()
+    figure = Drawing(figsize=_SIZE, dpi=DPI, facecolor=PAPER)
+    axes = figure.add_axes(_AXES)  # a layout that matplotlib finds takes as long as drawing
     if len(train) > _POINTS:
         middle, low, high = _envelope(at, train)
         axes.fill_between(
