@@ -110,7 +110,6 @@ class Engine:
         self._bf16_weights = Bf16Weights(model) if swaps else None
         chains = swaps and self.device.type == "cpu" and self._layout == torch.channels_last
         self._chains = ChainedSequences(model) if chains else None
-        self._weights_are_finite = False
         if self.device.type == "cpu":
             keep_freed_memory()
         elif self.device.type == "cuda" and self.world.size == 1 and not self.trainable_losses:
@@ -182,10 +181,7 @@ class Engine:
         """
         x, target, sigma = self._inputs(images, corrupted)
         is_low = self.precision == "bf16"
-        with (
-            self._swapped_in() if self._weights_are_finite else contextlib.nullcontext(),
-            torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=is_low),
-        ):
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=is_low):
             reconstruction = self.model(x, sigma)
         reconstruction = reconstruction.float()
         return call_loss(self.loss, reconstruction, target), reconstruction
@@ -193,11 +189,11 @@ class Engine:
     @contextlib.contextmanager
     def evaluating(self) -> Iterator[None]:
         """Put model and loss into evaluation mode for a while, without gradients."""
-        with eval_mode(self.model, self.loss), torch.no_grad():
-            # A chain's ReLU turns NaN into 0; the validation loss is to show it.
-            state = [*self.model.parameters(), *self.model.buffers()]
-            found = [each.isfinite().all() for each in state]
-            self._weights_are_finite = bool(torch.stack(found).all())
+        # A chain's ReLU turns NaN into 0; the validation loss is to show it.
+        state = [*self.model.parameters(), *self.model.buffers()]
+        is_finite = bool(torch.stack([each.isfinite().all() for each in state]).all())
+        fast = self._swapped_in() if is_finite else contextlib.nullcontext()
+        with eval_mode(self.model, self.loss), torch.no_grad(), fast:
             yield
 
     @contextlib.contextmanager
