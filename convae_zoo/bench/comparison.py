@@ -43,9 +43,10 @@ def compare(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) 
     """Compare the rows that two results have in common.
 
     A row is slower if both the minimum and, by a bootstrap over the rounds, the median grew by
-    more than 5%, and three quarters of the new rounds are as much above the old median. Times are
-    divided by those of the reference that was timed beside them, where both files have it. A row
-    that was disturbed in either file gets no verdict.
+    more than 5%, and three quarters of the new rounds are as much above the old median. Where both
+    files have a reference that was timed beside the rows, this must hold of their ratios to it, and
+    of the times as well: if it does not, the row gets no verdict. Nor does one that was disturbed
+    in either file.
 
     Raises:
         UsageError: there are none.
@@ -121,14 +122,15 @@ def hardware(document: Mapping[str, Any]) -> str:
 
 
 def _verdict(old: Mapping[str, Any], new: Mapping[str, Any]) -> Verdict:
-    before, after = old["stats"], _slowed(new["stats"], 1 / _drift(old, new))
-    ratio = after["median"] / before["median"]
+    before, plain = old["stats"], new["stats"]
+    relative = _slowed(plain, 1 / _drift(old, new))
+    ratio = relative["median"] / before["median"]
     if any(record["extra_info"].get("disturbed") for record in (old, new)):
         verdict = "disturbed"
-    elif _is_slower(before, after):
-        verdict = "slower"
-    elif _is_slower(after, before):
-        verdict = "faster"
+    elif _is_slower(before, relative):
+        verdict = "slower" if _is_slower(before, plain) else "disturbed"
+    elif _is_slower(relative, before):
+        verdict = "faster" if _is_slower(plain, before) else "disturbed"
     else:
         verdict = "equal"
     return Verdict(name=new["fullname"], ratio=ratio, verdict=verdict)

@@ -50,7 +50,8 @@ def test_the_reference_tells_a_slower_machine_from_slower_code(drift):
     same = [row(n, noisy(draw, drift), reference=0.01 * drift) for n in names]
     slow = [row(n, noisy(draw, 1.12 * drift), reference=0.01 * drift) for n in names]
     assert {each.verdict for each in compare(old, same)} == {"equal"}
-    assert sum(each.verdict == "slower" for each in compare(old, slow)) >= 45
+    found = "slower" if drift >= 1 else "disturbed"  # a faster machine hides it
+    assert sum(each.verdict == found for each in compare(old, slow)) >= 45
     assert compare(old, slow)[0].ratio == pytest.approx(1.12, abs=0.06)
     assert {each.verdict for each in compare(old, [row(n, noisy(draw, 1.2)) for n in names])} == {
         "slower"
