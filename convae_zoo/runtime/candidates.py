@@ -146,9 +146,9 @@ class Runner:
                     if not measured:
                         break
         chosen = fastest_of(calls) if len(calls) > 1 else next(iter(calls), EAGER)
-        if chosen.engine != "openvino":
-            for program in self._compiled.values():
-                program.forget(len(x))
+        lost = self._compiled.get((job, dtypes[0], 1 if sigma is None else 2))
+        if chosen.engine != "openvino" and lost is not None:
+            lost.forget(len(x))
         return chosen
 
     def _run_programs(

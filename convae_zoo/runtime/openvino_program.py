@@ -80,9 +80,9 @@ class OpenVINOProgram:
             return self._calls[key]
 
     def forget(self, count: int) -> None:
-        """Free what was compiled for this batch size."""
+        """Free what was compiled for this batch size, for this number of threads."""
         with self._lock:
-            self._calls = {key: call for key, call in self._calls.items() if key[-1] != count}
+            self._calls.pop((os.getpid(), torch.get_num_threads(), count), None)
 
     def _fixed(self, inputs: tuple[Tensor, ...]) -> Program:
         graph = self._graph.clone()
